@@ -1,0 +1,42 @@
+//! The counters that the programs keep beside the rings.
+
+use crate::probe::PROBES;
+
+/// How many rings the eBPF object declares; the daemon uses a power of two of them, at most all.
+pub const MAX_RINGS: usize = 16;
+
+/// What one CPU counted, by probe and ring. One element of the `COUNTERS` array per CPU.
+///
+/// The number of a pair is `probe * MAX_RINGS + ring`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CpuCounters {
+    /// Records that a program tried to write, counted before the reservation.
+    pub attempts: [u64; PROBES * MAX_RINGS],
+    /// Attempts that the ring refused because it was full.
+    pub lost: [u64; PROBES * MAX_RINGS],
+}
+
+/// Records that each ring refused, all CPUs and probes together: the one element of `RING_LOST`.
+///
+/// Written only when something is lost, read by every event: the first and the last record of a
+/// life with equal values prove that no record of that life was refused in between.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct RingLost {
+    /// Refused records, by ring.
+    pub lost: [u64; MAX_RINGS],
+}
+
+// SAFETY: integers only, no padding, any bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl bytemuck::Zeroable for CpuCounters {}
+// SAFETY: as above, and `repr(C)`.
+#[cfg(feature = "user")]
+unsafe impl bytemuck::Pod for CpuCounters {}
+// SAFETY: integers only, no padding, any bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl bytemuck::Zeroable for RingLost {}
+// SAFETY: as above, and `repr(C)`.
+#[cfg(feature = "user")]
+unsafe impl bytemuck::Pod for RingLost {}

@@ -1,0 +1,12 @@
+//! What the kernel side and the user side of iotruth agree on.
+//!
+//! Nothing here has behaviour: these are the shapes of the records in the rings, of the counters
+//! beside them, and of the globals that tell the eBPF programs where the fields of this very kernel
+//! are and how they shall work.
+#![no_std]
+
+pub mod counters;
+pub mod layout;
+pub mod probe;
+pub mod record;
+pub mod tuning;

@@ -1,0 +1,27 @@
+//! How the programs shall work: the second frozen global.
+
+/// Settings that are constants to the verifier, so that what is off costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
+#[repr(C)]
+pub struct Tuning {
+    /// Number of rings in use less one; the number is a power of two.
+    pub ring_mask: u32,
+    /// Bytes in a ring above which a program wakes the reader.
+    pub fill_mark: u32,
+    /// 1: `block_io_start` emits for every request; 0: only for those of `start_flags` and for
+    /// operations other than read and write.
+    pub start_events: u32,
+    /// `REQ_PREFLUSH | REQ_FUA` of this kernel.
+    pub start_flags: u32,
+    /// 1: count with atomic additions, because a program may be interrupted by itself (before 6.1).
+    pub nested: u32,
+    /// 1: the kernel has `bpf_get_current_task_btf` (5.11), so the task is read directly.
+    pub task: u32,
+    /// 1: log what is rare through aya-log.
+    pub log: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+const _: () = assert!(core::mem::size_of::<Tuning>() == 32);

@@ -1,0 +1,222 @@
+//! The one table of mismatch kinds. Lists, labels, sentences and docs come from its rows.
+
+/// How bad a mismatch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Legal and worth knowing; not in the default list.
+    Info,
+    /// Something is slower or less reliable than it should be.
+    Warning,
+    /// Data, a device or a driver is in trouble.
+    Critical,
+}
+
+impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// A kind of mismatch; its row is [`Kind::row`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// Rule A1.
+    DoubleStart,
+    /// Rule A2.
+    QueuedInFlight,
+    /// Rule A3.
+    CompletedWithoutStart,
+    /// Rule B1, bounced before the driver started it.
+    RequeueBusyBeforeStart,
+    /// Rule B1, bounced after the driver started it.
+    RequeueBusyAfterStart,
+    /// Rule B1, came back with an error and is tried again.
+    RequeueRetry,
+    /// Rule B1, the rest of a short transfer.
+    RequeueShortTransfer,
+    /// Rule B1, pulled back after a timeout.
+    RequeueTimeout,
+    /// Rule B3.
+    IoError,
+    /// Rule B3 for statuses that callers probe for.
+    IoErrorExpected,
+    /// Rule B5.
+    PartialCompletion,
+    /// Rule B6.
+    DispatchFailure,
+    /// A flush that failed, or a request that failed with it.
+    FlushFailed,
+    /// Rule B7.
+    TimedOut,
+}
+
+/// How many kinds there are; the length of every per-kind table.
+pub const KINDS: usize = 14;
+
+/// What is to be known of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which kind this row describes.
+    pub kind: Kind,
+    /// The name in URLs, labels and lists.
+    pub slug: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// When it is raised.
+    pub rule: &'static str,
+    /// What it tells the operator.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+}
+
+/// Every kind, in the order of their numbers.
+pub const TABLE: [Row; KINDS] = [
+    Row {
+        kind: Kind::DoubleStart,
+        slug: "double_start",
+        severity: Severity::Critical,
+        rule: "issued while its state is not idle",
+        meaning: "the driver started a request that it had already started",
+        advice: "this is a driver bug: look for a warning of blk_mq_start_request in the kernel log and report it with the driver's version",
+    },
+    Row {
+        kind: Kind::QueuedInFlight,
+        slug: "queued_in_flight",
+        severity: Severity::Critical,
+        rule: "inserted or merged while its state is not idle",
+        meaning: "a request was queued or merged while the driver still had it",
+        advice: "this is a bug of the block layer or the driver: report it with the kernel's version and the scheduler in use",
+    },
+    Row {
+        kind: Kind::CompletedWithoutStart,
+        slug: "completed_without_start",
+        severity: Severity::Critical,
+        rule: "bytes completed without error while its state is idle, and not a flush, a clone or a passthrough command",
+        meaning: "data was reported as transferred by a request that the driver never started",
+        advice: "this is a driver bug: do not trust the data of this request, and report it with the driver's version",
+    },
+    Row {
+        kind: Kind::RequeueBusyBeforeStart,
+        slug: "requeue_busy_before_start",
+        severity: Severity::Info,
+        rule: "requeued in state idle",
+        meaning: "the driver had no room for the request and sent it back before it started it",
+        advice: "harmless now and then; if it is frequent, the queue is deeper than the device or its host adapter can serve",
+    },
+    Row {
+        kind: Kind::RequeueBusyAfterStart,
+        slug: "requeue_busy_after_start",
+        severity: Severity::Info,
+        rule: "requeued in state in flight, without a timeout",
+        meaning: "the driver had started the request and then sent it back, most often because the device was busy",
+        advice: "harmless now and then; if it is frequent, lower the queue depth or look at the host adapter",
+    },
+    Row {
+        kind: Kind::RequeueRetry,
+        slug: "requeue_retry",
+        severity: Severity::Warning,
+        rule: "requeued in state complete, without bytes completed since the last issue",
+        meaning: "the device gave the request back with an error, and it is tried again",
+        advice: "look for errors of the device in the kernel log and at its error counters; retries show as latency outliers",
+    },
+    Row {
+        kind: Kind::RequeueShortTransfer,
+        slug: "requeue_short_transfer",
+        severity: Severity::Info,
+        rule: "requeued in state complete after a part of its bytes had completed",
+        meaning: "the device transferred a part of the request, and the rest is sent again",
+        advice: "legal; on a loop device it shows that the file ends early",
+    },
+    Row {
+        kind: Kind::RequeueTimeout,
+        slug: "requeue_timeout",
+        severity: Severity::Critical,
+        rule: "requeued after its timeout had fired",
+        meaning: "the device did not answer in time, and error handling pulled the request back to try it again",
+        advice: "check cabling, firmware and the kernel log: a device that stops answering is about to fail",
+    },
+    Row {
+        kind: Kind::IoError,
+        slug: "io_error",
+        severity: Severity::Critical,
+        rule: "ended with an error that is neither notsupp nor again",
+        meaning: "the request failed, and whoever asked for it was told so",
+        advice: "the sector and the error say what to check; a medium error is a bad block, a transport error a path",
+    },
+    Row {
+        kind: Kind::IoErrorExpected,
+        slug: "io_error_expected",
+        severity: Severity::Info,
+        rule: "ended with notsupp or again",
+        meaning: "the device does not support the operation, or the caller asked not to wait",
+        advice: "legal: callers probe for this and go on without",
+    },
+    Row {
+        kind: Kind::PartialCompletion,
+        slug: "partial_completion",
+        severity: Severity::Info,
+        rule: "some but not all of its bytes completed",
+        meaning: "the device transferred only a part of the request at once",
+        advice: "legal; frequent ones point at firmware limits or at a file that is shorter than its loop device",
+    },
+    Row {
+        kind: Kind::DispatchFailure,
+        slug: "dispatch_failure",
+        severity: Severity::Critical,
+        rule: "ended with an error and with bytes to transfer, and was never issued",
+        meaning: "the request was refused before the driver started it",
+        advice: "the device is offline, removed or could not prepare the command: check that it is still there",
+    },
+    Row {
+        kind: Kind::FlushFailed,
+        slug: "flush_failed",
+        severity: Severity::Critical,
+        rule: "a flush ended with an error, or a request of its flush sequence ended with it",
+        meaning: "the device could not make its write cache durable, so data that was acknowledged may be lost",
+        advice: "treat what was written since the last good flush as lost, and check the space and health of the device",
+    },
+    Row {
+        kind: Kind::TimedOut,
+        slug: "timed_out",
+        severity: Severity::Critical,
+        rule: "its timeout had fired when it was requeued or ended",
+        meaning: "the device did not answer in time and error handling took the request away from it",
+        advice: "check cabling, firmware and the kernel log: a device that stops answering is about to fail",
+    },
+];
+
+impl Kind {
+    /// What is to be known of this kind.
+    #[must_use]
+    pub const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+
+    #[test]
+    fn rows_stand_at_their_numbers_and_slugs_are_unique() {
+        for (number, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.kind as usize, number);
+            assert!(
+                TABLE.iter().filter(|other| other.slug == row.slug).count() == 1,
+                "{}",
+                row.slug
+            );
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! One thing that did not go as it should, with all that is needed to explain it.
+
+use super::{
+    device::DeviceId, io_error::IoError, kind::Kind, operation::Operation, owner::Owner,
+    phase::Phases, timeline::Timeline,
+};
+
+/// A request that failed or behaved oddly, told whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Grows with each new entry of one run of the daemon.
+    pub id: u64,
+    /// What happened.
+    pub kind: Kind,
+    /// When it was first seen: nanoseconds of `CLOCK_MONOTONIC`.
+    pub first: u64,
+    /// When it was last seen; differs from `first` where `count` is over 1.
+    pub last: u64,
+    /// How often the same was seen: same device, kind, operation, sector, bytes and error.
+    pub count: u64,
+    /// Which device.
+    pub device: DeviceId,
+    /// Its name when it was last looked up.
+    pub device_name: String,
+    /// What was asked of it.
+    pub operation: Operation,
+    /// Operation and flags in the letters of blktrace, such as `WFS`.
+    pub letters: String,
+    /// Operation and flags spelled out, such as `write`, `fua`, `sync`.
+    pub flags: Vec<&'static str>,
+    /// First 512-byte sector of the request; `None` where it has none, as a flush.
+    pub sector: Option<u64>,
+    /// Length of the request when it was last issued or queued, in bytes.
+    pub bytes: u32,
+    /// Bytes that were transferred before it ended.
+    pub bytes_done: u32,
+    /// Class of the error and its raw number, where it ended with one.
+    pub error: Option<(IoError, i32)>,
+    /// Who asked for it.
+    pub owner: Owner,
+    /// Address of the `struct request`.
+    pub request: u64,
+    /// Hardware queue.
+    pub hardware_queue: u16,
+    /// The driver's tag, -1 where none was seen.
+    pub tag: i32,
+    /// The events of the life, up to the one that raised this.
+    pub timeline: Timeline,
+    /// How long each phase took.
+    pub phases: Phases,
+}

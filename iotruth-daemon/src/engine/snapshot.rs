@@ -1,0 +1,188 @@
+//! What the engine knows at one moment, immutable and ready to be shown.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use iotruth_common::probe::PROBES;
+
+use super::{
+    device::DeviceId, histogram::Histogram, io_error::IO_ERRORS, kind::KINDS, mismatch::Mismatch,
+    operation::OPERATIONS, phase::PHASES,
+};
+
+/// Why a life could not be judged; a closed set of label values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Unjudged {
+    /// A record that belongs to it may have been lost, and the loss was counted.
+    Loss,
+    /// Its end was never seen and is inferred, because its request is in use again.
+    Inferred,
+    /// It may have begun before iotruth could see it.
+    PreExisting,
+}
+
+/// How many reasons there are.
+pub const UNJUDGED: usize = 3;
+
+impl Unjudged {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; UNJUDGED] = [Self::Loss, Self::Inferred, Self::PreExisting];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Inferred => "inferred",
+            Self::PreExisting => "pre_existing",
+        }
+    }
+}
+
+/// Why an event never reached the engine; a closed set of label values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Loss {
+    /// The ring had no room: counted by the programs.
+    RingFull,
+    /// The kernel skipped a program that was running already: `recursion_misses`.
+    Recursion,
+    /// A record came too late to be joined, or could not be read.
+    Late,
+    /// User space dropped it.
+    UserQueue,
+    /// Nobody counted it; it is missing from a life.
+    Inferred,
+}
+
+/// How many reasons there are.
+pub const LOSSES: usize = 5;
+
+impl Loss {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; LOSSES] =
+        [Self::RingFull, Self::Recursion, Self::Late, Self::UserQueue, Self::Inferred];
+
+    /// The label value.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::RingFull => "ring_full",
+            Self::Recursion => "recursion",
+            Self::Late => "late",
+            Self::UserQueue => "user_queue",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
+/// Classes of requeue (rule B1); a closed set of label values.
+pub const REQUEUE_CLASSES: [&str; 5] =
+    ["busy_before_start", "busy_after_start", "retry", "short_transfer", "timeout"];
+
+/// Figures of one operation on one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperationFigures {
+    /// Lives whose end is known or inferred; those that were merged into another are not in it.
+    pub requests: u64,
+    /// Bytes that these transferred, as far as their ends were seen.
+    pub bytes: u64,
+    /// Requests that were merged into another one.
+    pub merges: u64,
+    /// Lives that ended with an error, by [`super::io_error::IoError`].
+    pub errors: [u64; IO_ERRORS],
+    /// Lives that could not be judged, by [`Unjudged`].
+    pub unjudged: [u64; UNJUDGED],
+    /// Judged lives that have no sample in a phase, by [`super::phase::Phase`]. Kept for queue, device and total;
+    /// retry and flush have samples only where they happened and are always 0 here.
+    pub phase_unknown: [u64; PHASES],
+    /// Durations, by [`super::phase::Phase`]; allocated at the first sample.
+    pub phases: [Option<Histogram>; PHASES],
+}
+
+/// Figures of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFigures {
+    /// Which device.
+    pub id: DeviceId,
+    /// Its name; `major:minor` until it is looked up.
+    pub name: String,
+    /// By [`super::operation::Operation`]; `None` where there was no such request.
+    pub operations: [Option<Box<OperationFigures>>; OPERATIONS],
+    /// By [`REQUEUE_CLASSES`].
+    pub requeues: [u64; 5],
+    /// By [`super::kind::Kind`]; every one, repeats included.
+    pub mismatches: [u64; KINDS],
+    /// Lives that are open now and were proved to be new.
+    pub open: u64,
+    /// When the oldest of these began: nanoseconds of `CLOCK_MONOTONIC`.
+    pub oldest: Option<u64>,
+}
+
+/// Books of one probe: attempts = received + lost, once all is quiet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbeFigures {
+    /// Records that the programs tried to write, when last read.
+    pub attempts: u64,
+    /// Records that the rings refused, when last read.
+    pub lost: u64,
+    /// Records that the engine was given.
+    pub received: u64,
+    /// Runs that the kernel skipped, when last read.
+    pub recursion: u64,
+}
+
+/// Books of one ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingFigures {
+    /// Its number.
+    pub ring: usize,
+    /// Records that came out of it.
+    pub received: u64,
+    /// Records that it refused.
+    pub lost: u64,
+}
+
+/// Books of the lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LifeFigures {
+    /// Lives that began, on any device.
+    pub opened: u64,
+    /// Ended, and judged consistent or a mismatch.
+    pub judged: u64,
+    /// Ended by a merge into another request.
+    pub merged: u64,
+    /// Ended, and unjudged.
+    pub unjudged: u64,
+    /// Not ended.
+    pub open: u64,
+    /// Open lives that fell out of the table because it was full.
+    pub evicted: u64,
+    /// Lives of which a record was missing that nobody had counted as lost.
+    pub inferred: u64,
+    /// Orders of events that neither the kernel nor any loss can explain: bugs of iotruth.
+    pub impossible: u64,
+    /// Devices that did not fit into the device table; their lives are counted nowhere else.
+    pub devices_left_out: u64,
+    /// Mismatches that fell out of the log.
+    pub mismatches_dropped: u64,
+}
+
+/// What the engine knows at one moment. Snapshots of several readers add up with [`Snapshot::merge`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub taken: u64,
+    /// Devices that still exist and are not excluded.
+    pub devices: BTreeMap<DeviceId, DeviceFigures>,
+    /// By [`iotruth_common::probe::Probe`].
+    pub probes: [ProbeFigures; PROBES],
+    /// The rings in use.
+    pub rings: Vec<RingFigures>,
+    /// Events that never reached the engine, by [`Loss`].
+    pub losses: [u64; LOSSES],
+    /// Books of the lives.
+    pub lives: LifeFigures,
+    /// The log, in order of their ids.
+    pub mismatches: Vec<Arc<Mismatch>>,
+}

@@ -1,0 +1,98 @@
+//! What the daemon shows: the figures of the engine and the state of the daemon itself.
+//!
+//! The pipeline swaps a new view in on every tick; the exporters are pure functions of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use iotruth_common::probe::Probe;
+
+use crate::engine::snapshot::Snapshot;
+
+/// All that can be shown at one moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What the engine knows, all readers together.
+    pub snapshot: Arc<Snapshot>,
+    /// How the daemon itself is doing.
+    pub status: Arc<Status>,
+    /// From the kernel's clock to the one on the wall.
+    pub anchor: Anchor,
+}
+
+/// One moment on both clocks; taken anew at each audit, because the wall clock is adjusted.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub monotonic: u64,
+    /// The same moment on the wall.
+    pub wall: SystemTime,
+}
+
+impl Anchor {
+    /// The wall time of a moment in nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn wall_time(&self, monotonic: u64) -> SystemTime {
+        if monotonic >= self.monotonic {
+            self.wall + Duration::from_nanos(monotonic - self.monotonic)
+        } else {
+            self.wall - Duration::from_nanos(self.monotonic - monotonic)
+        }
+    }
+}
+
+/// How the daemon itself is doing.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// `uname -r`
+    pub kernel: String,
+    /// When the last program was attached.
+    pub attached: SystemTime,
+    /// One for each probe.
+    pub programs: Vec<ProgramStatus>,
+    /// Bytes of each ring.
+    pub ring_bytes: u32,
+    /// One for each reader thread.
+    pub readers: Vec<ReaderStatus>,
+    /// Why `/readyz` fails; `None` where all is well.
+    pub not_ready: Option<String>,
+    /// What is switched off or unusual here, each in one sentence.
+    pub notes: Vec<String>,
+    /// Counters of the process.
+    pub process: ProcessStatus,
+}
+
+/// One eBPF program.
+#[derive(Clone, Debug)]
+pub struct ProgramStatus {
+    /// Its tracepoint.
+    pub probe: Probe,
+    /// Why it is not attached; `None` where it is.
+    pub missing: Option<String>,
+}
+
+/// One reader thread.
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderStatus {
+    /// How many rings it drains.
+    pub rings: usize,
+    /// From the newest record in its rings to the snapshot that has it.
+    pub lag: Duration,
+}
+
+/// Counters of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessStatus {
+    /// User and system time.
+    pub cpu: Duration,
+    /// `RssAnon`, in bytes.
+    pub resident_anonymous: u64,
+    /// All resident memory, mapped rings included, in bytes.
+    pub resident: u64,
+    /// Open file descriptors.
+    pub open_files: u64,
+    /// When the process started, in seconds since 1970.
+    pub start: f64,
+}
