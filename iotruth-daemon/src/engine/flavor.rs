@@ -1,4 +1,6 @@
-//! Which numbers this kernel uses for flags, operations and statuses.
+//! Which numbers this kernel uses for flags, operations and statuses, and what they mean.
+
+use super::{io_error::IoError, operation::Operation};
 
 /// Numbers that the decoder needs and that differ between kernels; from BTF where it has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,5 +106,172 @@ impl Flavor {
             status_is_errno: false,
             statuses_of_6_12: true,
         }
+    }
+}
+
+impl Flavor {
+    /// What the operation in the low 8 bits of `cmd_flags` is.
+    #[must_use]
+    #[inline]
+    pub fn operation(&self, cmd_flags: u32) -> Operation {
+        let number = cmd_flags as u8;
+        let known = &self.operations;
+        if number == known.read {
+            Operation::Read
+        } else if number == known.write {
+            Operation::Write
+        } else if number == known.flush {
+            Operation::Flush
+        } else if number == known.discard {
+            Operation::Discard
+        } else if Some(number) == known.write_zeroes {
+            Operation::WriteZeroes
+        } else if Some(number) == known.secure_erase {
+            Operation::SecureErase
+        } else if known.zone.contains(&Some(number)) {
+            Operation::Zone
+        } else {
+            Operation::Other
+        }
+    }
+
+    /// Whether the command is passed through the block layer unread.
+    #[must_use]
+    pub const fn passthrough(&self, cmd_flags: u32) -> bool {
+        cmd_flags as u8 >= self.operations.driver_in
+    }
+
+    /// Operation and flags in the letters of `blk_fill_rwbs` in the kernel.
+    #[must_use]
+    pub fn letters(&self, cmd_flags: u32) -> String {
+        let mut letters = String::with_capacity(8);
+        if cmd_flags & self.req.preflush != 0 {
+            letters.push('F');
+        }
+        letters.push_str(match self.operation(cmd_flags) {
+            Operation::Read => "R",
+            Operation::Write => "W",
+            Operation::Flush => "F",
+            Operation::Discard => "D",
+            Operation::SecureErase => "DE",
+            Operation::WriteZeroes | Operation::Zone | Operation::Other => "N",
+        });
+        let flags = [
+            (self.req.fua, 'F'),
+            (self.req.rahead, 'A'),
+            (self.req.sync, 'S'),
+            (self.req.meta, 'M'),
+        ];
+        letters.extend(
+            flags.into_iter().filter(|(mask, _)| cmd_flags & mask != 0).map(|(_, letter)| letter),
+        );
+        letters
+    }
+
+    /// Operation and flags as words.
+    #[must_use]
+    pub fn words(&self, cmd_flags: u32) -> Vec<&'static str> {
+        let req = &self.req;
+        let flags = [
+            (req.preflush, "preflush"),
+            (req.fua, "fua"),
+            (req.sync, "sync"),
+            (req.meta, "meta"),
+            (req.prio, "prio"),
+            (req.idle, "idle"),
+            (req.rahead, "rahead"),
+            (req.background, "background"),
+            (req.nowait, "nowait"),
+            (req.polled, "polled"),
+            (req.swap, "swap"),
+        ];
+        std::iter::once(self.operation(cmd_flags).label())
+            .chain(
+                flags.into_iter().filter(|(mask, _)| cmd_flags & mask != 0).map(|(_, word)| word),
+            )
+            .collect()
+    }
+
+    /// What a raw completion status says; `None` for success.
+    #[must_use]
+    pub const fn error(&self, status: i32) -> Option<IoError> {
+        if status == 0 {
+            None
+        } else if self.status_is_errno {
+            Some(from_errno(status))
+        } else {
+            Some(from_status(status, self.statuses_of_6_12))
+        }
+    }
+}
+
+/// `blk_status_t`; the numbers above 13 moved in Linux 6.12.
+#[expect(clippy::match_same_arms, reason = "in the order of the kernel's numbers")]
+const fn from_status(status: i32, of_6_12: bool) -> IoError {
+    match status {
+        1 => IoError::NotSupported,
+        2 => IoError::Timeout,
+        3 => IoError::NoSpace,
+        4 => IoError::Transport,
+        5 => IoError::Target,
+        7 => IoError::Medium,
+        8 => IoError::Protection,
+        10 => IoError::Io,
+        12 => IoError::Again,
+        9 | 13..=15 => IoError::Resource,
+        // Numbered differently on each side of 6.12.
+        16 if of_6_12 => IoError::Offline,
+        16 => IoError::Resource,
+        17 if !of_6_12 => IoError::Offline,
+        _ => IoError::Other,
+    }
+}
+
+/// The errno that `blk_status_to_errno` made of a status, up to Linux 5.15.
+const fn from_errno(errno: i32) -> IoError {
+    match errno.saturating_neg() {
+        5 => IoError::Io,
+        11 => IoError::Again,
+        12 | 16 => IoError::Resource,
+        19 => IoError::Offline,
+        28 => IoError::NoSpace,
+        61 => IoError::Medium,
+        67 => IoError::Transport,
+        84 => IoError::Protection,
+        95 => IoError::NotSupported,
+        110 => IoError::Timeout,
+        121 => IoError::Target,
+        _ => IoError::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flavor, IoError};
+
+    #[test]
+    fn letters_are_those_of_blktrace() {
+        let flavor = Flavor::linux_6_12();
+        let req = flavor.req;
+        assert_eq!(flavor.letters(1 | req.sync | req.fua | req.preflush), "FWFS");
+        assert_eq!(flavor.letters(2 | req.preflush), "FF");
+        assert_eq!(flavor.letters(req.rahead | req.meta), "RAM");
+        assert_eq!(flavor.letters(34), "N");
+        assert_eq!(flavor.words(1 | req.sync), ["write", "sync"]);
+    }
+
+    #[test]
+    fn statuses_above_13_follow_the_kernel() {
+        let new = Flavor::linux_6_12();
+        let old = Flavor { statuses_of_6_12: false, ..new };
+        let errno = Flavor { status_is_errno: true, ..old };
+        assert_eq!(new.error(16), Some(IoError::Offline));
+        assert_eq!(old.error(16), Some(IoError::Resource));
+        assert_eq!(old.error(17), Some(IoError::Offline));
+        assert_eq!(new.error(10), Some(IoError::Io));
+        assert_eq!(errno.error(-5), Some(IoError::Io));
+        assert_eq!(errno.error(-28), Some(IoError::NoSpace));
+        assert_eq!(new.error(0), None);
+        assert_eq!(errno.error(i32::MIN), Some(IoError::Other));
     }
 }

@@ -58,10 +58,12 @@ pub enum Kind {
     FlushFailed,
     /// Rule B7.
     TimedOut,
+    /// Rule B9.
+    FlushEmulated,
 }
 
 /// How many kinds there are; the length of every per-kind table.
-pub const KINDS: usize = 14;
+pub const KINDS: usize = 15;
 
 /// What is to be known of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -190,9 +192,17 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::TimedOut,
         slug: "timed_out",
         severity: Severity::Critical,
-        rule: "its timeout had fired when it was requeued or ended",
+        rule: "ended after its timeout had fired",
         meaning: "the device did not answer in time and error handling took the request away from it",
         advice: "check cabling, firmware and the kernel log: a device that stops answering is about to fail",
+    },
+    Row {
+        kind: Kind::FlushEmulated,
+        slug: "flush_emulated",
+        severity: Severity::Info,
+        rule: "took part in a flush sequence: its data needed a flush of the write cache before or after it, or it was nothing but such a flush",
+        meaning: "the request waited for a flush of the device's whole write cache",
+        advice: "legal: it is what fsync costs on a device with a volatile write cache and without FUA",
     },
 ];
 
@@ -201,6 +211,35 @@ impl Kind {
     #[must_use]
     pub const fn row(self) -> &'static Row {
         &TABLE[self as usize]
+    }
+
+    /// The bit of this kind in a set of kinds.
+    pub(super) const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
+    /// Whether one event proves it, so that no lost event can have feigned it.
+    ///
+    /// The others rest on what went before, and are shown only if nothing of it can be missing.
+    #[must_use]
+    pub const fn self_evident(self) -> bool {
+        match self {
+            Self::DoubleStart
+            | Self::QueuedInFlight
+            | Self::RequeueBusyBeforeStart
+            | Self::RequeueBusyAfterStart
+            | Self::RequeueTimeout
+            | Self::IoError
+            | Self::IoErrorExpected
+            | Self::PartialCompletion
+            | Self::TimedOut => true,
+            Self::CompletedWithoutStart
+            | Self::RequeueRetry
+            | Self::RequeueShortTransfer
+            | Self::DispatchFailure
+            | Self::FlushFailed
+            | Self::FlushEmulated => false,
+        }
     }
 }
 

@@ -4,14 +4,33 @@
 //! the engine is told everything, so live traffic, recordings and synthetic streams are judged by
 //! the same code.
 
+pub mod decode;
 pub mod device;
+mod devices;
+#[expect(clippy::module_inception, reason = "the engine itself is the one thing in this file")]
+mod engine;
 pub mod flavor;
+mod flushes;
+mod held;
 pub mod histogram;
 pub mod io_error;
+mod join;
+mod judge;
 pub mod kind;
+mod life;
+mod log;
 pub mod mismatch;
 pub mod operation;
 pub mod owner;
 pub mod phase;
 pub mod snapshot;
+mod streams;
+#[cfg(test)]
+mod synthetic;
+mod table;
+#[cfg(test)]
+mod tests;
 pub mod timeline;
+
+pub use devices::Policy;
+pub use engine::{Audit, Engine, EngineConfig};

@@ -150,7 +150,8 @@ pub struct LifeFigures {
     pub opened: u64,
     /// Ended, and judged consistent or a mismatch.
     pub judged: u64,
-    /// Ended by a merge into another request.
+    /// Ended by a merge into another request, or as a clone of device mapper that could not be
+    /// dispatched: the requests that end without a completion.
     pub merged: u64,
     /// Ended, and unjudged.
     pub unjudged: u64,
@@ -185,4 +186,82 @@ pub struct Snapshot {
     pub lives: LifeFigures,
     /// The log, in order of their ids.
     pub mismatches: Vec<Arc<Mismatch>>,
+}
+
+impl Snapshot {
+    /// Adds what another reader knows.
+    pub fn merge(&mut self, other: &Self) {
+        self.taken = self.taken.max(other.taken);
+        for (id, figures) in &other.devices {
+            match self.devices.get_mut(id) {
+                Some(mine) => mine.merge(figures),
+                None => {
+                    self.devices.insert(*id, figures.clone());
+                }
+            }
+        }
+        for (mine, more) in self.probes.iter_mut().zip(&other.probes) {
+            mine.attempts += more.attempts;
+            mine.lost += more.lost;
+            mine.received += more.received;
+            // Every reader is told the same number, which is not by ring.
+            mine.recursion = mine.recursion.max(more.recursion);
+        }
+        self.rings.extend_from_slice(&other.rings);
+        add(&mut self.losses, &other.losses);
+        self.losses[Loss::Recursion as usize] =
+            self.probes.iter().map(|figures| figures.recursion).sum();
+        let (mine, more) = (&mut self.lives, &other.lives);
+        mine.opened += more.opened;
+        mine.judged += more.judged;
+        mine.merged += more.merged;
+        mine.unjudged += more.unjudged;
+        mine.open += more.open;
+        mine.evicted += more.evicted;
+        mine.inferred += more.inferred;
+        mine.impossible += more.impossible;
+        mine.devices_left_out += more.devices_left_out;
+        mine.mismatches_dropped += more.mismatches_dropped;
+        self.mismatches.extend(other.mismatches.iter().cloned());
+        self.mismatches.sort_unstable_by_key(|mismatch| mismatch.id);
+    }
+}
+
+impl DeviceFigures {
+    fn merge(&mut self, other: &Self) {
+        for (mine, more) in self.operations.iter_mut().zip(&other.operations) {
+            if let Some(more) = more {
+                mine.get_or_insert_default().merge(more);
+            }
+        }
+        add(&mut self.requeues, &other.requeues);
+        add(&mut self.mismatches, &other.mismatches);
+        self.open += other.open;
+        self.oldest = match (self.oldest, other.oldest) {
+            (Some(mine), Some(more)) => Some(mine.min(more)),
+            (mine, more) => mine.or(more),
+        };
+    }
+}
+
+impl OperationFigures {
+    fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+        self.merges += other.merges;
+        add(&mut self.errors, &other.errors);
+        add(&mut self.unjudged, &other.unjudged);
+        add(&mut self.phase_unknown, &other.phase_unknown);
+        for (mine, more) in self.phases.iter_mut().zip(&other.phases) {
+            if let Some(more) = more {
+                mine.get_or_insert_default().merge(more);
+            }
+        }
+    }
+}
+
+fn add(mine: &mut [u64], more: &[u64]) {
+    for (mine, more) in mine.iter_mut().zip(more) {
+        *mine += more;
+    }
 }

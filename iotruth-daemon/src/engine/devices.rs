@@ -1,0 +1,283 @@
+//! The device table and the figures of each device.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    device::DeviceId,
+    operation::{OPERATIONS, Operation},
+    snapshot::{DeviceFigures, OperationFigures},
+};
+
+/// Most devices that are followed at the same time.
+pub(super) const MAX_DEVICES: usize = 4096;
+
+/// What is to be done with the requests of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Count and judge.
+    Follow,
+    /// Join, so that the books balance, and show nothing.
+    Exclude,
+}
+
+/// One device of the table.
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) id: DeviceId,
+    pub(super) name: Arc<str>,
+    pub(super) policy: Policy,
+    /// Whether the name is still to be looked up.
+    unnamed: bool,
+    /// Whether it has gone, or another device has its number.
+    ended: bool,
+    /// Lives that are open and were proved to be new.
+    pub(super) open: u64,
+    pub(super) figures: DeviceFigures,
+}
+
+impl Device {
+    /// Figures of one operation.
+    pub(super) fn operation(&mut self, operation: Operation) -> &mut OperationFigures {
+        // The table has one place for each operation.
+        let place = operation as usize % OPERATIONS;
+        self.figures.operations[place].get_or_insert_default()
+    }
+}
+
+/// Every device that was ever seen, until its place is needed again.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    all: Vec<Device>,
+    by_id: HashMap<DeviceId, u16>,
+    current: HashMap<u32, u16>,
+    last: Option<(DeviceId, u16)>,
+    left_out: u64,
+    unnamed: Vec<DeviceId>,
+}
+
+impl Devices {
+    /// The place of a device, which is made if it is new; `None` where the table is full.
+    #[inline]
+    pub(super) fn place(&mut self, id: DeviceId) -> Option<u16> {
+        match self.last {
+            Some((last, place)) if last == id => Some(place),
+            Some(_) | None => self.find(id),
+        }
+    }
+
+    /// The place of whichever device has this number now.
+    pub(super) fn place_of_number(&mut self, number: u32) -> Option<u16> {
+        match self.current.get(&number) {
+            Some(place) => Some(*place),
+            None => self.find(DeviceId { number, sequence: 0 }),
+        }
+    }
+
+    fn find(&mut self, id: DeviceId) -> Option<u16> {
+        let place = match self.by_id.get(&id) {
+            Some(place) => *place,
+            None => self.insert(id)?,
+        };
+        self.last = Some((id, place));
+        Some(place)
+    }
+
+    fn insert(&mut self, id: DeviceId) -> Option<u16> {
+        // What was seen before the disk's sequence number was known belongs to the same disk.
+        let unsequenced = DeviceId { sequence: 0, ..id };
+        if let Some(place) = self.by_id.remove(&unsequenced) {
+            if let Some(device) = self.all.get_mut(usize::from(place)) {
+                device.id = id;
+                device.figures.id = id;
+                device.unnamed = true;
+            }
+            self.by_id.insert(id, place);
+            self.unnamed.push(id);
+            return Some(place);
+        }
+        if let Some(old) = self.current.get(&id.number).copied() {
+            let old_id = self.get(old).map(|device| device.id);
+            match old_id {
+                // A record of a device that has gone already: it keeps its own place.
+                Some(old_id) if old_id.sequence > id.sequence => {}
+                Some(old_id) => self.end(old_id),
+                None => {}
+            }
+        }
+        let name: Arc<str> = id.to_string().into();
+        let device = Device {
+            id,
+            name: Arc::clone(&name),
+            policy: Policy::Follow,
+            unnamed: true,
+            ended: false,
+            open: 0,
+            figures: DeviceFigures {
+                id,
+                name: name.to_string(),
+                operations: Default::default(),
+                requeues: Default::default(),
+                mismatches: Default::default(),
+                open: 0,
+                oldest: None,
+            },
+        };
+        let place = self.room()?;
+        if let Some(reused) = self.all.get_mut(usize::from(place)) {
+            let old = reused.id;
+            *reused = device;
+            self.by_id.remove(&old);
+        } else {
+            self.all.push(device);
+        }
+        self.by_id.insert(id, place);
+        let newest = self
+            .current
+            .get(&id.number)
+            .and_then(|current| self.get(*current))
+            .is_none_or(|current| current.id.sequence <= id.sequence);
+        if newest {
+            self.current.insert(id.number, place);
+        }
+        self.unnamed.push(id);
+        Some(place)
+    }
+
+    /// A place for one more: a new one, or that of a device that has gone and has no open life.
+    fn room(&mut self) -> Option<u16> {
+        if self.all.len() < MAX_DEVICES {
+            return Some(self.all.len() as u16);
+        }
+        let free = self.all.iter().position(|device| device.ended && device.open == 0);
+        if free.is_none() {
+            self.left_out += 1;
+        }
+        free.map(|place| place as u16)
+    }
+
+    /// A device by its place.
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: u16) -> Option<&mut Device> {
+        self.all.get_mut(usize::from(place))
+    }
+
+    fn get(&self, place: u16) -> Option<&Device> {
+        self.all.get(usize::from(place))
+    }
+
+    /// How often a device found no room.
+    pub(super) const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Devices whose names are to be looked up; each is told once.
+    pub(super) fn take_unnamed(&mut self) -> Vec<DeviceId> {
+        std::mem::take(&mut self.unnamed)
+    }
+
+    /// Gives a device its name.
+    pub(super) fn name(&mut self, id: DeviceId, name: &str, policy: Policy) {
+        if let Some(device) =
+            self.by_id.get(&id).and_then(|place| self.all.get_mut(usize::from(*place)))
+        {
+            device.name = name.into();
+            name.clone_into(&mut device.figures.name);
+            device.policy = policy;
+            device.unnamed = false;
+        }
+    }
+
+    /// Ends the series of a device that has gone.
+    pub(super) fn end(&mut self, id: DeviceId) {
+        if let Some(place) = self.by_id.get(&id).copied() {
+            if let Some(device) = self.all.get_mut(usize::from(place)) {
+                device.ended = true;
+            }
+            if self.current.get(&id.number) == Some(&place) {
+                self.current.remove(&id.number);
+            }
+        }
+    }
+
+    /// Devices that exist, as far as is known.
+    pub(super) fn present(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.all.iter().filter(|device| !device.ended).map(|device| device.id)
+    }
+
+    /// Figures of the devices that are shown.
+    pub(super) fn figures(&self) -> BTreeMap<DeviceId, DeviceFigures> {
+        self.all
+            .iter()
+            .filter(|device| !device.ended && !device.unnamed && device.policy == Policy::Follow)
+            .map(|device| {
+                (device.id, DeviceFigures { open: device.open, ..device.figures.clone() })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test says what it expects")]
+mod tests {
+    use super::{Devices, MAX_DEVICES, Policy};
+    use crate::engine::{device::DeviceId, operation::Operation};
+
+    const fn id(number: u32, sequence: u64) -> DeviceId {
+        DeviceId { number, sequence }
+    }
+
+    #[test]
+    fn a_number_that_is_used_again_begins_new_series() {
+        let mut devices = Devices::default();
+        let first = devices.place(id(7, 1)).unwrap();
+        devices.name(id(7, 1), "loop0", Policy::Follow);
+        devices.get_mut(first).unwrap().operation(Operation::Read).requests = 5;
+        let second = devices.place(id(7, 2)).unwrap();
+        devices.name(id(7, 2), "loop0", Policy::Follow);
+        assert_ne!(first, second);
+        // A late record of the first one does not disturb the second.
+        assert_eq!(devices.place(id(7, 1)), Some(first));
+        assert_eq!(devices.place_of_number(7), Some(second));
+        let figures = devices.figures();
+        assert_eq!(figures.keys().copied().collect::<Vec<_>>(), [id(7, 2)]);
+        assert!(figures[&id(7, 2)].operations[Operation::Read as usize].is_none());
+    }
+
+    #[test]
+    fn a_disk_that_was_first_seen_without_its_sequence_number_is_one_disk() {
+        let mut devices = Devices::default();
+        let before = devices.place_of_number(9).unwrap();
+        let after = devices.place(id(9, 4)).unwrap();
+        assert_eq!(before, after);
+        assert_eq!(devices.take_unnamed(), [id(9, 0), id(9, 4)]);
+    }
+
+    #[test]
+    fn only_named_and_followed_devices_are_shown() {
+        let mut devices = Devices::default();
+        devices.place(id(1, 1));
+        devices.place(id(2, 2));
+        devices.name(id(2, 2), "zram0", Policy::Exclude);
+        assert!(devices.figures().is_empty());
+        devices.name(id(1, 1), "sda", Policy::Follow);
+        assert_eq!(devices.figures().len(), 1);
+        devices.end(id(1, 1));
+        assert!(devices.figures().is_empty());
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_places_of_gone_devices_are_used_again() {
+        let mut devices = Devices::default();
+        for number in 0..MAX_DEVICES as u32 {
+            assert!(devices.place(id(number, 1)).is_some());
+        }
+        assert_eq!(devices.place(id(99_999, 1)), None);
+        assert_eq!(devices.left_out(), 1);
+        devices.end(id(17, 1));
+        assert_eq!(devices.place(id(99_999, 1)), Some(17));
+        assert_eq!(devices.present().count(), MAX_DEVICES);
+    }
+}

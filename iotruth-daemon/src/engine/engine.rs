@@ -1,0 +1,252 @@
+//! The engine: what a reader feeds with the records of its rings.
+
+use iotruth_common::{
+    counters::MAX_RINGS,
+    probe::{PROBES, Probe},
+};
+
+use super::{
+    decode::decode,
+    device::DeviceId,
+    devices::{Devices, Policy},
+    flavor::Flavor,
+    flushes::Flushes,
+    held::Held,
+    log::Log,
+    snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
+    streams::{Arrival, Streams},
+    table::Table,
+};
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Numbers of this kernel.
+    pub flavor: Flavor,
+    /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`. What started later
+    /// is seen from its beginning.
+    pub attached: u64,
+    /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
+    /// such a life means something.
+    pub starts_traced: bool,
+    /// The rings that this engine is fed from.
+    pub rings: Vec<usize>,
+    /// Number of this engine, from 0.
+    pub index: usize,
+    /// How many engines there are.
+    pub engines: usize,
+}
+
+/// The kernel side's own counters, read at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
+    pub read: u64,
+    /// Records that were tried, by probe and ring.
+    pub attempts: [[u64; MAX_RINGS]; PROBES],
+    /// Records that were refused, by probe and ring.
+    pub lost: [[u64; MAX_RINGS]; PROBES],
+    /// Runs that the kernel skipped, by probe.
+    pub recursion: [u64; PROBES],
+}
+
+/// What a ring was last seen to have refused.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refusals {
+    count: u32,
+    seen: u64,
+}
+
+/// Joins records into lives, judges them and keeps the books.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) flavor: Flavor,
+    pub(super) attached: u64,
+    pub(super) starts_traced: bool,
+    rings: Vec<usize>,
+    streams: Streams,
+    pub(super) table: Table,
+    pub(super) devices: Devices,
+    pub(super) flushes: Flushes,
+    pub(super) held: Held,
+    pub(super) log: Log,
+    pub(super) lives: LifeFigures,
+    /// Grows with every interval in which an event may have passed unseen and unrefused.
+    pub(super) blind: u32,
+    /// When events last passed unseen, by what was known then.
+    blind_at: u64,
+    refusals: [Refusals; MAX_RINGS],
+    received: [[u64; MAX_RINGS]; PROBES],
+    losses: [u64; LOSSES],
+    audit: Audit,
+    newest: u64,
+}
+
+impl Engine {
+    /// An engine that has seen nothing yet.
+    #[must_use]
+    pub fn new(config: EngineConfig) -> Self {
+        Self {
+            flavor: config.flavor,
+            // No event without a start time is newer than this.
+            attached: config.attached.max(1),
+            starts_traced: config.starts_traced,
+            rings: config.rings,
+            streams: Streams::default(),
+            table: Table::default(),
+            devices: Devices::default(),
+            flushes: Flushes::default(),
+            held: Held::default(),
+            log: Log::new(config.index as u64 + 1, config.engines.max(1) as u64),
+            lives: LifeFigures::default(),
+            blind: 0,
+            blind_at: 0,
+            refusals: [Refusals::default(); MAX_RINGS],
+            received: [[0; MAX_RINGS]; PROBES],
+            losses: [0; LOSSES],
+            audit: Audit::default(),
+            newest: 0,
+        }
+    }
+
+    /// Takes one record, as it lies in `ring`.
+    #[inline]
+    pub fn record(&mut self, ring: usize, bytes: &[u8]) {
+        let Ok(record) = decode(bytes) else {
+            self.lose(Loss::Late, 1);
+            return;
+        };
+        let head = record.head();
+        let probe = record.probe();
+        if let Some(count) = self.received.get_mut(probe as usize).and_then(|row| row.get_mut(ring))
+        {
+            *count += 1;
+        }
+        match self.streams.arrive(ring, probe, head) {
+            Arrival::InOrder | Arrival::AfterRefusals => {}
+            Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
+            // A program that interrupted itself, on kernels before 6.1, numbers out of order.
+            Arrival::Late => self.lose(Loss::Late, 0),
+        }
+        self.newest = self.newest.max(head.time);
+        if let Some(refusals) = self.refusals.get_mut(ring)
+            && refusals.count != head.ring_lost
+        {
+            *refusals = Refusals { count: head.ring_lost, seen: self.newest };
+        }
+        self.join(ring as u8, &record);
+    }
+
+    /// Counts events that passed unseen, and distrusts every life that is open meanwhile.
+    pub(super) fn lose(&mut self, loss: Loss, count: u64) {
+        if let Some(total) = self.losses.get_mut(loss as usize) {
+            *total += count;
+        }
+        self.blind = self.blind.wrapping_add(1);
+        self.blind_at = self.newest.max(self.audit.read);
+    }
+
+    /// When a record of this ring was last known to be lost.
+    pub(super) fn last_loss(&self, ring: u8) -> u64 {
+        let refused = self.refusals.get(usize::from(ring)).map_or(0, |refusals| refusals.seen);
+        refused.max(self.blind_at)
+    }
+
+    /// Takes the counters of the kernel side, and lets go of the verdicts that waited for them.
+    ///
+    /// All records that were written before the counters were read must have been taken first.
+    pub fn audit(&mut self, audit: Audit) {
+        let skipped = |audit: &Audit| audit.recursion.iter().sum::<u64>();
+        let more = skipped(&audit).saturating_sub(skipped(&self.audit));
+        let read = audit.read;
+        self.audit = audit;
+        if more > 0 {
+            self.lose(Loss::Recursion, more);
+        }
+        self.release(read);
+    }
+
+    /// Devices that were seen for the first time; each is told once.
+    pub fn take_unnamed(&mut self) -> Vec<DeviceId> {
+        self.devices.take_unnamed()
+    }
+
+    /// Gives a device its name and says whether it is to be shown.
+    pub fn name_device(&mut self, id: DeviceId, name: &str, policy: Policy) {
+        self.devices.name(id, name, policy);
+        match policy {
+            Policy::Follow => self.log.rename(id, name),
+            Policy::Exclude => self.log.forget(id),
+        }
+    }
+
+    /// Ends the series of a device that has gone.
+    pub fn end_device(&mut self, id: DeviceId) {
+        self.devices.end(id);
+    }
+
+    /// Devices that were seen and have not ended.
+    pub fn present_devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.devices.present()
+    }
+
+    /// Time of the newest record: nanoseconds of `CLOCK_MONOTONIC`, 0 if there was none.
+    #[must_use]
+    pub const fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Whether verdicts wait for the next audit.
+    #[must_use]
+    pub fn awaits_audit(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self, now: u64) -> Snapshot {
+        let own = |table: &[[u64; MAX_RINGS]; PROBES], probe: usize| -> u64 {
+            let row = table.get(probe).copied().unwrap_or_default();
+            self.rings.iter().filter_map(|ring| row.get(*ring)).sum()
+        };
+        let of_ring = |table: &[[u64; MAX_RINGS]; PROBES], ring: usize| -> u64 {
+            table.iter().filter_map(|row| row.get(ring)).sum()
+        };
+        let mut probes = [ProbeFigures::default(); PROBES];
+        for (probe, figures) in Probe::ALL.iter().zip(probes.iter_mut()) {
+            let probe = *probe as usize;
+            *figures = ProbeFigures {
+                attempts: own(&self.audit.attempts, probe),
+                lost: own(&self.audit.lost, probe),
+                received: own(&self.received, probe),
+                recursion: self.audit.recursion.get(probe).copied().unwrap_or_default(),
+            };
+        }
+        let rings = self
+            .rings
+            .iter()
+            .map(|ring| RingFigures {
+                ring: *ring,
+                received: of_ring(&self.received, *ring),
+                lost: of_ring(&self.audit.lost, *ring),
+            })
+            .collect();
+        let mut losses = self.losses;
+        losses[Loss::RingFull as usize] = probes.iter().map(|figures| figures.lost).sum();
+        losses[Loss::Recursion as usize] = probes.iter().map(|figures| figures.recursion).sum();
+        losses[Loss::Inferred as usize] = self.lives.inferred;
+        Snapshot {
+            taken: now,
+            devices: self.devices.figures(),
+            probes,
+            rings,
+            losses,
+            lives: LifeFigures {
+                devices_left_out: self.devices.left_out(),
+                mismatches_dropped: self.log.dropped(),
+                ..self.lives
+            },
+            mismatches: self.log.entries(),
+        }
+    }
+}

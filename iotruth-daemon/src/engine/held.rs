@@ -1,0 +1,35 @@
+//! Verdicts that wait until the counters of lost events have been read after them.
+
+use std::collections::VecDeque;
+
+use super::judge::Ending;
+
+/// Most lives that wait at the same time. They wait for a tenth of a second at most.
+const MAX_HELD: usize = 1 << 16;
+
+/// Ended lives whose mismatch rests on their history.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    endings: VecDeque<Ending>,
+}
+
+impl Held {
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.endings.is_empty()
+    }
+
+    /// Takes an ending, or gives it back where there is no room.
+    pub(super) fn hold(&mut self, ending: Ending) -> Option<Ending> {
+        if self.endings.len() >= MAX_HELD {
+            return Some(ending);
+        }
+        self.endings.push_back(ending);
+        None
+    }
+
+    /// The oldest ending, if it happened before `time`.
+    pub(super) fn before(&mut self, time: u64) -> Option<Ending> {
+        if self.endings.front()?.life.last < time { self.endings.pop_front() } else { None }
+    }
+}

@@ -1,0 +1,227 @@
+//! What becomes of a life that ended: a verdict, figures, and mismatches with their stories.
+
+use super::{
+    devices::Policy,
+    engine::Engine,
+    io_error::IoError,
+    kind::{Kind, TABLE},
+    life::Life,
+    mismatch::Mismatch,
+    operation::Operation,
+    phase::{Phase, Phases},
+    snapshot::{OperationFigures, Unjudged},
+};
+
+/// A life that ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// The life.
+    pub(super) life: Life,
+    /// Address of the request.
+    pub(super) request: u64,
+    /// The error that it ended with, and its raw number.
+    pub(super) error: Option<(IoError, i32)>,
+    /// Why it cannot be judged; `None` where it can.
+    pub(super) unjudged: Option<Unjudged>,
+}
+
+impl Engine {
+    /// A life ended by a completion.
+    ///
+    /// `ring_lost` is what the last record says that its ring had refused.
+    pub(super) fn end(
+        &mut self,
+        request: u64,
+        life: Life,
+        ring_lost: u32,
+        error: Option<(IoError, i32)>,
+    ) {
+        let lost = life.beginning_lost || life.ring_lost != ring_lost || life.blind != self.blind;
+        let unjudged = if lost {
+            Some(Unjudged::Loss)
+        } else if !life.proved {
+            Some(Unjudged::PreExisting)
+        } else if life.incomplete {
+            Some(Unjudged::Inferred)
+        } else {
+            None
+        };
+        let ending = Ending { life, request, error, unjudged };
+        let rests_on_history = TABLE
+            .iter()
+            .any(|row| ending.life.kinds & row.kind.bit() != 0 && !row.kind.self_evident());
+        if unjudged.is_none() && rests_on_history {
+            if let Some(mut ending) = self.held.hold(ending) {
+                ending.unjudged = Some(Unjudged::Loss);
+                self.settle(&ending);
+            }
+        } else {
+            self.settle(&ending);
+        }
+    }
+
+    /// A life ended and its end was not seen: its address is in use again, or the device is idle.
+    pub(super) fn end_unseen(&mut self, request: u64, mut life: Life, ring_lost: u32) {
+        life.incomplete = true;
+        // What was asked for has most probably been done: an error would be as rare as the loss.
+        life.done = life.done.saturating_add(life.remaining);
+        self.end(request, life, ring_lost, None);
+    }
+
+    /// Lets go of the verdicts on what ended before the counters of lost events were read.
+    pub(super) fn release(&mut self, read: u64) {
+        while let Some(mut ending) = self.held.before(read) {
+            if ending.life.blind != self.blind {
+                ending.unjudged = Some(Unjudged::Loss);
+            }
+            self.settle(&ending);
+        }
+    }
+
+    /// Writes an ending into the books.
+    fn settle(&mut self, ending: &Ending) {
+        self.lives.open = self.lives.open.saturating_sub(1);
+        match ending.unjudged {
+            None => self.lives.judged += 1,
+            Some(reason) => {
+                self.lives.unjudged += 1;
+                if reason == Unjudged::Inferred {
+                    self.lives.inferred += 1;
+                }
+            }
+        }
+        let operation = self.flavor.operation(ending.life.cmd_flags);
+        let phases = match ending.unjudged {
+            None => ending.life.phases(),
+            Some(_) => Phases::default(),
+        };
+        let Some(device) = self.devices.get_mut(ending.life.device) else { return };
+        if ending.life.proved {
+            device.open = device.open.saturating_sub(1);
+        }
+        if device.policy == Policy::Exclude {
+            return;
+        }
+        count(device.operation(operation), ending, &phases);
+        let kinds = ending.life.kinds;
+        if kinds == 0 {
+            return;
+        }
+        for row in &TABLE {
+            let shown = ending.unjudged.is_none() || row.kind.self_evident();
+            if kinds & row.kind.bit() != 0 && shown {
+                self.show(row.kind, ending.request, &ending.life, ending.error, phases);
+            }
+        }
+    }
+
+    /// Writes one mismatch of a life into the log.
+    pub(super) fn show(
+        &mut self,
+        kind: Kind,
+        request: u64,
+        life: &Life,
+        error: Option<(IoError, i32)>,
+        phases: Phases,
+    ) {
+        let Some(device) = self.devices.get_mut(life.device) else { return };
+        if device.policy == Policy::Exclude {
+            return;
+        }
+        if let Some(count) = device.figures.mismatches.get_mut(kind as usize) {
+            *count += 1;
+        }
+        let (sector, bytes) = life.extent;
+        let mismatch = Mismatch {
+            id: 0,
+            kind,
+            first: life.last,
+            last: life.last,
+            count: 1,
+            device: device.id,
+            device_name: device.name.to_string(),
+            operation: self.flavor.operation(life.cmd_flags),
+            letters: self.flavor.letters(life.cmd_flags),
+            flags: self.flavor.words(life.cmd_flags),
+            sector: (sector != u64::MAX).then_some(sector),
+            bytes,
+            bytes_done: life.done,
+            error,
+            owner: life.owner,
+            request,
+            hardware_queue: life.hardware_queue,
+            tag: life.tag,
+            timeline: life.events.timeline(),
+            phases,
+        };
+        self.log.add(mismatch);
+    }
+
+    /// What the final completion of a request with an error is called.
+    pub(super) fn error_kind(&self, life: &Life, at: ErrorAt, error: IoError) -> Kind {
+        let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
+        if at.timed_out {
+            Kind::TimedOut
+        } else if life.data_failed {
+            Kind::IoError
+        } else if flush
+            || life.data_done.is_some()
+            || (life.first_issue.is_none()
+                && (at.bytes == 0 || self.flushes.fails_with(at.cpu, life.queue)))
+        {
+            Kind::FlushFailed
+        } else if matches!(error, IoError::NotSupported | IoError::Again) {
+            Kind::IoErrorExpected
+        } else if life.first_issue.is_none() && at.idle {
+            Kind::DispatchFailure
+        } else {
+            Kind::IoError
+        }
+    }
+}
+
+/// What the judge wants to know of a final completion with an error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ErrorAt {
+    /// Where it ran.
+    pub(super) cpu: u16,
+    /// Bytes that ended with it.
+    pub(super) bytes: u32,
+    /// Whether the request was idle: nobody had started it.
+    pub(super) idle: bool,
+    /// Whether its timeout had fired.
+    pub(super) timed_out: bool,
+}
+
+/// Adds one ended life to the figures of its device and operation.
+fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
+    figures.requests += 1;
+    figures.bytes += u64::from(ending.life.done);
+    if let Some((error, _)) = ending.error
+        && let Some(total) = figures.errors.get_mut(error as usize)
+    {
+        *total += 1;
+    }
+    if let Some(reason) = ending.unjudged {
+        if let Some(total) = figures.unjudged.get_mut(reason as usize) {
+            *total += 1;
+        }
+        return;
+    }
+    for phase in Phase::ALL {
+        let place = phase as usize;
+        match phases.get(phase) {
+            Some(duration) => {
+                if let Some(histogram) = figures.phases.get_mut(place) {
+                    histogram.get_or_insert_default().record(duration);
+                }
+            }
+            None if matches!(phase, Phase::Queue | Phase::Device | Phase::Total) => {
+                if let Some(total) = figures.phase_unknown.get_mut(place) {
+                    *total += 1;
+                }
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! One use of a request address, from its first event to its end.
+
+use iotruth_common::{probe::Probe, record::RequestRecord};
+
+use super::{
+    owner::Owner,
+    phase::Phases,
+    timeline::{Timeline, TimelineEvent},
+};
+
+/// Where a life is. That a request is free is told by the absence of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Accounted, not queued yet; a request that waits for a flush before its data is here.
+    Started,
+    /// On a software or scheduler queue.
+    Queued,
+    /// With the driver.
+    Issued,
+    /// Sent back.
+    Requeued,
+    /// Its data is on the device; the flush after it is not done yet.
+    DataDone,
+}
+
+/// What is known of one open life.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
+pub(super) struct Life {
+    /// Where it is.
+    pub(super) stage: Stage,
+    /// Which event opened it.
+    pub(super) begin: Probe,
+    /// Whether it is known to have begun after the programs were attached.
+    pub(super) proved: bool,
+    /// Whether its first events may be among records that were lost.
+    pub(super) beginning_lost: bool,
+    /// Whether an event of it is missing that no counter tells of.
+    pub(super) incomplete: bool,
+    /// Whether it was ever part of a flush sequence.
+    pub(super) flush_sequence: bool,
+    /// Whether the data phase of a flush sequence failed.
+    pub(super) data_failed: bool,
+    /// The ring that all its records come through.
+    pub(super) ring: u8,
+    /// Kinds of mismatch that it has shown so far, one bit each.
+    pub(super) kinds: u32,
+    /// Number in the device table.
+    pub(super) device: u16,
+    /// Hardware queue.
+    pub(super) hardware_queue: u16,
+    /// The driver's tag, -1 where none was seen.
+    pub(super) tag: i32,
+    /// `cmd_flags` of its first event, which still has the flush flags.
+    pub(super) cmd_flags: u32,
+    /// Records that the ring had refused at its first event.
+    pub(super) ring_lost: u32,
+    /// The engine's count of blind intervals at its first event.
+    pub(super) blind: u32,
+    /// Bytes still to be transferred, as last seen.
+    pub(super) remaining: u32,
+    /// First sector still to be transferred, as last seen.
+    pub(super) sector: u64,
+    /// Sector and length at the last issue or queueing, for people.
+    pub(super) extent: (u64, u32),
+    /// Bytes that were transferred without error.
+    pub(super) done: u32,
+    /// Of these, since the last issue.
+    pub(super) done_since_issue: u32,
+    /// Address of the queue.
+    pub(super) queue: u64,
+    /// Time of the first event.
+    pub(super) first: u64,
+    /// Time of the last event.
+    pub(super) last: u64,
+    /// First issue.
+    pub(super) first_issue: Option<u64>,
+    /// Last issue.
+    pub(super) last_issue: Option<u64>,
+    /// When the flush before its data was done.
+    pub(super) pre_flushed: Option<u64>,
+    /// When its data was done, in a flush sequence.
+    pub(super) data_done: Option<u64>,
+    /// Who asked for it.
+    pub(super) owner: Owner,
+    /// What happened.
+    pub(super) events: Events,
+}
+
+impl Life {
+    /// Time of an event, never before the one that went before it: clocks of two CPUs may differ by
+    /// a few nanoseconds, and the phases must add up.
+    pub(super) fn advance(&mut self, time: u64) -> u64 {
+        self.last = self.last.max(time);
+        self.last
+    }
+
+    /// Durations of the phases of a life that ended with its last event.
+    ///
+    /// The phases that are given add up to the total, whatever happened in between.
+    pub(super) fn phases(&self) -> Phases {
+        let end = self.last;
+        let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
+        let Some(first_issue) = self.first_issue else {
+            // Never issued: all of it was a flush, or waiting for a driver that never took it.
+            if !since_begin {
+                return Phases::default();
+            }
+            let total = end - self.first;
+            return if self.pre_flushed.is_some() {
+                Phases { flush: Some(total), total: Some(total), ..Phases::default() }
+            } else {
+                Phases { queue: Some(total), total: Some(total), ..Phases::default() }
+            };
+        };
+        let pre_flush = self
+            .pre_flushed
+            .filter(|_| since_begin)
+            .map(|flushed| flushed.min(first_issue) - self.first);
+        let post_flush = self.data_done.map(|done| end - done);
+        let flush = match (pre_flush, post_flush) {
+            (None, None) => None,
+            (before, after) => Some(before.unwrap_or(0) + after.unwrap_or(0)),
+        };
+        let data_end = self.data_done.unwrap_or(end);
+        // A request that ends while it is queued again has no attempt that reached the device.
+        let last_issue = self.last_issue.filter(|_| self.stage != Stage::Requeued);
+        let retried = last_issue != Some(first_issue);
+        let attempts_end = last_issue.unwrap_or(data_end);
+        Phases {
+            queue: since_begin.then(|| first_issue - self.first - pre_flush.unwrap_or(0)),
+            retry: retried.then(|| attempts_end - first_issue),
+            device: last_issue.map(|issue| data_end - issue),
+            flush,
+            total: Some(end - if since_begin { self.first } else { first_issue }),
+        }
+    }
+}
+
+/// Events of a life, kept without an allocation for the ordinary ones.
+#[derive(Debug)]
+pub(super) struct Events {
+    inline: [TimelineEvent; Self::INLINE],
+    count: u32,
+    more: Option<Box<More>>,
+}
+
+/// The events beyond the inline ones: the first few, then a ring of the last ones.
+#[derive(Debug, Default)]
+struct More {
+    first: Vec<TimelineEvent>,
+    last: Vec<TimelineEvent>,
+}
+
+impl Events {
+    const INLINE: usize = 3;
+
+    /// With the first event.
+    pub(super) fn new(event: TimelineEvent) -> Self {
+        Self { inline: [event; Self::INLINE], count: 1, more: None }
+    }
+
+    /// Adds an event.
+    pub(super) fn push(&mut self, event: TimelineEvent) {
+        let number = self.count as usize;
+        self.count = self.count.saturating_add(1);
+        if let Some(place) = self.inline.get_mut(number) {
+            *place = event;
+            return;
+        }
+        let more = self.more.get_or_insert_default();
+        if number < Timeline::FIRST {
+            more.first.push(event);
+        } else if more.last.len() < Timeline::LAST {
+            more.last.push(event);
+        } else if let Some(place) = more.last.get_mut((number - Timeline::FIRST) % Timeline::LAST) {
+            *place = event;
+        }
+    }
+
+    /// As it is shown to people.
+    pub(super) fn timeline(&self) -> Timeline {
+        let count = self.count as usize;
+        let mut events = self.inline.get(..count.min(Self::INLINE)).unwrap_or_default().to_vec();
+        let mut left_out = 0;
+        if let Some(more) = &self.more {
+            events.extend_from_slice(&more.first);
+            let beyond = count.saturating_sub(Timeline::FIRST);
+            if beyond > Timeline::LAST {
+                let (newest, oldest) = more.last.split_at(beyond % Timeline::LAST);
+                events.extend_from_slice(oldest);
+                events.extend_from_slice(newest);
+                left_out = (beyond - Timeline::LAST) as u32;
+            } else {
+                events.extend_from_slice(&more.last);
+            }
+        }
+        Timeline { events, left_out }
+    }
+}
+
+/// The line of a record in a timeline.
+pub(super) fn timeline_event(
+    probe: Probe,
+    head: &RequestRecord,
+    time: u64,
+    completed: u32,
+    status: i32,
+) -> TimelineEvent {
+    TimelineEvent {
+        time,
+        probe,
+        state: head.state,
+        cpu: head.cpu,
+        remaining: head.data_len,
+        completed,
+        status,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use iotruth_common::probe::Probe;
+
+    use super::{Events, TimelineEvent};
+
+    fn event(time: u64) -> TimelineEvent {
+        TimelineEvent {
+            time,
+            probe: Probe::Requeue,
+            state: 0,
+            cpu: 0,
+            remaining: 0,
+            completed: 0,
+            status: 0,
+        }
+    }
+
+    #[test]
+    fn a_timeline_keeps_the_first_8_and_the_last_24() {
+        for count in [1_u64, 2, 3, 4, 8, 9, 31, 32, 33, 60, 1000] {
+            let mut events = Events::new(event(0));
+            (1..count).for_each(|time| events.push(event(time)));
+            let timeline = events.timeline();
+            let times: Vec<u64> = timeline.events.iter().map(|event| event.time).collect();
+            let expected: Vec<u64> =
+                (0..count).filter(|time| *time < 8 || *time + 24 >= count).collect();
+            assert_eq!(times, expected, "{count} events");
+            assert_eq!(u64::from(timeline.left_out) + times.len() as u64, count);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The mismatch log: bounded, and fair to what is rare.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    device::DeviceId, io_error::IoError, kind::Kind, mismatch::Mismatch, operation::Operation,
+};
+
+/// Most entries of the log. When it is full, the kind and device with the most entries gives up its
+/// oldest one, so that a storm cannot push out the one entry of another kind.
+pub(super) const MAX_ENTRIES: usize = 4096;
+
+/// How many of the newest entries of a kind and device a repeat is looked for in.
+const FOLD_WITHIN: usize = 64;
+
+/// What makes two mismatches the same one.
+type Same = (Operation, Option<u64>, u32, Option<(IoError, i32)>);
+
+/// Entries by kind and device.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: BTreeMap<(Kind, DeviceId), VecDeque<Arc<Mismatch>>>,
+    count: usize,
+    next_id: u64,
+    id_step: u64,
+    dropped: u64,
+}
+
+impl Log {
+    /// Whose ids are `first`, `first + step`, and so on: the logs of several engines are shown as
+    /// one, and no id may stand twice in it.
+    pub(super) fn new(first: u64, step: u64) -> Self {
+        Self { next_id: first, id_step: step, ..Self::default() }
+    }
+
+    /// Adds a mismatch, or folds it into the newest one that is the same. Its `id` is given here.
+    pub(super) fn add(&mut self, mut mismatch: Mismatch) {
+        let entries = self.entries.entry((mismatch.kind, mismatch.device)).or_default();
+        if let Some(known) =
+            entries.iter_mut().rev().take(FOLD_WITHIN).find(|known| same(known) == same(&mismatch))
+        {
+            let known = Arc::make_mut(known);
+            let (id, first, count) = (known.id, known.first, known.count);
+            *known = Mismatch { id, first, count: count + mismatch.count, ..mismatch };
+            return;
+        }
+        mismatch.id = self.next_id;
+        self.next_id += self.id_step;
+        entries.push_back(Arc::new(mismatch));
+        self.count += 1;
+        if self.count > MAX_ENTRIES {
+            self.drop_one();
+        }
+    }
+
+    fn drop_one(&mut self) {
+        let largest = self.entries.values_mut().max_by_key(|entries| entries.len());
+        if largest.and_then(VecDeque::pop_front).is_some() {
+            self.count -= 1;
+            self.dropped += 1;
+        }
+    }
+
+    /// Gives the entries of a device its name.
+    pub(super) fn rename(&mut self, id: DeviceId, name: &str) {
+        for (_, entries) in self.entries.iter_mut().filter(|((_, device), _)| *device == id) {
+            for entry in entries {
+                name.clone_into(&mut Arc::make_mut(entry).device_name);
+            }
+        }
+    }
+
+    /// Takes out what was noted of a device that turned out to be excluded.
+    pub(super) fn forget(&mut self, id: DeviceId) {
+        let count = &mut self.count;
+        self.entries.retain(|(_, device), entries| {
+            let keep = *device != id;
+            if !keep {
+                *count -= entries.len();
+            }
+            keep
+        });
+    }
+
+    /// Entries that fell out because the log was full.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Every entry, in the order of the ids.
+    pub(super) fn entries(&self) -> Vec<Arc<Mismatch>> {
+        let mut entries: Vec<_> = self.entries.values().flatten().cloned().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries
+    }
+}
+
+fn same(mismatch: &Mismatch) -> Same {
+    (mismatch.operation, mismatch.sector, mismatch.bytes, mismatch.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Log, MAX_ENTRIES};
+    use crate::engine::{
+        device::DeviceId, kind::Kind, mismatch::Mismatch, operation::Operation, owner::Owner,
+        phase::Phases, timeline::Timeline,
+    };
+
+    fn mismatch(kind: Kind, sector: u64, time: u64) -> Mismatch {
+        Mismatch {
+            id: 0,
+            kind,
+            first: time,
+            last: time,
+            count: 1,
+            device: DeviceId::default(),
+            device_name: String::new(),
+            operation: Operation::Read,
+            letters: String::new(),
+            flags: Vec::new(),
+            sector: Some(sector),
+            bytes: 4096,
+            bytes_done: 0,
+            error: None,
+            owner: Owner::default(),
+            request: 0,
+            hardware_queue: 0,
+            tag: 0,
+            timeline: Timeline::default(),
+            phases: Phases::default(),
+        }
+    }
+
+    #[test]
+    fn a_storm_cannot_push_out_what_is_rare() {
+        let mut log = Log::new(1, 1);
+        log.add(mismatch(Kind::TimedOut, 0, 0));
+        for sector in 0..2 * MAX_ENTRIES as u64 {
+            log.add(mismatch(Kind::PartialCompletion, sector, sector));
+        }
+        let entries = log.entries();
+        assert_eq!(entries.len(), MAX_ENTRIES);
+        assert_eq!(entries[0].kind, Kind::TimedOut);
+        assert_eq!(log.dropped(), MAX_ENTRIES as u64 + 1);
+        assert!(entries.windows(2).all(|pair| pair[0].id < pair[1].id));
+    }
+
+    #[test]
+    fn repeats_fold_into_first_last_and_count() {
+        let mut log = Log::new(1, 1);
+        for time in [5, 6, 9] {
+            log.add(mismatch(Kind::IoError, 8, time));
+        }
+        log.add(mismatch(Kind::IoError, 16, 10));
+        let entries = log.entries();
+        assert_eq!(entries.len(), 2);
+        assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
+    }
+
+    #[test]
+    fn an_excluded_device_leaves_nothing_behind() {
+        let mut log = Log::new(1, 1);
+        log.add(mismatch(Kind::IoError, 8, 1));
+        log.forget(DeviceId::default());
+        assert!(log.entries().is_empty());
+        log.add(mismatch(Kind::IoError, 8, 2));
+        log.rename(DeviceId::default(), "sda");
+        assert_eq!(log.entries()[0].device_name, "sda");
+    }
+}

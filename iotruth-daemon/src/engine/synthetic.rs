@@ -1,0 +1,221 @@
+//! A little block layer for tests: it writes the records that the kernel would write.
+
+use bytemuck::Zeroable;
+use iotruth_common::{
+    probe::{PROBES, Probe},
+    record::{
+        CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
+    },
+};
+
+use super::{Audit, Engine, EngineConfig, Policy, device::DeviceId, flavor::Flavor};
+
+/// When the programs were attached.
+pub(super) const ATTACHED: u64 = 1_000_000_000;
+
+/// The device of every request, unless a test says otherwise.
+pub(super) const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
+
+/// A request of the little block layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) address: u64,
+    pub(super) cmd_flags: u32,
+    pub(super) rq_flags: u32,
+    pub(super) sector: u64,
+    pub(super) len: u32,
+    pub(super) state: u8,
+    pub(super) allocated: u64,
+    pub(super) bio: bool,
+    pub(super) worker: bool,
+}
+
+/// Writes records into an engine; the clock is moved by the test.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    pub(super) engine: Engine,
+    pub(super) now: u64,
+    /// Records that are about to be refused by the ring.
+    pub(super) refuse: u32,
+    /// Records that are about to pass unseen, as on a thread of PID 1.
+    pub(super) hide: u32,
+    attempts: [u64; PROBES],
+    refused: [u64; PROBES],
+    recursion: u64,
+}
+
+impl Kernel {
+    pub(super) fn new() -> Self {
+        let engine = Engine::new(EngineConfig {
+            flavor: Flavor::linux_6_12(),
+            attached: ATTACHED,
+            starts_traced: true,
+            rings: vec![0],
+            index: 0,
+            engines: 1,
+        });
+        Self {
+            engine,
+            now: ATTACHED + 1_000_000_000,
+            refuse: 0,
+            hide: 0,
+            attempts: [0; PROBES],
+            refused: [0; PROBES],
+            recursion: 0,
+        }
+    }
+
+    /// A request that is allocated now.
+    pub(super) fn allocate(&self, address: u64, cmd_flags: u32, sector: u64, len: u32) -> Request {
+        Request {
+            address,
+            cmd_flags,
+            rq_flags: 0,
+            sector,
+            len,
+            state: STATE_IDLE,
+            allocated: self.now,
+            bio: true,
+            worker: false,
+        }
+    }
+
+    pub(super) fn after(&mut self, nanoseconds: u64) -> &mut Self {
+        self.now += nanoseconds;
+        self
+    }
+
+    pub(super) fn submit(&mut self, probe: Probe, rq: &mut Request) {
+        let mut record = SubmitRecord::zeroed();
+        record.diskseq = DISK.sequence;
+        record.start_time = rq.allocated;
+        record.comm.copy_from_slice(if rq.worker {
+            b"kworker/0:1\0\0\0\0\0"
+        } else {
+            b"fio\0\0\0\0\0\0\0\0\0\0\0\0\0"
+        });
+        record.pid = 42;
+        record.tgid = 42;
+        record.task_flags = if rq.worker { 0x20 } else { 0x40 };
+        record.cgroup = 77;
+        let Some(head) = self.head(probe, rq) else {
+            Self::moved(probe, rq);
+            return;
+        };
+        record.request = head;
+        Self::moved(probe, rq);
+        self.engine.record(0, bytemuck::bytes_of(&record));
+    }
+
+    fn moved(probe: Probe, rq: &mut Request) {
+        if probe == Probe::Issue {
+            rq.state = STATE_IN_FLIGHT;
+        }
+    }
+
+    /// Start.
+    pub(super) fn start(&mut self, rq: &mut Request) {
+        self.submit(Probe::Start, rq);
+    }
+
+    /// Insert.
+    pub(super) fn insert(&mut self, rq: &mut Request) {
+        self.submit(Probe::Insert, rq);
+    }
+
+    /// Issue.
+    pub(super) fn issue(&mut self, rq: &mut Request) {
+        self.submit(Probe::Issue, rq);
+    }
+
+    /// The device gives the request back, and `bytes` of it end with `status`.
+    pub(super) fn complete(&mut self, rq: &mut Request, bytes: u32, status: i32) {
+        if rq.state == STATE_IN_FLIGHT {
+            rq.state = STATE_COMPLETE;
+        }
+        let mut record = CompleteRecord::zeroed();
+        record.bytes = bytes;
+        record.status = status;
+        record.without_bio = u32::from(!rq.bio);
+        if let Some(head) = self.head(Probe::Complete, rq) {
+            record.request = head;
+            self.engine.record(0, bytemuck::bytes_of(&record));
+        }
+        rq.len = rq.len.saturating_sub(bytes);
+        rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
+        if rq.len == 0 {
+            rq.bio = false;
+            rq.state = STATE_IDLE;
+        }
+    }
+
+    /// Requeue, merge or remap.
+    pub(super) fn plain(&mut self, probe: Probe, rq: &mut Request) {
+        if let Some(head) = self.head(probe, rq) {
+            self.engine.record(0, bytemuck::bytes_of(&head));
+        }
+        if probe == Probe::Requeue {
+            rq.state = STATE_IDLE;
+        }
+    }
+
+    /// A whole ordinary request.
+    pub(super) fn ordinary(&mut self, address: u64, cmd_flags: u32, sector: u64, inserted: bool) {
+        let mut rq = self.allocate(address, cmd_flags, sector, 4096);
+        if inserted {
+            self.after(1_000).insert(&mut rq);
+        }
+        self.after(2_000).issue(&mut rq);
+        self.after(30_000).complete(&mut rq, 4096, 0);
+    }
+
+    /// Nested programs were skipped this often.
+    pub(super) fn skip(&mut self, runs: u64) {
+        self.recursion += runs;
+    }
+
+    /// The counters are read, as the reader does it every tenth of a second.
+    pub(super) fn audit(&mut self) {
+        self.now += 1;
+        let mut audit = Audit { read: self.now, ..Audit::default() };
+        for probe in 0..PROBES {
+            audit.attempts[probe][0] = self.attempts[probe];
+            audit.lost[probe][0] = self.refused[probe];
+        }
+        audit.recursion[0] = self.recursion;
+        self.engine.audit(audit);
+        for id in self.engine.take_unnamed() {
+            self.engine.name_device(id, "disk", Policy::Follow);
+        }
+    }
+
+    fn head(&mut self, probe: Probe, rq: &Request) -> Option<RequestRecord> {
+        if self.hide > 0 {
+            self.hide -= 1;
+            return None;
+        }
+        let attempts = &mut self.attempts[probe as usize];
+        *attempts += 1;
+        if self.refuse > 0 {
+            self.refuse -= 1;
+            self.refused[probe as usize] += 1;
+            return None;
+        }
+        Some(RequestRecord {
+            time: self.now,
+            request: rq.address,
+            queue: 0x1000,
+            sector: rq.sector,
+            attempt: *attempts as u32,
+            ring_lost: self.refused.iter().sum::<u64>() as u32,
+            device: DISK.number,
+            data_len: rq.len,
+            cmd_flags: rq.cmd_flags,
+            rq_flags: rq.rq_flags,
+            tag: 1,
+            cpu: 0,
+            probe: probe as u8,
+            state: rq.state,
+        })
+    }
+}
