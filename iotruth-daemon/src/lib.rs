@@ -4,4 +4,6 @@
 //! found. ARCHITECTURE.md at the top of the repository says who may depend on whom.
 
 pub mod engine;
+pub mod export;
+mod nearest;
 pub mod view;
