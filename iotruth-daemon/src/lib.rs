@@ -5,5 +5,6 @@
 
 pub mod engine;
 pub mod export;
+pub mod http;
 mod nearest;
 pub mod view;

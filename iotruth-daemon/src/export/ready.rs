@@ -15,9 +15,15 @@ struct Answer<'a> {
 }
 
 /// Whether all is well, and the body of `/readyz` that says so.
+///
+/// `orphaned` is true where nothing will ever replace this view.
 #[must_use]
-pub fn ready(view: &View) -> (bool, Bytes) {
-    let reason = view.status.not_ready.as_deref();
+pub fn ready(view: &View, orphaned: bool) -> (bool, Bytes) {
+    let reason = if orphaned {
+        Some("there will be no new figures: the part of the daemon that makes them has ended")
+    } else {
+        view.status.not_ready.as_deref()
+    };
     let ready = reason.is_none();
     (ready, super::json(&Answer { version: 1, ready, reason }))
 }
@@ -39,14 +45,14 @@ mod tests {
 
     #[test]
     fn a_reason_makes_it_unready() {
-        let (is_ready, body) = ready(&sample::busy());
+        let (is_ready, body) = ready(&sample::busy(), false);
         let body: Value = serde_json::from_slice(&body).unwrap();
         let reason = "reader 1 has not moved for 2 s";
         assert_eq!(
             (is_ready, body),
             (false, json!({"version": 1, "ready": false, "reason": reason}))
         );
-        let (is_ready, body) = ready(&sample::fresh());
+        let (is_ready, body) = ready(&sample::fresh(), false);
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!((is_ready, body), (true, json!({"version": 1, "ready": true, "reason": null})));
     }
