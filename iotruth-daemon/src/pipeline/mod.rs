@@ -33,9 +33,8 @@ use self::{
     signals::Signals,
     tracer::Tracing,
 };
-pub(crate) use self::sysfs::disks;
 use crate::{
-    config::Config,
+    config::{Config, check_devices},
     engine::{Engine, EngineConfig},
     http,
     view::{Status, View},
@@ -48,20 +47,16 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const HTTP_GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the daemon until it is told to stop, or until it can no longer see.
-pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: &Arc<Config>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen)?;
         let address = listener.local_addr()?;
-        let plan = Plan::new(
-            std::thread::available_parallelism()?.get(),
-            rustix::param::page_size() as u64,
-            config.ring_budget,
-            config.rings,
-            config.readers,
-        );
+        check_devices(&config.device, &sysfs::disks())?;
+        let cpus = std::thread::available_parallelism()?.get();
+        let plan = Plan::new(config, cpus, rustix::param::page_size() as u32);
         let mut tracing = Tracing::begin(config, &plan)?;
         let (readers, mut publisher, view) = start(config, &plan, &mut tracing)?;
         let (stop_http, http) = serve(listener, view);
@@ -95,7 +90,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
 
 /// Starts the readers and what shows their findings.
 fn start(
-    config: &Config,
+    config: &Arc<Config>,
     plan: &Plan,
     tracing: &mut Tracing,
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
@@ -115,7 +110,7 @@ fn start(
                 index,
                 engines: plan.readers.len(),
             }),
-            watch: Watch::new(config.devices.clone()),
+            watch: Watch::new(Arc::clone(config)),
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
             fault: config.fault,

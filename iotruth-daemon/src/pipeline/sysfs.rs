@@ -45,7 +45,7 @@ pub(super) fn is_idle(id: DeviceId) -> bool {
 }
 
 /// Names of all disks; partitions are parts of theirs.
-pub(crate) fn disks() -> Vec<String> {
+pub(super) fn disks() -> Vec<String> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let mut names: Vec<String> =
         entries.filter_map(|entry| Some(entry.file_name().to_str()?.replace('!', "/"))).collect();
