@@ -6,5 +6,7 @@
 pub mod engine;
 pub mod export;
 pub mod http;
+pub mod kernel;
 mod nearest;
+mod pipeline;
 pub mod view;

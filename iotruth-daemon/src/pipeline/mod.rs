@@ -58,6 +58,9 @@ pub(crate) fn run(config: &Arc<Config>) -> anyhow::Result<()> {
         let cpus = std::thread::available_parallelism()?.get();
         let plan = Plan::new(config, cpus, rustix::param::page_size() as u32);
         let mut tracing = Tracing::begin(config, &plan)?;
+        if config.bpf_log {
+            tracing.log()?;
+        }
         let (readers, mut publisher, view) = start(config, &plan, &mut tracing)?;
         let (stop_http, http) = serve(listener, view);
         info!(
@@ -101,7 +104,7 @@ fn start(
         let mailbox = Arc::new(Mailbox::default());
         let reader = Reader {
             sources: tracing.sources(rings),
-            counters: tracing.counters(),
+            counters: tracing.counters()?,
             engine: Engine::new(EngineConfig {
                 flavor: tracing.flavor,
                 attached: tracing.attached,
