@@ -3,6 +3,7 @@
 //! `engine` is the pure heart: records in, verdicts out. Everything else feeds it or shows what it
 //! found. ARCHITECTURE.md at the top of the repository says who may depend on whom.
 
+pub mod config;
 pub mod engine;
 pub mod export;
 pub mod http;
