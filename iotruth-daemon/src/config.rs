@@ -22,7 +22,7 @@ pub use self::{
     file::{DEFAULT_PATH, from_file, from_text},
     key::{KEYS, Key},
     pattern::Pattern,
-    value::{LogFormat, LogLevel},
+    value::{Count, LogFormat, LogLevel},
 };
 
 /// Smallest ring: one page of the smallest page size that Linux has.
@@ -35,10 +35,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Kernel memory of all rings together, in bytes.
     pub ring_budget: u64,
-    /// How many rings, a power of two; `None` follows the machine.
-    pub rings: Option<usize>,
-    /// How many reader threads; `None` follows the machine.
-    pub readers: Option<usize>,
+    /// How many rings, a power of two.
+    pub rings: Count,
+    /// How many reader threads.
+    pub readers: Count,
     /// Devices to watch; empty for all.
     pub device: Vec<Pattern>,
     /// Devices not to watch, unless they are named in `device` letter by letter.
@@ -68,8 +68,8 @@ pub enum Fault {
 pub struct Layer {
     pub listen: Option<SocketAddr>,
     pub ring_budget: Option<u64>,
-    pub rings: Option<Option<usize>>,
-    pub readers: Option<Option<usize>>,
+    pub rings: Option<Count>,
+    pub readers: Option<Count>,
     pub device: Option<Vec<Pattern>>,
     pub exclude: Option<Vec<Pattern>>,
     pub start_events: Option<bool>,
@@ -102,8 +102,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9947)),
             ring_budget: 32 << 20,
-            rings: None,
-            readers: None,
+            rings: Count::Auto,
+            readers: Count::Auto,
             device: Vec::new(),
             // Memory, optical and floppy drives. Not loop devices: they carry file systems.
             exclude: ["zram*", "ram*", "sr*", "fd*"]
@@ -136,7 +136,10 @@ impl Config {
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,
         };
-        let rings = config.rings.unwrap_or(1);
+        let rings = match config.rings {
+            Count::Auto => 1,
+            Count::Exactly(rings) => rings,
+        };
         match config.ring_bytes(rings) {
             Some(_) => Ok(config),
             None => Err(ConfigError::Budget {

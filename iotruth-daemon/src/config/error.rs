@@ -11,8 +11,8 @@ use super::KEYS;
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "cannot read the configuration {}: {source}; check the path and its permissions, or name \
-         another file with --config",
+        "cannot read the configuration {}; check the path and its permissions, or name another \
+         file with --config",
         path.display()
     )]
     Read {

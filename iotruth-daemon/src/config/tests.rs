@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 use super::{
-    Config, ConfigError, KEYS, Layer, LogFormat, LogLevel, Pattern, from_environment, from_file,
-    from_text,
+    Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, from_environment,
+    from_file, from_text,
 };
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -53,8 +53,8 @@ fn every_key_is_read_from_a_file() {
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
         ring_budget: 65_536,
-        rings: Some(4),
-        readers: Some(3),
+        rings: Count::Exactly(4),
+        readers: Count::Exactly(3),
         device: patterns(&["nvme*"]),
         exclude: patterns(&["sd?"]),
         start_events: true,
@@ -86,10 +86,11 @@ fn each_source_overrides_the_one_before_it() {
         file("rings = 2\nreaders = 2\nlog_level = \"warn\"\ndevice = [\"a\", \"b\"]").unwrap();
     let environment =
         environment(&[("IOTRUTH_RINGS", "4"), ("IOTRUTH_READERS", "auto"), ("HOME", "/")]).unwrap();
-    let flags = Layer { rings: Some(Some(8)), device: Some(Vec::new()), ..Layer::default() };
+    let flags =
+        Layer { rings: Some(Count::Exactly(8)), device: Some(Vec::new()), ..Layer::default() };
     let config = Config::resolve(flags.over(environment).over(file)).unwrap();
-    assert_eq!(config.rings, Some(8), "flag over environment over file");
-    assert_eq!(config.readers, None, "an explicit auto overrides a number");
+    assert_eq!(config.rings, Count::Exactly(8), "flag over environment over file");
+    assert_eq!(config.readers, Count::Auto, "an explicit auto overrides a number");
     assert_eq!(config.log_level, LogLevel::Warn, "file over default");
     assert_eq!(config.device, [], "lists are replaced, not joined");
     assert_eq!(config.listen, Config::default().listen);
@@ -141,9 +142,9 @@ fn what_is_not_toml_is_refused_with_its_line() {
 #[test]
 fn unreadable_files_are_named_with_the_cause() {
     let missing = Path::new("/nonexistent/iotruth.toml");
-    let error = from_file(missing).unwrap_err().to_string();
-    let start = "cannot read the configuration /nonexistent/iotruth.toml: No such file";
-    assert!(error.starts_with(start) && error.contains("--config"), "{error}");
+    let error = format!("{:#}", anyhow::Error::from(from_file(missing).unwrap_err()));
+    let start = "cannot read the configuration /nonexistent/iotruth.toml; check the path";
+    assert!(error.starts_with(start) && error.contains("--config: No such file"), "{error}");
     let directory = from_file(Path::new("/")).unwrap_err();
     assert!(matches!(directory, ConfigError::Read { .. }), "{directory}");
 }

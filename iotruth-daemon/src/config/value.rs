@@ -21,6 +21,16 @@ pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
 pub const LOG_LEVEL: &str = "error, warn, info, debug or trace";
 
+/// How many of something there shall be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    /// As many as suit the machine.
+    #[default]
+    Auto,
+    /// So many.
+    Exactly(usize),
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -73,15 +83,15 @@ pub fn budget(bytes: u64) -> Option<u64> {
     (4 << 10..=1 << 30).contains(&bytes).then_some(bytes)
 }
 
-/// Reads a `rings`: `Some(None)` is auto.
+/// Reads a `rings`.
 #[must_use]
-pub fn rings(text: &str) -> Option<Option<usize>> {
+pub fn rings(text: &str) -> Option<Count> {
     auto_or(text, |number| number.is_power_of_two() && number <= 16)
 }
 
-/// Reads a `readers`: `Some(None)` is auto.
+/// Reads a `readers`.
 #[must_use]
-pub fn readers(text: &str) -> Option<Option<usize>> {
+pub fn readers(text: &str) -> Option<Count> {
     auto_or(text, |number| (1..=16).contains(&number))
 }
 
@@ -127,16 +137,16 @@ pub fn log_level(text: &str) -> Option<LogLevel> {
     }
 }
 
-fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Option<usize>> {
+fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
     if text == "auto" {
-        return Some(None);
+        return Some(Count::Auto);
     }
-    text.parse().ok().filter(|number| valid(*number)).map(Some)
+    text.parse().ok().filter(|number| valid(*number)).map(Count::Exactly)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{boolean, listen, log_level, readers, ring_budget, rings};
+    use super::{Count, boolean, listen, log_level, readers, ring_budget, rings};
 
     #[test]
     fn sizes_have_units_and_bounds() {
@@ -152,12 +162,12 @@ mod tests {
 
     #[test]
     fn counts_are_auto_or_in_range() {
-        assert_eq!(rings("auto"), Some(None));
-        assert_eq!(rings("16"), Some(Some(16)));
+        assert_eq!(rings("auto"), Some(Count::Auto));
+        assert_eq!(rings("16"), Some(Count::Exactly(16)));
         for bad in ["0", "3", "32", "-1", "Auto", ""] {
             assert_eq!(rings(bad), None, "{bad}");
         }
-        assert_eq!(readers("3"), Some(Some(3)));
+        assert_eq!(readers("3"), Some(Count::Exactly(3)));
         assert_eq!((readers("0"), readers("17")), (None, None));
     }
 

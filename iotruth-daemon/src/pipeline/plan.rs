@@ -2,7 +2,7 @@
 
 use iotruth_common::counters::MAX_RINGS;
 
-use crate::config::Config;
+use crate::config::{Config, Count};
 
 /// What a machine gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +24,18 @@ const CPUS_PER_READER: usize = 16;
 impl Plan {
     /// For a machine with so many `cpus`, and pages of so many bytes.
     pub(super) fn new(config: &Config, cpus: usize, page: u32) -> Self {
-        let rings = config
-            .rings
-            .unwrap_or_else(|| (2 * cpus).max(LEAST_RINGS))
-            .next_power_of_two()
-            .clamp(1, MAX_RINGS);
+        let rings = match config.rings {
+            Count::Auto => (2 * cpus).max(LEAST_RINGS),
+            Count::Exactly(rings) => rings,
+        };
+        let rings = rings.next_power_of_two().clamp(1, MAX_RINGS);
         // A budget that is too small for so many rings gives each the least that there is.
         let ring_bytes = config.ring_bytes(rings).unwrap_or(page).max(page);
-        let readers =
-            config.readers.unwrap_or_else(|| cpus.div_ceil(CPUS_PER_READER)).clamp(1, rings);
+        let readers = match config.readers {
+            Count::Auto => cpus.div_ceil(CPUS_PER_READER),
+            Count::Exactly(readers) => readers,
+        };
+        let readers = readers.clamp(1, rings);
         let readers =
             (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect();
         Self { rings, ring_bytes, readers }
@@ -47,7 +50,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::Plan;
-    use crate::config::Config;
+    use crate::config::{Config, Count};
 
 
     fn plan(cpus: usize, change: impl FnOnce(&mut Config)) -> Plan {
@@ -69,9 +72,9 @@ mod tests {
 
     #[test]
     fn a_ring_has_at_least_a_page() {
-        let tight = plan(2, |config| (config.rings, config.ring_budget) = (Some(2), 100));
+        let tight = plan(2, |config| (config.rings, config.ring_budget) = (Count::Exactly(2), 100));
         assert_eq!((tight.rings, tight.ring_bytes), (2, 4096));
-        let many = plan(2, |config| (config.rings, config.readers) = (Some(2), Some(9)));
+        let many = plan(2, |config| (config.rings, config.readers) = (Count::Exactly(2), Count::Exactly(9)));
         assert_eq!(many.readers.len(), 2);
     }
 }

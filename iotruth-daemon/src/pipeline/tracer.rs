@@ -79,7 +79,7 @@ impl Tracing {
 
     /// Passes the messages of the programs on to the log, until the daemon ends.
     pub(super) fn log(&mut self) -> anyhow::Result<()> {
-        let logger = AsyncFd::with_interest(self.tracer.logger()?, Interest::READABLE)
+        let logger = AsyncFd::register_with_interest(self.tracer.logger()?, Interest::READABLE)
             .context("cannot wait for messages of the eBPF programs")?;
         tokio::spawn(pass_on(logger));
         Ok(())
