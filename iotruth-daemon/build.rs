@@ -42,7 +42,8 @@ mod ebpf {
         // Everything that ends up in the object; cargo does not know that the daemon needs it.
         println!("cargo::rerun-if-changed={}", root.join("iotruth-common").display());
         let source = root.join("iotruth-ebpf");
-        let source = source.to_str().ok_or_else(|| anyhow!("the path {source:?} is not UTF-8"))?;
+        let source =
+            source.to_str().ok_or_else(|| anyhow!("the path {} is not UTF-8", source.display()))?;
         let package = Package { name: "iotruth-ebpf", root_dir: source, ..Package::default() };
         aya_build::build_ebpf([package], toolchain)
             .with_context(|| format!("the eBPF programs do not build: {REMEDY}"))

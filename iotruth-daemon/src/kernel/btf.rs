@@ -9,9 +9,12 @@ pub(super) const PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// Reads the bytes that [`crate::engine::btf::resolve`] understands.
 pub fn read_btf() -> Result<Vec<u8>, KernelError> {
-    fs::read(PATH).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => KernelError::NoBtf { path: PATH },
-        _ => KernelError::ReadBtf { path: PATH, source },
+    fs::read(PATH).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            KernelError::NoBtf { path: PATH }
+        } else {
+            KernelError::ReadBtf { path: PATH, source }
+        }
     })
 }
 
