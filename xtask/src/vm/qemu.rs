@@ -70,7 +70,10 @@ fn listen(lines: &Receiver<String>, log: &mut File, deadline: Instant) -> Result
                 if testing && !mark {
                     println!("  {line}");
                 }
-                testing |= mark;
+                if mark {
+                    // Between the first mark and the last, the console belongs to the tests.
+                    testing = !testing;
+                }
                 console.lines.push(line);
             }
             Err(RecvTimeoutError::Disconnected) => return Ok(console),
