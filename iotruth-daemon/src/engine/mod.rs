@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
+pub mod btf;
 pub mod device;
 pub mod flavor;
 pub mod histogram;
