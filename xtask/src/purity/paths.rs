@@ -16,7 +16,9 @@ pub(super) fn all(tokens: &[Token]) -> Vec<Path> {
     let mut paths = Vec::new();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
-        if token.text == "use" {
+        // In `impl Trait + use<'a>`, it says what a type captures.
+        let captures = tokens.get(at + 1).is_some_and(|next| next.text == "<");
+        if token.text == "use" && !captures {
             let rest = tokens.get(at + 1..).unwrap_or_default();
             let end = rest.iter().position(|token| token.text == ";").unwrap_or(rest.len());
             tree(rest.get(..end).unwrap_or_default(), &[], &mut paths);
@@ -115,6 +117,14 @@ mod tests {
             ["a::b", "a::b::C", "a::e", "a::f"]
         );
         assert_eq!(names("pub(crate) use self::x::Y;"), ["pub", "crate", "self::x::Y"]);
+    }
+
+    #[test]
+    fn what_a_type_captures_is_no_import() {
+        assert_eq!(
+            names("fn f() -> impl A + use<'_, T> { b::c }").last(),
+            Some(&"b::c".to_owned())
+        );
     }
 
     #[test]
