@@ -1,6 +1,9 @@
 //! Starting other programs: each one is shown before it starts, and its failure names it.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -39,7 +42,13 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 
 /// A command as a person would type it.
 pub(crate) fn show(command: &Command) -> String {
-    std::iter::once(command.get_program())
+    let program = command.get_program();
+    // rustup tells us the full path of its cargo; a person types its name.
+    let program = match Path::new(program).file_name() {
+        Some(name) if name == "cargo" => name,
+        Some(_) | None => program,
+    };
+    std::iter::once(program)
         .chain(command.get_args())
         .map(|word| quote(&word.to_string_lossy()))
         .collect::<Vec<_>>()

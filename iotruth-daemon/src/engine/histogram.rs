@@ -79,7 +79,7 @@ fn index(duration: u64) -> usize {
     if value < PER_OCTAVE as u64 {
         return value as usize;
     }
-    let exponent = 63 - value.leading_zeros();
+    let exponent = value.ilog2();
     let step = (value >> (exponent - 4)) as usize & (PER_OCTAVE - 1);
     let bucket = (exponent as usize - 3) * PER_OCTAVE + step;
     if bucket < BUCKETS { bucket } else { BUCKETS - 1 }
