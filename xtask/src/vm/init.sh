@@ -24,6 +24,8 @@ ip link set lo up
 
 # From here on only a crash of the kernel may write between the lines of the tests.
 dmesg -n 1
+# The firmware has left its last line open.
+echo
 echo "IOTRUTH-GUEST begin"
 IOTRUTH_BIN=/iotruth /guest --test-threads=1 --nocapture
 code=$?

@@ -70,9 +70,9 @@ fn listen(lines: &Receiver<String>, log: &mut File, deadline: Instant) -> Result
                 if testing && !mark {
                     println!("  {line}");
                 }
+                // Between two marks of ours, the console belongs to the tests.
                 if mark {
-                    // Between the first mark and the last, the console belongs to the tests.
-                    testing = !testing;
+                    testing = line.ends_with("begin");
                 }
                 console.lines.push(line);
             }
