@@ -4,4 +4,5 @@
 //! found. ARCHITECTURE.md at the top of the repository says who may depend on whom.
 
 pub mod engine;
+pub mod kernel;
 pub mod view;
