@@ -4,4 +4,7 @@
 //! found. ARCHITECTURE.md at the top of the repository says who may depend on whom.
 
 pub mod engine;
+pub mod export;
+pub mod http;
+mod nearest;
 pub mod view;

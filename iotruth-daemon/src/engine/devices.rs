@@ -207,6 +207,11 @@ impl Devices {
         self.all.iter().filter(|device| !device.ended).map(|device| device.id)
     }
 
+    /// Devices with lives that are open.
+    pub(super) fn busy(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.all.iter().filter(|device| !device.ended && device.open > 0).map(|device| device.id)
+    }
+
     /// Figures of the devices that are shown.
     pub(super) fn figures(&self) -> BTreeMap<DeviceId, DeviceFigures> {
         self.all

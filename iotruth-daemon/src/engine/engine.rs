@@ -38,7 +38,7 @@ pub struct EngineConfig {
 }
 
 /// The kernel side's own counters, read at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
     pub read: u64,
@@ -146,6 +146,11 @@ impl Engine {
         self.blind_at = self.newest.max(self.audit.read);
     }
 
+    /// How many records this ring was last known to have refused.
+    pub(super) fn refused(&self, ring: u8) -> u32 {
+        self.refusals.get(usize::from(ring)).map_or(0, |refusals| refusals.count)
+    }
+
     /// When a record of this ring was last known to be lost.
     pub(super) fn last_loss(&self, ring: u8) -> u64 {
         let refused = self.refusals.get(usize::from(ring)).map_or(0, |refusals| refusals.seen);
@@ -155,15 +160,18 @@ impl Engine {
     /// Takes the counters of the kernel side, and lets go of the verdicts that waited for them.
     ///
     /// All records that were written before the counters were read must have been taken first.
-    pub fn audit(&mut self, audit: Audit) {
+    /// Says whether anything changed.
+    pub fn audit(&mut self, audit: Audit) -> bool {
         let skipped = |audit: &Audit| audit.recursion.iter().sum::<u64>();
         let more = skipped(&audit).saturating_sub(skipped(&self.audit));
         let read = audit.read;
+        let changed = audit != Audit { read, ..self.audit } || !self.held.is_empty();
         self.audit = audit;
         if more > 0 {
             self.lose(Loss::Recursion, more);
         }
         self.release(read);
+        changed
     }
 
     /// Devices that were seen for the first time; each is told once.
@@ -188,6 +196,11 @@ impl Engine {
     /// Devices that were seen and have not ended.
     pub fn present_devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
         self.devices.present()
+    }
+
+    /// Devices with lives that are open.
+    pub fn busy_devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.devices.busy()
     }
 
     /// Time of the newest record: nanoseconds of `CLOCK_MONOTONIC`, 0 if there was none.

@@ -100,7 +100,7 @@ impl Flavor {
                 discard: 3,
                 secure_erase: Some(5),
                 write_zeroes: Some(9),
-                zone: [Some(10), Some(11), Some(12), Some(7), Some(13), Some(15)],
+                zone: [Some(11), Some(13), Some(15), Some(7), Some(17), Some(19)],
                 driver_in: 34,
             },
             status_is_errno: false,

@@ -501,30 +501,35 @@ impl Engine {
     /// Ends, as not seen, what a device has been done with.
     ///
     /// `device` had nothing in flight at `idle_at`, by the kernel's own count, and every record
-    /// that was written before then has been taken.
-    pub fn close_finished(&mut self, device: DeviceId, idle_at: u64) {
-        let Some(place) = self.devices.place(device) else { return };
+    /// that was written before then has been taken. Says whether there was anything to end.
+    pub fn close_finished(&mut self, device: DeviceId, idle_at: u64) -> bool {
+        let Some(place) = self.devices.place(device) else { return false };
+        let flavor = self.flavor;
         let finished: Vec<u64> = self
             .table
             .iter_mut()
             .filter(|(_, address)| {
                 address.life.as_ref().is_some_and(|life| {
-                    life.device == place
+                    // The kernel counts neither its own flushes nor passthrough commands.
+                    let counted = !flavor.passthrough(life.cmd_flags)
+                        && flavor.operation(life.cmd_flags) != Operation::Flush;
+                    counted
+                        && life.device == place
                         && life.stage == Stage::Issued
                         && life.last < idle_at
-                        && life.queue != 0
                 })
             })
             .map(|(request, _)| request)
             .collect();
-        for request in finished {
+        for request in finished.iter().copied() {
             let life = self.table.get_mut(request).and_then(|address| address.life.take());
             if let Some(life) = life {
-                let ring_lost = life.ring_lost;
+                let ring_lost = self.refused(life.ring);
                 self.end_unseen(request, life, ring_lost);
                 self.sync(request, ring_lost);
             }
         }
+        !finished.is_empty()
     }
 }
 

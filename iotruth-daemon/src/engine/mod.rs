@@ -4,6 +4,7 @@
 //! the engine is told everything, so live traffic, recordings and synthetic streams are judged by
 //! the same code.
 
+pub mod btf;
 pub mod decode;
 pub mod device;
 mod devices;

@@ -1,0 +1,70 @@
+//! What this very kernel looks like, from its BTF: bytes in, offsets and numbers out.
+//!
+//! The blob of a kernel has some 130,000 types, of which iotruth needs about a dozen. So one pass
+//! notes where each type begins and picks those by name; only what hangs on them is looked at.
+//! Anything that contradicts itself is refused: a wrong offset would read wrong memory.
+
+mod arguments;
+mod enumerators;
+mod error;
+mod index;
+mod layout;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use error::BtfError;
+use iotruth_common::{layout::Layout, probe::Probe};
+
+use self::index::Index;
+use super::flavor::Flavor;
+
+/// All that the daemon has to know about the kernel before it can load its programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelFacts {
+    /// Where the fields and arguments are, for the programs.
+    pub layout: Layout,
+    /// Which numbers the kernel uses, for the decoder.
+    pub flavor: Flavor,
+    /// The kernel has `bpf_get_current_task_btf` (Linux 5.11).
+    pub task_btf_helper: bool,
+    /// Optional tracepoints that the kernel does not have.
+    pub missing_probes: Vec<Probe>,
+    /// What is off because the kernel lacks something, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Reads the facts from the bytes of `/sys/kernel/btf/vmlinux`.
+pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
+    let index = Index::build(btf)?;
+    let mut notes = Vec::new();
+    let arguments = arguments::resolve(&index)?;
+    for probe in &arguments.missing {
+        notes.push(missing_note(*probe));
+    }
+    let mut layout = layout::resolve(&index, &mut notes)?;
+    layout.request_argument = arguments.request;
+    Ok(KernelFacts {
+        layout,
+        flavor: enumerators::resolve(&index, arguments.status_is_errno)?,
+        task_btf_helper: enumerators::task_helper(&index)?,
+        missing_probes: arguments.missing,
+        notes,
+    })
+}
+
+fn missing_note(probe: Probe) -> String {
+    match probe {
+        Probe::Start => "This kernel has no tracepoint block_io_start (it came with Linux 6.5): \
+                         requests are timed from their insert, and where only a kernel worker \
+                         was seen the owner is unknown."
+            .into(),
+        Probe::Complete
+        | Probe::Merge
+        | Probe::Requeue
+        | Probe::Remap
+        | Probe::Issue
+        | Probe::Insert => format!("This kernel has no tracepoint {}.", probe.tracepoint()),
+    }
+}

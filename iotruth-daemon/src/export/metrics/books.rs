@@ -1,0 +1,105 @@
+//! Metrics that prove the others: what the kernel saw, what was lost and how every life ended.
+
+use iotruth_common::probe::Probe;
+
+use super::row::{Row, Type};
+use crate::engine::snapshot::Loss;
+
+/// The metrics of this file.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "iotruth_event_attempts_total",
+        kind: Type::Counter,
+        labels: &["kind"],
+        unit: "events",
+        help: "Events that the eBPF programs tried to hand over, as they count them. Once all is quiet, attempts = iotruth_events_total + the records that the rings refused.",
+        collect: |shown, samples| {
+            for (probe, figures) in Probe::ALL.iter().zip(shown.view.snapshot.probes) {
+                samples.count(&[probe.label()], figures.attempts);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_events_total",
+        kind: Type::Counter,
+        labels: &["kind"],
+        unit: "events",
+        help: "Events that reached the engine.",
+        collect: |shown, samples| {
+            for (probe, figures) in Probe::ALL.iter().zip(shown.view.snapshot.probes) {
+                samples.count(&[probe.label()], figures.received);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_events_lost_total",
+        kind: Type::Counter,
+        labels: &["reason"],
+        unit: "events",
+        help: "Events that never reached the engine: ring_full (no room in a ring), recursion (the kernel skipped a program that was running already), late (too late to be joined, or unreadable), user_queue (dropped by the daemon), inferred (counted by nobody, but missing from a life).",
+        collect: |shown, samples| {
+            for (loss, count) in Loss::ALL.iter().zip(shown.view.snapshot.losses) {
+                samples.count(&[loss.label()], count);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_lives_opened_total",
+        kind: Type::Counter,
+        labels: &[],
+        unit: "lives",
+        help: "Lives of requests that began, on all devices. Opened = iotruth_lives_ended_total of every end + iotruth_lives_open.",
+        collect: |shown, samples| samples.count(&[], shown.view.snapshot.lives.opened),
+    },
+    Row {
+        name: "iotruth_lives_ended_total",
+        kind: Type::Counter,
+        labels: &["end"],
+        unit: "lives",
+        help: "Lives of requests that are over: judged, unjudged, merged (into another request), evicted (forgotten while open, because the table was full).",
+        collect: |shown, samples| {
+            let lives = &shown.view.snapshot.lives;
+            samples.count(&["judged"], lives.judged);
+            samples.count(&["unjudged"], lives.unjudged);
+            samples.count(&["merged"], lives.merged);
+            samples.count(&["evicted"], lives.evicted);
+        },
+    },
+    Row {
+        name: "iotruth_lives_open",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "lives",
+        help: "Lives of requests that have not ended, those that may have begun before iotruth was attached among them.",
+        collect: |shown, samples| samples.count(&[], shown.view.snapshot.lives.open),
+    },
+    Row {
+        name: "iotruth_lives_inferred_total",
+        kind: Type::Counter,
+        labels: &[],
+        unit: "lives",
+        help: "Lives of which a record was missing that nobody had counted as lost.",
+        collect: |shown, samples| samples.count(&[], shown.view.snapshot.lives.inferred),
+    },
+    Row {
+        name: "iotruth_impossible_orders_total",
+        kind: Type::Counter,
+        labels: &[],
+        unit: "events",
+        help: "Orders of events that neither the kernel nor any loss can explain: each one is a bug of iotruth, please report it.",
+        collect: |shown, samples| samples.count(&[], shown.view.snapshot.lives.impossible),
+    },
+    Row {
+        name: "iotruth_capacity_drops_total",
+        kind: Type::Counter,
+        labels: &["table"],
+        unit: "entries",
+        help: "What did not fit into a table of bounded size: lives (open ones that were forgotten), devices (their requests are counted nowhere else), mismatches (entries that fell out of the log; they stay counted in iotruth_mismatches_total).",
+        collect: |shown, samples| {
+            let lives = &shown.view.snapshot.lives;
+            samples.count(&["lives"], lives.evicted);
+            samples.count(&["devices"], lives.devices_left_out);
+            samples.count(&["mismatches"], lives.mismatches_dropped);
+        },
+    },
+];

@@ -1,0 +1,108 @@
+//! Metrics of the daemon itself.
+
+use std::time::Duration;
+
+use super::row::{Row, Type};
+
+/// The metrics of this file.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "iotruth_ready",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "boolean",
+        help: "1 where /readyz answers that all is well, else 0; /status says why.",
+        collect: |shown, samples| {
+            samples.count(&[], u64::from(shown.view.status.not_ready.is_none()));
+        },
+    },
+    Row {
+        name: "iotruth_program_attached",
+        kind: Type::Gauge,
+        labels: &["program"],
+        unit: "boolean",
+        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not.",
+        collect: |shown, samples| {
+            for program in &shown.view.status.programs {
+                let attached = u64::from(program.missing.is_none());
+                samples.count(&[program.probe.tracepoint()], attached);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_ring_bytes",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "bytes",
+        help: "Kernel memory of the rings, all together.",
+        collect: |shown, samples| {
+            let rings = shown.view.snapshot.rings.len() as u64;
+            samples.count(&[], rings * u64::from(shown.view.status.ring_bytes));
+        },
+    },
+    Row {
+        name: "iotruth_reader_lag_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "seconds",
+        help: "From the newest record in the rings to the snapshot that has it, for the reader that is furthest behind.",
+        collect: |shown, samples| {
+            let lag = shown.view.status.readers.iter().map(|reader| reader.lag).max();
+            samples.value(&[], lag.unwrap_or(Duration::ZERO).as_secs_f64());
+        },
+    },
+    Row {
+        name: "iotruth_build_info",
+        kind: Type::Gauge,
+        labels: &["version", "kernel"],
+        unit: "always 1",
+        help: "Version of iotruth and release of the kernel that it runs on; the value is always 1.",
+        collect: |shown, samples| {
+            samples.count(&[env!("CARGO_PKG_VERSION"), &shown.view.status.kernel], 1);
+        },
+    },
+    Row {
+        name: "iotruth_resident_anonymous_bytes",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "bytes",
+        help: "Memory of the daemon without mapped files and rings (RssAnon).",
+        collect: |shown, samples| {
+            samples.count(&[], shown.view.status.process.resident_anonymous);
+        },
+    },
+    Row {
+        name: "process_cpu_seconds_total",
+        kind: Type::Counter,
+        labels: &[],
+        unit: "seconds",
+        help: "User and system time of the daemon. The eBPF programs run on the time of whoever does I/O and are not in it.",
+        collect: |shown, samples| {
+            samples.value(&[], shown.view.status.process.cpu.as_secs_f64());
+        },
+    },
+    Row {
+        name: "process_resident_memory_bytes",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "bytes",
+        help: "Resident memory of the daemon, mapped rings included.",
+        collect: |shown, samples| samples.count(&[], shown.view.status.process.resident),
+    },
+    Row {
+        name: "process_open_fds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "file descriptors",
+        help: "Open file descriptors of the daemon.",
+        collect: |shown, samples| samples.count(&[], shown.view.status.process.open_files),
+    },
+    Row {
+        name: "process_start_time_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "seconds",
+        help: "When the daemon started, in seconds since 1970.",
+        collect: |shown, samples| samples.value(&[], shown.view.status.process.start),
+    },
+];

@@ -1,0 +1,65 @@
+//! `/metrics`: what a Prometheus server scrapes.
+//!
+//! Each metric is one [`Row`]: its name, labels, help and the function that reads its values. The
+//! table in docs/metrics.md is checked against the rows.
+
+mod books;
+mod daemon;
+mod requests;
+mod row;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use prometheus::{TextEncoder, proto::MetricFamily};
+
+pub use self::row::{Row, Type};
+use crate::{engine::snapshot::DeviceFigures, view::View};
+
+/// Content type of [`metrics`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A view, and the devices of it that are exported.
+struct Shown<'a> {
+    view: &'a View,
+    devices: Vec<&'a DeviceFigures>,
+}
+
+/// Every metric, in the order in which they are exported.
+pub fn catalogue() -> impl Iterator<Item = &'static Row> {
+    requests::ROWS.iter().chain(books::ROWS).chain(daemon::ROWS)
+}
+
+/// The whole exposition in Prometheus' text format.
+pub fn metrics(view: &View) -> Result<Bytes, prometheus::Error> {
+    let shown = Shown { view, devices: one_per_name(view) };
+    let families: Vec<MetricFamily> = catalogue().filter_map(|row| row.family(&shown)).collect();
+    let mut text = String::new();
+    TextEncoder::new().encode_utf8(&families, &mut text)?;
+    Ok(Bytes::from(text))
+}
+
+/// The devices by name; of several with one name only the newest.
+///
+/// While a device is replaced by another of the same name, the engine may know both for a moment.
+/// Two series with equal labels would make Prometheus refuse the whole scrape, and adding them up
+/// would give the new device the past of the old one.
+fn one_per_name(view: &View) -> Vec<&DeviceFigures> {
+    let mut names: BTreeMap<&str, &DeviceFigures> = BTreeMap::new();
+    for device in view.snapshot.devices.values() {
+        names
+            .entry(&device.name)
+            .and_modify(|kept| {
+                if device.id.sequence > kept.id.sequence {
+                    *kept = device;
+                }
+            })
+            .or_insert(device);
+    }
+    names.into_values().collect()
+}
+
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod tests;

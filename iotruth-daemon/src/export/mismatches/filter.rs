@@ -1,0 +1,208 @@
+//! Which mismatches are asked for.
+
+use crate::{
+    engine::{
+        kind::{Kind, Severity, TABLE},
+        mismatch::Mismatch,
+    },
+    export::query::{Format, Query, QueryError, unknown},
+    nearest::did_you_mean,
+    view::View,
+};
+
+/// Keys of the query.
+pub const KEYS: &[&str] = &["device", "kind", "severity", "since", "limit", "format"];
+
+/// Entries that are shown where no limit is given.
+const DEFAULT_LIMIT: usize = 100;
+/// Entries that are shown at most, so that one answer stays in the low megabytes.
+const MAX_LIMIT: usize = 1_000;
+
+/// Which mismatches are asked for, and how they shall look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// Names or `major:minor` numbers; empty for every device.
+    pub devices: Vec<String>,
+    /// Empty for every kind.
+    pub kinds: Vec<Kind>,
+    /// Never empty.
+    pub severities: Vec<Severity>,
+    /// Only entries with a greater id.
+    pub since: Option<u64>,
+    /// How many are shown, the newest first.
+    pub limit: usize,
+    /// JSON or text.
+    pub format: Format,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            devices: Vec::new(),
+            kinds: Vec::new(),
+            severities: vec![Severity::Warning, Severity::Critical],
+            since: None,
+            limit: DEFAULT_LIMIT,
+            format: Format::Json,
+        }
+    }
+}
+
+impl Filter {
+    /// Reads a query; devices must be in the view, else a typing error would look like good health.
+    pub fn new(pairs: &[(String, String)], view: &View) -> Result<Self, QueryError> {
+        let query = Query::new(pairs, KEYS)?;
+        let kinds = query.list("kind").map(kind).collect::<Result<Vec<_>, _>>()?;
+        let mut severities = Vec::new();
+        for word in query.list("severity") {
+            match Severity::ALL.iter().find(|severity| severity.label() == word) {
+                Some(severity) => severities.push(*severity),
+                None if word == "all" => severities.extend(Severity::ALL),
+                None => {
+                    return Err(unknown("severity", word, &["info", "warning", "critical", "all"]));
+                }
+            }
+        }
+        if severities.is_empty() {
+            // Who asks for a kind wants to see it, whatever its severity.
+            severities =
+                if kinds.is_empty() { Self::default().severities } else { Severity::ALL.to_vec() };
+        }
+        let limit = query.number("limit")?.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(QueryError {
+                error: format!("limit={limit} is out of range"),
+                remedy: format!("limit takes a number from 1 to {MAX_LIMIT}"),
+            });
+        }
+        Ok(Self {
+            devices: query
+                .list("device")
+                .map(|name| device(name, view))
+                .collect::<Result<Vec<_>, _>>()?,
+            kinds,
+            severities,
+            since: query.number("since")?,
+            limit,
+            format: query.format()?,
+        })
+    }
+
+    /// Whether a mismatch is asked for.
+    #[must_use]
+    pub fn lets_pass(&self, mismatch: &Mismatch) -> bool {
+        let device =
+            |name: &String| *name == mismatch.device_name || *name == mismatch.device.to_string();
+        (self.devices.is_empty() || self.devices.iter().any(device))
+            && (self.kinds.is_empty() || self.kinds.contains(&mismatch.kind))
+            && self.severities.contains(&mismatch.kind.row().severity)
+            && self.since.is_none_or(|since| mismatch.id > since)
+    }
+}
+
+fn kind(slug: &str) -> Result<Kind, QueryError> {
+    TABLE.iter().find(|row| row.slug == slug).map(|row| row.kind).ok_or_else(|| {
+        let slugs: Vec<&str> = TABLE.iter().map(|row| row.slug).collect();
+        unknown("kind", slug, &slugs)
+    })
+}
+
+fn device(name: &str, view: &View) -> Result<String, QueryError> {
+    let name = name.strip_prefix("/dev/").unwrap_or(name);
+    let devices = view.snapshot.devices.values().map(|device| (&device.name, device.id));
+    let logged = view.snapshot.mismatches.iter().map(|entry| (&entry.device_name, entry.device));
+    if devices.chain(logged).any(|(known, id)| known == name || id.to_string() == name) {
+        return Ok(name.to_owned());
+    }
+    let mut names: Vec<&str> =
+        view.snapshot.devices.values().map(|device| device.name.as_str()).collect();
+    names.sort_unstable();
+    let hint = did_you_mean(name, names.iter().copied());
+    let remedy = if names.is_empty() {
+        "no device has had a request yet".to_owned()
+    } else {
+        format!("devices with requests are {}", names.join(", "))
+    };
+    Err(QueryError { error: format!("no request of device={name} was seen{hint}"), remedy })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::Filter;
+    use crate::{
+        engine::kind::{Kind, Severity},
+        export::{query::Format, sample},
+    };
+
+    fn filter(query: &[(&str, &str)]) -> Result<Filter, String> {
+        let pairs: Vec<_> =
+            query.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Filter::new(&pairs, &sample::busy()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_query_is_the_default() {
+        assert_eq!(filter(&[]), Ok(Filter::default()));
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let read = filter(&[
+            ("device", "/dev/nvme0n1,7:3"),
+            ("kind", "io_error,timed_out"),
+            ("severity", "critical"),
+            ("since", "7"),
+            ("limit", "1000"),
+            ("format", "text"),
+        ]);
+        let expected = Filter {
+            devices: vec!["nvme0n1".to_owned(), "7:3".to_owned()],
+            kinds: vec![Kind::IoError, Kind::TimedOut],
+            severities: vec![Severity::Critical],
+            since: Some(7),
+            limit: 1_000,
+            format: Format::Text,
+        };
+        assert_eq!(read, Ok(expected));
+        assert_eq!(filter(&[("severity", "all")]).unwrap().severities, Severity::ALL);
+        let info = filter(&[("kind", "partial_completion")]).unwrap();
+        assert!(info.lets_pass(&sample::partial()), "a kind that is asked for is shown");
+    }
+
+    #[test]
+    fn bad_values_are_named_with_what_is_allowed() {
+        let bad = [
+            ("kind", "io_eror", "kind=io_eror is unknown; did you mean \"io_error\"?: kind takes"),
+            ("severity", "bad", "severity takes one of info, warning, critical, all"),
+            ("limit", "0", "limit=0 is out of range: limit takes a number from 1 to 1000"),
+            ("limit", "1001", "from 1 to 1000"),
+            ("since", "yesterday", "since=yesterday is not a number"),
+            (
+                "device",
+                "nvme0n2",
+                "no request of device=nvme0n2 was seen; did you mean \"nvme0n1\"",
+            ),
+            ("format", "yaml", "format takes one of json, text"),
+        ];
+        for (key, value, message) in bad {
+            let error = filter(&[(key, value)]).unwrap_err();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_condition_holds_back() {
+        let read = sample::failed_read();
+        assert!(Filter::default().lets_pass(&read));
+        assert!(!Filter::default().lets_pass(&sample::partial()), "info is not in the default");
+        assert!(!Filter { since: Some(7), ..Filter::default() }.lets_pass(&read));
+        assert!(Filter { since: Some(6), ..Filter::default() }.lets_pass(&read));
+        assert!(!Filter { kinds: vec![Kind::TimedOut], ..Filter::default() }.lets_pass(&read));
+        let other = Filter { devices: vec!["sda".to_owned()], ..Filter::default() };
+        assert!(!other.lets_pass(&read));
+        let by_number = Filter { devices: vec!["259:0".to_owned()], ..Filter::default() };
+        assert!(by_number.lets_pass(&read));
+    }
+}

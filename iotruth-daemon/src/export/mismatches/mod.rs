@@ -1,0 +1,103 @@
+//! `/mismatches`: every request that failed or behaved oddly, told whole.
+
+mod entry;
+mod filter;
+mod sentence;
+mod text;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+pub use self::{
+    entry::Entry,
+    filter::{Filter, KEYS},
+    sentence::sentence,
+};
+use super::{query::Format, units::utc};
+use crate::{
+    engine::{
+        mismatch::Mismatch,
+        snapshot::{UNJUDGED, Unjudged},
+    },
+    view::View,
+};
+
+/// Version of the JSON schema; grows when a field is renamed or removed.
+const VERSION: u32 = 1;
+
+/// The whole answer.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    version: u32,
+    now: String,
+    watching_since: String,
+    requests_judged: u64,
+    requests_unjudged: UnjudgedCounts,
+    log_dropped: u64,
+    matched: usize,
+    shown: usize,
+    mismatches: Vec<Entry<'a>>,
+}
+
+/// Requests that could not be judged, by reason.
+#[derive(Debug, Serialize)]
+struct UnjudgedCounts {
+    loss: u64,
+    inferred: u64,
+    pre_existing: u64,
+}
+
+/// The mismatches that a filter lets pass, newest first.
+#[must_use]
+pub fn mismatches(view: &View, filter: &Filter) -> Bytes {
+    let matched: Vec<&Mismatch> = view
+        .snapshot
+        .mismatches
+        .iter()
+        .rev()
+        .map(AsRef::as_ref)
+        .filter(|mismatch| filter.lets_pass(mismatch))
+        .collect();
+    let count = matched.len();
+    let shown = matched.get(..filter.limit.min(count)).unwrap_or_default();
+    match filter.format {
+        Format::Json => json(view, count, shown),
+        Format::Text => Bytes::from(text::text(view, filter, count, shown)),
+    }
+}
+
+fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
+    let unjudged = unjudged(view);
+    let answer = Answer {
+        version: VERSION,
+        now: utc(view.anchor.wall_time(view.snapshot.taken)),
+        watching_since: utc(view.status.attached),
+        requests_judged: view.snapshot.lives.judged,
+        requests_unjudged: UnjudgedCounts {
+            loss: unjudged[Unjudged::Loss as usize],
+            inferred: unjudged[Unjudged::Inferred as usize],
+            pre_existing: unjudged[Unjudged::PreExisting as usize],
+        },
+        log_dropped: view.snapshot.lives.mismatches_dropped,
+        matched,
+        shown: shown.len(),
+        mismatches: shown.iter().map(|mismatch| Entry::new(mismatch, &view.anchor)).collect(),
+    };
+    super::json(&answer)
+}
+
+/// Requests of the devices that still exist that could not be judged, by [`Unjudged`].
+fn unjudged(view: &View) -> [u64; UNJUDGED] {
+    let mut sums = [0; UNJUDGED];
+    for device in view.snapshot.devices.values() {
+        for figures in device.operations.iter().flatten() {
+            for (sum, count) in sums.iter_mut().zip(figures.unjudged) {
+                *sum += count;
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! One plain sentence for a storage engineer: what happened to this very request.
+
+use iotruth_common::probe::Probe;
+
+use crate::{
+    engine::{kind::Kind, mismatch::Mismatch, operation::Operation},
+    export::units::{duration, printable, size},
+};
+
+/// What happened to the request.
+#[must_use]
+pub fn sentence(mismatch: &Mismatch) -> String {
+    let (subject, predicate) = (subject(mismatch), predicate(mismatch));
+    match mismatch.count {
+        0 | 1 => format!("{subject} {predicate}."),
+        count => format!("{subject} {predicate}. The same was seen {count} times."),
+    }
+}
+
+/// `A write of 4 KiB at sector 8 on sda, from fio (pid 7),`
+fn subject(mismatch: &Mismatch) -> String {
+    let operation = match mismatch.operation {
+        Operation::Read => "read",
+        Operation::Write => "write",
+        Operation::Flush => "flush",
+        Operation::Discard => "discard",
+        Operation::WriteZeroes => "write of zeroes",
+        Operation::SecureErase => "secure erase",
+        Operation::Zone => "zone command",
+        Operation::Other => "passthrough or unknown command",
+    };
+    let length =
+        if mismatch.bytes == 0 { String::new() } else { format!(" of {}", size_of(mismatch)) };
+    let place = mismatch.sector.map_or_else(String::new, |sector| format!(" at sector {sector}"));
+    let owner = mismatch.owner.task.map_or_else(
+        || ", whose owner is unknown,".to_owned(),
+        |task| format!(", from {} (pid {}),", printable(&task.name()), task.pid),
+    );
+    format!("A {operation}{length}{place} on {}{owner}", mismatch.device_name)
+}
+
+fn predicate(mismatch: &Mismatch) -> String {
+    let done = size(u64::from(mismatch.bytes_done));
+    let after_transfer = if mismatch.bytes_done == 0 {
+        String::new()
+    } else {
+        format!(", with {done} transferred before")
+    };
+    match mismatch.kind {
+        Kind::DoubleStart => {
+            "was started by the driver a second time while the driver still had it".to_owned()
+        }
+        Kind::QueuedInFlight => {
+            let what = match mismatch.timeline.events.last().map(|event| event.probe) {
+                Some(Probe::Merge) => "was merged into another request",
+                Some(
+                    Probe::Complete
+                    | Probe::Requeue
+                    | Probe::Remap
+                    | Probe::Issue
+                    | Probe::Insert
+                    | Probe::Start,
+                )
+                | None => "was queued again",
+            };
+            format!("{what} while the driver still had it")
+        }
+        Kind::CompletedWithoutStart => {
+            "completed without error although the driver had never started it".to_owned()
+        }
+        Kind::RequeueBusyBeforeStart => {
+            "was sent back by the driver before it was started, and will be tried again".to_owned()
+        }
+        Kind::RequeueBusyAfterStart => {
+            "was started by the driver and sent back without an error, and will be tried again"
+                .to_owned()
+        }
+        Kind::RequeueRetry => format!(
+            "came back from the device with an error{}{}, and will be tried again",
+            words(mismatch),
+            after(mismatch)
+        ),
+        Kind::RequeueShortTransfer => {
+            format!("transferred only {done} at once, and the rest will be sent again")
+        }
+        Kind::RequeueTimeout => format!(
+            "got no answer from the device in time and was taken back{}, to be tried again",
+            after(mismatch)
+        ),
+        Kind::IoError => {
+            format!("failed{}{}{after_transfer}", words(mismatch), after(mismatch))
+        }
+        Kind::IoErrorExpected => {
+            format!("was declined{}, which callers probe for", words(mismatch))
+        }
+        Kind::PartialCompletion => {
+            format!("transferred only {done} at once; the rest was still to come")
+        }
+        Kind::DispatchFailure => format!(
+            "was refused{} before the driver started it: the device never saw it",
+            words(mismatch)
+        ),
+        Kind::FlushFailed => {
+            let what = match mismatch.operation {
+                Operation::Flush => "failed",
+                Operation::Read
+                | Operation::Write
+                | Operation::Discard
+                | Operation::WriteZeroes
+                | Operation::SecureErase
+                | Operation::Zone
+                | Operation::Other => "failed with the flush that it depends on",
+            };
+            let words = words(mismatch);
+            format!("{what}{words}: earlier writes may not have reached stable storage")
+        }
+        Kind::TimedOut => format!(
+            "ran into its timeout{}, and error handling took it away from the device{}",
+            after(mismatch),
+            words(mismatch)
+        ),
+    }
+}
+
+/// ` (critical medium error)`, or nothing where it did not end with an error.
+fn words(mismatch: &Mismatch) -> String {
+    mismatch.error.map_or_else(String::new, |(error, _)| format!(" ({})", error.words()))
+}
+
+/// ` 1.204 ms after it was submitted`, or nothing where its beginning was not seen.
+fn after(mismatch: &Mismatch) -> String {
+    mismatch
+        .phases
+        .total
+        .map_or_else(String::new, |total| format!(" {} after it was submitted", duration(total)))
+}
+
+fn size_of(mismatch: &Mismatch) -> String {
+    size(u64::from(mismatch.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::sentence;
+    use crate::{
+        engine::{kind::TABLE, mismatch::Mismatch, operation::Operation, owner::Task},
+        export::{golden, sample},
+    };
+
+    /// Every kind, with and without what may be unknown; read the golden file as an operator would.
+    #[test]
+    fn every_kind_has_a_sentence() {
+        let mut text = String::new();
+        for row in &TABLE {
+            let full = Mismatch { kind: row.kind, bytes_done: 512, ..sample::failed_read() };
+            let bare = Mismatch { kind: row.kind, ..sample::failed_flush() };
+            for mismatch in [full, bare] {
+                let _ = writeln!(text, "{}\n  {}", row.slug, sentence(&mismatch));
+            }
+        }
+        golden::check("sentences.txt", &text);
+    }
+
+    #[test]
+    fn every_operation_has_a_word() {
+        for operation in Operation::ALL {
+            let mismatch = Mismatch { operation, ..sample::failed_read() };
+            let sentence = sentence(&mismatch);
+            assert!(sentence.starts_with("A ") && !sentence.contains("  "), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_play_with_the_terminal() {
+        let mut mismatch = sample::failed_read();
+        mismatch.owner.task = mismatch
+            .owner
+            .task
+            .map(|task| Task { comm: *b"a\x1b[2Jb\n\0\0\0\0\0\0\0\0\0", ..task });
+        let sentence = sentence(&mismatch);
+        assert!(sentence.contains("from a\\u{1b}[2Jb\\n (pid 4243)"), "{sentence}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_place_owner_and_time() {
+        assert_eq!(
+            sentence(&sample::failed_read()),
+            "A read of 4 KiB at sector 123456 on nvme0n1, from fio (pid 4243), failed (critical \
+             medium error) 1.216 ms after it was submitted. The same was seen 3 times."
+        );
+    }
+}

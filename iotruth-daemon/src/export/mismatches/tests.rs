@@ -1,0 +1,66 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Filter, mismatches};
+use crate::{
+    engine::kind::Severity,
+    export::{golden, query::Format, sample},
+    view::View,
+};
+
+fn everything(format: Format) -> Filter {
+    Filter { severities: Severity::ALL.to_vec(), format, ..Filter::default() }
+}
+
+fn shown(view: &View, filter: &Filter) -> String {
+    String::from_utf8(mismatches(view, filter).to_vec()).unwrap()
+}
+
+fn ids(view: &View, filter: &Filter) -> Vec<u64> {
+    let answer: Value = serde_json::from_slice(&mismatches(view, filter)).unwrap();
+    let entries = answer["mismatches"].as_array().unwrap();
+    entries.iter().map(|entry| entry["id"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn json_is_as_in_the_golden_file() {
+    golden::check("mismatches.json", &shown(&sample::busy(), &everything(Format::Json)));
+    golden::check("mismatches_fresh.json", &shown(&sample::fresh(), &Filter::default()));
+}
+
+#[test]
+fn text_is_as_in_the_golden_file() {
+    let text = Filter { format: Format::Text, ..Filter::default() };
+    golden::check("mismatches.txt", &shown(&sample::busy(), &everything(Format::Text)));
+    golden::check("mismatches_default.txt", &shown(&sample::busy(), &text));
+    golden::check("mismatches_fresh.txt", &shown(&sample::fresh(), &text));
+}
+
+#[test]
+fn newest_first_and_the_limit_keeps_the_newest() {
+    let view = sample::busy();
+    assert_eq!(ids(&view, &everything(Format::Json)), [12, 9, 7, 3]);
+    assert_eq!(ids(&view, &Filter::default()), [12, 9, 7]);
+    let two = Filter { limit: 2, ..Filter::default() };
+    assert_eq!(ids(&view, &two), [12, 9]);
+    let answer: Value = serde_json::from_slice(&mismatches(&view, &two)).unwrap();
+    assert_eq!((&answer["matched"], &answer["shown"]), (&Value::from(3), &Value::from(2)));
+    let text = shown(&view, &Filter { format: Format::Text, ..two });
+    assert!(text.contains("2 of 3 mismatches"), "{text}");
+}
+
+#[test]
+fn an_empty_list_says_what_it_is_worth() {
+    let mut view = sample::busy();
+    Arc::make_mut(&mut view.snapshot).mismatches.clear();
+    let filter = Filter { format: Format::Text, ..Filter::default() };
+    let text = shown(&view, &filter);
+    assert!(text.starts_with("Nothing to report.\nWatching since 2026-05-04T09:50:00"), "{text}");
+    assert!(text.contains("3 requests could not be judged: 1 because events were lost"), "{text}");
+    assert!(text.contains("Do not trust this list: reader 1 has not moved for 2 s."), "{text}");
+    let text = shown(&view, &Filter { since: Some(1), ..filter });
+    assert!(text.starts_with("Nothing matches this query.\n"), "{text}");
+}

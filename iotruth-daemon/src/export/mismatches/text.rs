@@ -1,0 +1,178 @@
+//! `/mismatches?format=text`: what somebody wants to read at three in the morning.
+
+use std::fmt::Write as _;
+
+use super::{
+    Filter,
+    entry::{address, is_completion, state},
+    sentence::sentence,
+    unjudged,
+};
+use crate::{
+    engine::{
+        kind::Severity,
+        mismatch::Mismatch,
+        phase::Phase,
+        snapshot::Unjudged,
+        timeline::{Timeline, TimelineEvent},
+    },
+    export::units::{counted, duration, microseconds, printable, utc},
+    view::{Anchor, View},
+};
+
+/// The answer as text: one block for each mismatch, then what the list is based on.
+pub(super) fn text(view: &View, filter: &Filter, matched: usize, shown: &[&Mismatch]) -> String {
+    let mut out = String::new();
+    for mismatch in shown {
+        block(&mut out, mismatch, &view.anchor);
+        out.push('\n');
+    }
+    footer(&mut out, view, filter, matched, shown.len());
+    out
+}
+
+fn line(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "  {name:<10} {value}");
+}
+
+fn block(out: &mut String, mismatch: &Mismatch, anchor: &Anchor) {
+    let row = mismatch.kind.row();
+    let _ = writeln!(out, "{}", sentence(mismatch));
+    line(out, "kind", &format!("{} ({}), id {}", row.slug, row.severity.label(), mismatch.id));
+    line(out, "meaning", row.meaning);
+    line(out, "advice", row.advice);
+    let first = utc(anchor.wall_time(mismatch.first));
+    if mismatch.count > 1 {
+        let last = utc(anchor.wall_time(mismatch.last));
+        line(out, "seen", &format!("{} times, first {first}, last {last}", mismatch.count));
+    } else {
+        line(out, "seen", &first);
+    }
+    line(out, "device", &format!("{} ({})", mismatch.device_name, mismatch.device));
+    line(out, "operation", &format!("{} ({})", mismatch.letters, mismatch.flags.join(", ")));
+    let sector = mismatch.sector.map_or_else(|| "none".to_owned(), |sector| sector.to_string());
+    let (bytes, done) = (mismatch.bytes, mismatch.bytes_done);
+    line(out, "sector", &format!("{sector}, {bytes} bytes, {done} of them transferred"));
+    if let Some((error, code)) = mismatch.error {
+        let (words, label) = (error.words(), error.label());
+        line(out, "error", &format!("{words} (class {label}, status {code})"));
+    }
+    line(out, "owner", &owner(mismatch));
+    let tag = if mismatch.tag < 0 { "none".to_owned() } else { mismatch.tag.to_string() };
+    let (request, queue) = (address(mismatch), mismatch.hardware_queue);
+    line(out, "request", &format!("{request}, hardware queue {queue}, tag {tag}"));
+    line(out, "phases", &phases(mismatch));
+    timeline(out, &mismatch.timeline);
+}
+
+fn owner(mismatch: &Mismatch) -> String {
+    let task = mismatch.owner.task.map_or_else(
+        || "unknown: only a kernel worker was seen".to_owned(),
+        |task| format!("{}, pid {}, tgid {}", printable(&task.name()), task.pid, task.tgid),
+    );
+    match mismatch.owner.cgroup {
+        0 => format!("{task}, no cgroup"),
+        cgroup => format!("{task}, cgroup {cgroup}"),
+    }
+}
+
+/// `queue 12.345 us + device 1.204 ms = total 1.216 ms`
+fn phases(mismatch: &Mismatch) -> String {
+    let parts: Vec<String> = [Phase::Queue, Phase::Retry, Phase::Device, Phase::Flush]
+        .into_iter()
+        .filter_map(|phase| {
+            let time = mismatch.phases.get(phase)?;
+            Some(format!("{} {}", phase.label(), duration(time)))
+        })
+        .collect();
+    let total = mismatch.phases.total.map(|total| format!("total {}", duration(total)));
+    match (parts.is_empty(), total) {
+        (true, None) => "unknown".to_owned(),
+        (true, Some(total)) => total,
+        (false, None) => parts.join(" + "),
+        (false, Some(total)) => format!("{} = {total}", parts.join(" + ")),
+    }
+}
+
+fn timeline(out: &mut String, timeline: &Timeline) {
+    if timeline.events.is_empty() {
+        line(out, "timeline", "no event was kept");
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "  {:<10} {:>15}  {:<9}{:>4}  {:<11}{:>10}{:>11}{:>8}",
+        "timeline", "offset us", "event", "cpu", "state", "remaining", "completed", "status"
+    );
+    let start = timeline.events.first().map_or(0, |event| event.time);
+    for (number, event) in timeline.events.iter().enumerate() {
+        if number == Timeline::FIRST && timeline.left_out > 0 {
+            let _ = writeln!(out, "  {:>26}  {} events are left out", "...", timeline.left_out);
+        }
+        let offset = microseconds(event.time.saturating_sub(start));
+        let (completed, status) = if is_completion(event) {
+            (event.completed.to_string(), event.status.to_string())
+        } else {
+            ("-".to_owned(), "-".to_owned())
+        };
+        let TimelineEvent { probe, cpu, remaining, .. } = event;
+        let (event, state) = (probe.label(), state(event.state));
+        let _ = writeln!(
+            out,
+            "  {:<10} {offset:>15.3}  {event:<9}{cpu:>4}  {state:<11}{remaining:>10}\
+             {completed:>11}{status:>8}",
+            ""
+        );
+    }
+}
+
+fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown: usize) {
+    let snapshot = &view.snapshot;
+    if matched == 0 {
+        let everything = filter.devices.is_empty()
+            && filter.kinds.is_empty()
+            && filter.since.is_none()
+            && filter.severities.len() >= 2;
+        let what = if everything { "Nothing to report" } else { "Nothing matches this query" };
+        let _ = writeln!(out, "{what}.");
+    } else if shown < matched {
+        let _ =
+            writeln!(out, "{shown} of {matched} mismatches, the newest first; limit= shows more.");
+    } else {
+        let matched = counted(matched as u64, "mismatch", "mismatches");
+        let _ = writeln!(out, "{matched}, the newest first.");
+    }
+    let hidden = snapshot
+        .mismatches
+        .iter()
+        .filter(|mismatch| mismatch.kind.row().severity == Severity::Info)
+        .count();
+    if hidden > 0 && !filter.severities.contains(&Severity::Info) {
+        let _ = writeln!(out, "{hidden} more of severity info; severity=all shows them.");
+    }
+    let since = utc(view.status.attached);
+    let judged = counted(snapshot.lives.judged, "request", "requests");
+    let _ = writeln!(out, "Watching since {since}; {judged} judged.");
+    let [loss, inferred, old] = [Unjudged::Loss, Unjudged::Inferred, Unjudged::PreExisting]
+        .map(|why| unjudged(view).get(why as usize).copied().unwrap_or_default());
+    let sum = loss + inferred + old;
+    if sum > 0 {
+        let _ = writeln!(
+            out,
+            "{} could not be judged: {loss} because events were lost, {inferred} because the \
+             end was not seen, {old} because they may have begun before.",
+            counted(sum, "request", "requests")
+        );
+    }
+    let dropped = snapshot.lives.mismatches_dropped;
+    if dropped > 0 {
+        let _ = writeln!(
+            out,
+            "{} fell out of the log.",
+            counted(dropped, "older mismatch", "older mismatches")
+        );
+    }
+    if let Some(why) = &view.status.not_ready {
+        let _ = writeln!(out, "Do not trust this list: {why}.");
+    }
+}

@@ -1,0 +1,129 @@
+//! Whether what the kernel counted is what the daemon accounted for.
+//!
+//! While there is traffic, the counters of the programs and those of the engine are read at
+//! slightly different moments. So a difference is shown as the number that it is, and only a zero
+//! is called balanced.
+
+use iotruth_common::probe::Probe;
+use serde::Serialize;
+
+use crate::engine::snapshot::{LifeFigures, Snapshot};
+
+/// Books of one kind of event: attempts = received + lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct EventBooks {
+    pub(super) event: &'static str,
+    pub(super) attempts: u64,
+    pub(super) received: u64,
+    pub(super) lost: u64,
+    /// Runs that the kernel skipped; these made no attempt.
+    pub(super) recursion: u64,
+    /// Attempts that are neither received nor lost: on their way, while it is positive and small.
+    pub(super) difference: i128,
+    pub(super) balanced: bool,
+}
+
+/// Books of the lives: opened = judged + unjudged + merged + open + evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct LifeBooks {
+    pub(super) opened: u64,
+    pub(super) judged: u64,
+    pub(super) unjudged: u64,
+    pub(super) merged: u64,
+    pub(super) open: u64,
+    pub(super) evicted: u64,
+    /// Lives that are missing on the other side; other than 0 is a bug.
+    pub(super) difference: i128,
+    pub(super) balanced: bool,
+    /// Lives with a record missing that nobody had counted as lost; in the figures above.
+    pub(super) inferred: u64,
+    pub(super) impossible: u64,
+    pub(super) devices_left_out: u64,
+    pub(super) mismatches_dropped: u64,
+}
+
+/// The books of every kind of event.
+pub(super) fn events(snapshot: &Snapshot) -> Vec<EventBooks> {
+    let rows = Probe::ALL.iter().zip(snapshot.probes).map(|(probe, figures)| {
+        let accounted = i128::from(figures.received) + i128::from(figures.lost);
+        let difference = i128::from(figures.attempts) - accounted;
+        EventBooks {
+            event: probe.label(),
+            attempts: figures.attempts,
+            received: figures.received,
+            lost: figures.lost,
+            recursion: figures.recursion,
+            difference,
+            balanced: difference == 0,
+        }
+    });
+    rows.collect()
+}
+
+impl LifeBooks {
+    pub(super) fn new(lives: &LifeFigures) -> Self {
+        let LifeFigures {
+            opened,
+            judged,
+            merged,
+            unjudged,
+            open,
+            evicted,
+            inferred,
+            impossible,
+            devices_left_out,
+            mismatches_dropped,
+        } = *lives;
+        let accounted: i128 =
+            [judged, unjudged, merged, open, evicted].map(i128::from).iter().sum();
+        let difference = i128::from(opened) - accounted;
+        Self {
+            opened,
+            judged,
+            unjudged,
+            merged,
+            open,
+            evicted,
+            difference,
+            balanced: difference == 0,
+            inferred,
+            impossible,
+            devices_left_out,
+            mismatches_dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LifeBooks, events};
+    use crate::engine::snapshot::{LifeFigures, ProbeFigures, Snapshot};
+
+    #[test]
+    fn differences_have_a_sign_and_only_zero_balances() {
+        let mut snapshot = Snapshot::default();
+        snapshot.probes[0] = ProbeFigures { attempts: 10, received: 7, lost: 3, recursion: 5 };
+        snapshot.probes[1] = ProbeFigures { attempts: 10, received: 7, lost: 1, recursion: 0 };
+        snapshot.probes[2] = ProbeFigures { attempts: 10, received: 12, lost: 0, recursion: 0 };
+        let found: Vec<_> =
+            events(&snapshot).iter().take(3).map(|row| (row.difference, row.balanced)).collect();
+        assert_eq!(found, [(0, true), (2, false), (-2, false)]);
+    }
+
+    #[test]
+    fn every_end_of_a_life_is_in_the_sum() {
+        let lives = LifeFigures {
+            opened: 31,
+            judged: 1,
+            merged: 2,
+            unjudged: 4,
+            open: 8,
+            evicted: 16,
+            inferred: 99,
+            ..LifeFigures::default()
+        };
+        assert!(LifeBooks::new(&lives).balanced, "inferred is not an end of its own");
+        let books = LifeBooks::new(&LifeFigures { opened: 30, ..lives });
+        assert_eq!((books.difference, books.balanced), (-1, false));
+    }
+}

@@ -1,0 +1,261 @@
+//! `/status`: how the daemon itself is doing, and whether its books balance.
+
+mod books;
+mod text;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use self::books::{EventBooks, LifeBooks};
+use super::{
+    query::{Format, Query, QueryError},
+    units::{microseconds, utc},
+};
+use crate::{
+    engine::{
+        kind::{Severity, TABLE},
+        snapshot::{DeviceFigures, Loss, OperationFigures},
+    },
+    view::View,
+};
+
+/// Keys of the query.
+pub const KEYS: &[&str] = &["format"];
+
+/// Version of the JSON schema; grows when a field is renamed or removed.
+const VERSION: u32 = 1;
+
+/// The whole answer.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    version: u32,
+    iotruth: &'static str,
+    kernel: &'a str,
+    now: String,
+    attached_since: String,
+    ready: bool,
+    not_ready: Option<&'a str>,
+    programs: Vec<ProgramEntry<'a>>,
+    tracepoints_missing: Vec<&'static str>,
+    ring_bytes: u32,
+    rings: Vec<RingEntry>,
+    readers: Vec<ReaderEntry>,
+    lost: LostEntry,
+    ledger: Ledger,
+    devices: Vec<DeviceEntry<'a>>,
+    process: ProcessEntry,
+    notes: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct ProgramEntry<'a> {
+    tracepoint: &'static str,
+    event: &'static str,
+    attached: bool,
+    /// Whether iotruth refuses to run without it.
+    mandatory: bool,
+    /// Why it is not attached.
+    missing: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct RingEntry {
+    ring: usize,
+    received: u64,
+    lost: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ReaderEntry {
+    reader: usize,
+    rings: usize,
+    lag_us: f64,
+}
+
+/// Events that never reached the engine.
+#[derive(Debug, Serialize)]
+struct LostEntry {
+    ring_full: u64,
+    recursion: u64,
+    late: u64,
+    user_queue: u64,
+    inferred: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Ledger {
+    events: Vec<EventBooks>,
+    lives: LifeBooks,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceEntry<'a> {
+    name: &'a str,
+    number: String,
+    /// `null` before Linux 5.15.
+    sequence: Option<u64>,
+    requests: u64,
+    bytes: u64,
+    merges: u64,
+    errors: u64,
+    unjudged: u64,
+    inflight: u64,
+    /// Age of the oldest request in flight.
+    oldest_us: Option<f64>,
+    mismatches: Severities,
+}
+
+#[derive(Debug, Serialize)]
+struct Severities {
+    info: u64,
+    warning: u64,
+    critical: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessEntry {
+    cpu_seconds: f64,
+    resident_bytes: u64,
+    resident_anonymous_bytes: u64,
+    open_files: u64,
+}
+
+/// The form that a query asks for.
+pub fn format(pairs: &[(String, String)]) -> Result<Format, QueryError> {
+    Query::new(pairs, KEYS)?.format()
+}
+
+/// How the daemon itself is doing.
+#[must_use]
+pub fn status(view: &View, format: Format) -> Bytes {
+    let answer = Answer::new(view);
+    match format {
+        Format::Json => super::json(&answer),
+        Format::Text => Bytes::from(text::text(&answer)),
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn new(view: &'a View) -> Self {
+        let (status, snapshot) = (&view.status, &view.snapshot);
+        let lost = |loss: Loss| snapshot.losses[loss as usize];
+        Self {
+            version: VERSION,
+            iotruth: env!("CARGO_PKG_VERSION"),
+            kernel: &status.kernel,
+            now: utc(view.anchor.wall_time(snapshot.taken)),
+            attached_since: utc(status.attached),
+            ready: status.not_ready.is_none(),
+            not_ready: status.not_ready.as_deref(),
+            programs: status
+                .programs
+                .iter()
+                .map(|program| ProgramEntry {
+                    tracepoint: program.probe.tracepoint(),
+                    event: program.probe.label(),
+                    attached: program.missing.is_none(),
+                    mandatory: program.probe.mandatory(),
+                    missing: program.missing.as_deref(),
+                })
+                .collect(),
+            tracepoints_missing: status
+                .programs
+                .iter()
+                .filter(|program| program.missing.is_some())
+                .map(|program| program.probe.tracepoint())
+                .collect(),
+            ring_bytes: status.ring_bytes,
+            rings: snapshot
+                .rings
+                .iter()
+                .map(|ring| RingEntry { ring: ring.ring, received: ring.received, lost: ring.lost })
+                .collect(),
+            readers: status
+                .readers
+                .iter()
+                .enumerate()
+                .map(|(number, reader)| ReaderEntry {
+                    reader: number,
+                    rings: reader.rings,
+                    lag_us: microseconds(u64::try_from(reader.lag.as_nanos()).unwrap_or(u64::MAX)),
+                })
+                .collect(),
+            lost: LostEntry {
+                ring_full: lost(Loss::RingFull),
+                recursion: lost(Loss::Recursion),
+                late: lost(Loss::Late),
+                user_queue: lost(Loss::UserQueue),
+                inferred: lost(Loss::Inferred),
+            },
+            ledger: Ledger {
+                events: books::events(snapshot),
+                lives: LifeBooks::new(&snapshot.lives),
+            },
+            devices: snapshot
+                .devices
+                .values()
+                .map(|device| DeviceEntry::new(device, snapshot.taken))
+                .collect(),
+            process: ProcessEntry {
+                cpu_seconds: status.process.cpu.as_secs_f64(),
+                resident_bytes: status.process.resident,
+                resident_anonymous_bytes: status.process.resident_anonymous,
+                open_files: status.process.open_files,
+            },
+            notes: &status.notes,
+        }
+    }
+}
+
+impl<'a> DeviceEntry<'a> {
+    fn new(device: &'a DeviceFigures, taken: u64) -> Self {
+        let sum = |count: fn(&OperationFigures) -> u64| -> u64 {
+            device.operations.iter().flatten().map(|figures| count(figures)).sum()
+        };
+        let mismatches = |severity: Severity| -> u64 {
+            let counts = TABLE.iter().zip(device.mismatches);
+            counts.filter(|(row, _)| row.severity == severity).map(|(_, count)| count).sum()
+        };
+        Self {
+            name: &device.name,
+            number: device.id.to_string(),
+            sequence: Some(device.id.sequence).filter(|sequence| *sequence != 0),
+            requests: sum(|figures| figures.requests),
+            bytes: sum(|figures| figures.bytes),
+            merges: sum(|figures| figures.merges),
+            errors: sum(|figures| figures.errors.iter().sum()),
+            unjudged: sum(|figures| figures.unjudged.iter().sum()),
+            inflight: device.open,
+            oldest_us: device.oldest.map(|oldest| microseconds(taken.saturating_sub(oldest))),
+            mismatches: Severities {
+                info: mismatches(Severity::Info),
+                warning: mismatches(Severity::Warning),
+                critical: mismatches(Severity::Critical),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{format, status};
+    use crate::export::{golden, query::Format, sample};
+
+    #[test]
+    fn both_forms_are_as_in_the_golden_files() {
+        for (name, view) in [("status", sample::busy()), ("status_fresh", sample::fresh())] {
+            let text = |format| String::from_utf8(status(&view, format).to_vec()).unwrap();
+            golden::check(&format!("{name}.json"), &text(Format::Json));
+            golden::check(&format!("{name}.txt"), &text(Format::Text));
+        }
+    }
+
+    #[test]
+    fn only_the_format_can_be_chosen() {
+        let pairs = [("format".to_owned(), "text".to_owned())];
+        assert_eq!(format(&pairs), Ok(Format::Text));
+        assert!(format(&[("limit".to_owned(), "1".to_owned())]).is_err());
+    }
+}

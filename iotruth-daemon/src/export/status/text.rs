@@ -1,0 +1,154 @@
+//! `/status?format=text`: tables for people.
+
+use std::fmt::Write as _;
+
+use super::Answer;
+use crate::export::units::size;
+
+/// The answer as text.
+pub(super) fn text(answer: &Answer<'_>) -> String {
+    let mut out = String::new();
+    head(&mut out, answer);
+    programs(&mut out, answer);
+    rings(&mut out, answer);
+    ledger(&mut out, answer);
+    devices(&mut out, answer);
+    if !answer.notes.is_empty() {
+        out.push('\n');
+    }
+    for note in answer.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out
+}
+
+fn head(out: &mut String, answer: &Answer<'_>) {
+    let (iotruth, kernel, now) = (answer.iotruth, answer.kernel, &answer.now);
+    let _ = writeln!(out, "iotruth {iotruth} on Linux {kernel}, {now}");
+    match answer.not_ready {
+        None => {
+            let _ = writeln!(out, "ready, attached since {}", answer.attached_since);
+        }
+        Some(why) => {
+            let _ = writeln!(out, "NOT READY: {why}; attached since {}", answer.attached_since);
+        }
+    }
+    let process = &answer.process;
+    let _ = writeln!(
+        out,
+        "{:.2} s of CPU, {:.1} MiB resident ({:.1} MiB of it anonymous), {} open files\n",
+        process.cpu_seconds,
+        process.resident_bytes as f64 / f64::from(1 << 20),
+        process.resident_anonymous_bytes as f64 / f64::from(1 << 20),
+        process.open_files
+    );
+}
+
+fn programs(out: &mut String, answer: &Answer<'_>) {
+    for program in &answer.programs {
+        let state = program
+            .missing
+            .map_or_else(|| "attached".to_owned(), |why| format!("NOT ATTACHED: {why}"));
+        let _ = writeln!(out, "{:<20}{state}", program.tracepoint);
+    }
+    out.push('\n');
+}
+
+fn rings(out: &mut String, answer: &Answer<'_>) {
+    let bytes = size(u64::from(answer.ring_bytes));
+    let _ = writeln!(out, "ring of {bytes:<11}{:>14}{:>12}", "received", "lost");
+    for ring in &answer.rings {
+        let _ = writeln!(out, "ring {:<14}{:>14}{:>12}", ring.ring, ring.received, ring.lost);
+    }
+    for reader in &answer.readers {
+        let lag = reader.lag_us / 1e3;
+        let _ =
+            writeln!(out, "reader {} of {} rings, {lag:.3} ms behind", reader.reader, reader.rings);
+    }
+    let lost = &answer.lost;
+    let _ = writeln!(
+        out,
+        "events lost: {} ring full, {} recursion, {} late, {} user queue, {} inferred\n",
+        lost.ring_full, lost.recursion, lost.late, lost.user_queue, lost.inferred
+    );
+}
+
+fn ledger(out: &mut String, answer: &Answer<'_>) {
+    let _ = writeln!(
+        out,
+        "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  balanced",
+        "event", "attempts", "received", "lost", "recursion", "difference"
+    );
+    for row in &answer.ledger.events {
+        let _ = writeln!(
+            out,
+            "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  {}",
+            row.event,
+            row.attempts,
+            row.received,
+            row.lost,
+            row.recursion,
+            row.difference,
+            yes(row.balanced)
+        );
+    }
+    let lives = &answer.ledger.lives;
+    let _ = writeln!(
+        out,
+        "lives: {} opened = {} judged + {} unjudged + {} merged + {} open + {} evicted; difference \
+         {}, balanced: {}",
+        lives.opened,
+        lives.judged,
+        lives.unjudged,
+        lives.merged,
+        lives.open,
+        lives.evicted,
+        lives.difference,
+        yes(lives.balanced)
+    );
+    let _ = writeln!(
+        out,
+        "{} lives with an uncounted loss, {} impossible orders, {} devices left out, {} mismatches \
+         dropped from the log\n",
+        lives.inferred, lives.impossible, lives.devices_left_out, lives.mismatches_dropped
+    );
+}
+
+fn devices(out: &mut String, answer: &Answer<'_>) {
+    if answer.devices.is_empty() {
+        let _ = writeln!(out, "no device has had a request yet");
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "{:<16}{:<10}{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "device",
+        "number",
+        "requests",
+        "errors",
+        "unjudged",
+        "inflight",
+        "info",
+        "warning",
+        "critical"
+    );
+    for device in &answer.devices {
+        let _ = writeln!(
+            out,
+            "{:<16}{:<10}{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            device.name,
+            device.number,
+            device.requests,
+            device.errors,
+            device.unjudged,
+            device.inflight,
+            device.mismatches.info,
+            device.mismatches.warning,
+            device.mismatches.critical
+        );
+    }
+}
+
+const fn yes(balanced: bool) -> &'static str {
+    if balanced { "yes" } else { "no" }
+}

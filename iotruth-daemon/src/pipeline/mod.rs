@@ -1,0 +1,179 @@
+//! The running daemon: what is started, in which order, and how it ends.
+//!
+//! Programs and rings belong to `kernel`, the readers are OS threads with an engine each, and the
+//! rest is one tokio thread: HTTP, publishing, signals.
+
+mod clock;
+mod devices;
+mod outcome;
+mod plan;
+mod process;
+mod publish;
+mod reader;
+mod signals;
+mod sysfs;
+mod tick;
+mod tracer;
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::sync::{oneshot, watch};
+use tracing::{error, info, warn};
+
+use self::{
+    devices::Watch,
+    outcome::Readers,
+    plan::Plan,
+    publish::Publisher,
+    reader::{Mailbox, Reader},
+    signals::Signals,
+    tracer::Tracing,
+};
+pub(crate) use self::sysfs::disks;
+use crate::{
+    config::Config,
+    engine::{Engine, EngineConfig},
+    http,
+    view::{Status, View},
+};
+
+/// How long a daemon that has gone blind still answers, so that a probe can read why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long open connections may hold up the end.
+const HTTP_GRACE: Duration = Duration::from_secs(2);
+
+/// Runs the daemon until it is told to stop, or until it can no longer see.
+pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        // Before anything is loaded: a second daemon must not disturb the first one.
+        let listener = http::bind(config.listen)?;
+        let address = listener.local_addr()?;
+        let plan = Plan::new(
+            std::thread::available_parallelism()?.get(),
+            rustix::param::page_size() as u64,
+            config.ring_budget,
+            config.rings,
+            config.readers,
+        );
+        let mut tracing = Tracing::begin(config, &plan)?;
+        let (readers, mut publisher, view) = start(config, &plan, &mut tracing)?;
+        let (stop_http, http) = serve(listener, view);
+        info!(
+            "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
+            plan.rings,
+            plan.ring_bytes / 1024,
+            plan.readers.len(),
+        );
+        let outcome = watch_over(&mut signals, &readers, &mut publisher).await;
+        if let Err(error) = &outcome {
+            error!("{error:#}; /readyz fails from now on, and the daemon ends");
+            publisher.not_ready(format!("{error:#}"));
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+        info!("stopping: detaching the programs and draining the rings");
+        tracing.detach();
+        let joined = readers.stop();
+        if let Err(stalled) = publisher.look() {
+            warn!("{stalled}");
+        }
+        drop(stop_http);
+        if tokio::time::timeout(HTTP_GRACE, http).await.is_err() {
+            warn!("connections were still open after {} s", HTTP_GRACE.as_secs());
+        }
+        outcome.and(joined)?;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// Starts the readers and what shows their findings.
+fn start(
+    config: &Config,
+    plan: &Plan,
+    tracing: &mut Tracing,
+) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut mailboxes = Vec::new();
+    let mut handles = Vec::new();
+    for (index, rings) in plan.readers.iter().enumerate() {
+        let mailbox = Arc::new(Mailbox::default());
+        let reader = Reader {
+            sources: tracing.sources(rings),
+            counters: tracing.counters(),
+            engine: Engine::new(EngineConfig {
+                flavor: tracing.flavor,
+                attached: tracing.attached,
+                starts_traced: tracing.starts_traced,
+                rings: rings.clone(),
+                index,
+                engines: plan.readers.len(),
+            }),
+            watch: Watch::new(config.devices.clone()),
+            mailbox: Arc::clone(&mailbox),
+            stop: Arc::clone(&stop),
+            fault: config.fault,
+        };
+        handles.push(reader.spawn(index).context("cannot start a reader thread")?);
+        mailboxes.push(mailbox);
+    }
+    let status = Status {
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        attached: clock::anchor().wall_time(tracing.attached),
+        programs: tracing.programs.clone(),
+        ring_bytes: plan.ring_bytes,
+        readers: Vec::new(),
+        not_ready: None,
+        notes: tracing.notes.clone(),
+        process: process::status(),
+    };
+    let rings = plan.readers.iter().map(Vec::len).collect();
+    let (publisher, view) = Publisher::new(mailboxes, rings, status);
+    Ok((Readers::new(handles, stop), publisher, view))
+}
+
+/// Serves HTTP until the sender is dropped.
+fn serve(
+    listener: tokio::net::TcpListener,
+    view: watch::Receiver<Arc<View>>,
+) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        let stopped = async {
+            // Either way the sender is gone.
+            stopped.await.unwrap_or_default();
+        };
+        if let Err(error) = http::serve(listener, http::router(view), stopped).await {
+            error!("HTTP: {error}");
+        }
+    });
+    (stop, task)
+}
+
+/// Publishes until a signal comes or a reader ends, which is an error.
+async fn watch_over(
+    signals: &mut Signals,
+    readers: &Readers,
+    publisher: &mut Publisher,
+) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(publish::PUBLISH_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            name = signals.next() => {
+                info!("{name}");
+                return Ok(());
+            }
+            _ = tick.tick() => {
+                readers.check()?;
+                publisher.look()?;
+            }
+        }
+    }
+}

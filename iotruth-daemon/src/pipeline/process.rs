@@ -1,0 +1,58 @@
+//! Counters of this process, from `/proc/self`.
+
+use std::{fs, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::view::ProcessStatus;
+
+/// Reads the counters; what cannot be read is 0.
+pub(super) fn status() -> ProcessStatus {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let memory = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ProcessStatus {
+        cpu: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec.unsigned_abs() as u32),
+        resident_anonymous: kilobytes(&memory, "RssAnon:") * 1024,
+        resident: kilobytes(&memory, "VmRSS:") * 1024,
+        open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
+        start: start().unwrap_or_default(),
+    }
+}
+
+fn kilobytes(status: &str, field: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|value| value.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
+}
+
+/// When the process started, in seconds since 1970: boot time plus field 22 of `stat`.
+fn start() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the name in parentheses and may hold anything.
+    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let boot = fs::read_to_string("/proc/stat").ok()?;
+    let boot: f64 = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(boot + ticks / rustix::param::clock_ticks_per_second() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{kilobytes, status};
+
+    #[test]
+    fn a_field_is_found_by_its_name() {
+        let text = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t 12 kB\n";
+        assert_eq!(kilobytes(text, "RssAnon:"), 12);
+        assert_eq!(kilobytes(text, "RssFile:"), 0);
+    }
+
+    #[test]
+    fn this_process_has_memory_files_and_a_start() {
+        let status = status();
+        assert!(status.resident > 0 && status.resident_anonymous > 0);
+        assert!(status.open_files > 0);
+        assert!(status.start > 1.6e9);
+    }
+}

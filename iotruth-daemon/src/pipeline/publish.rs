@@ -1,0 +1,123 @@
+//! From the snapshots of the readers to the one view that is shown.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{clock, process, reader::Mailbox, tick::Tick};
+use crate::{
+    engine::snapshot::Snapshot,
+    view::{Anchor, ReaderStatus, Status, View},
+};
+
+/// How often the snapshots are looked at.
+pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// How many looks pass between two readings of the clocks and of the process's own counters.
+const LOOKS_PER_AUDIT: u32 = 5;
+
+/// A reader that has not gone round for this long is stalled.
+const STALLED: Duration = Duration::from_secs(10);
+const _: () = assert!(STALLED.as_millis() > 10 * Tick::LONGEST.as_millis());
+
+/// Merges, and swaps a new view in when something changed.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    mailboxes: Vec<Arc<Mailbox>>,
+    shown: Vec<Arc<Snapshot>>,
+    rings: Vec<usize>,
+    anchor: Anchor,
+    looks: u32,
+    view: watch::Sender<Arc<View>>,
+}
+
+impl Publisher {
+    /// `rings` says how many rings each reader drains.
+    pub(super) fn new(
+        mailboxes: Vec<Arc<Mailbox>>,
+        rings: Vec<usize>,
+        status: Status,
+    ) -> (Self, watch::Receiver<Arc<View>>) {
+        let anchor = clock::anchor();
+        let (view, receiver) = watch::channel(Arc::new(View {
+            snapshot: Arc::default(),
+            status: Arc::new(status),
+            anchor,
+        }));
+        (Self { mailboxes, shown: Vec::new(), rings, anchor, looks: 0, view }, receiver)
+    }
+
+    /// Shows what the readers know now; the error says which of them has stalled.
+    pub(super) fn look(&mut self) -> Result<(), Stalled> {
+        let now = clock::monotonic();
+        for (number, mailbox) in self.mailboxes.iter().enumerate() {
+            let alive = mailbox.alive();
+            let silent = clock::between(alive, now);
+            if alive != 0 && silent > STALLED {
+                return Err(Stalled { number, silent });
+            }
+        }
+        let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
+        self.looks = self.looks.wrapping_add(1);
+        if audit {
+            self.anchor = clock::anchor();
+        }
+        let snapshots: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.snapshot()).collect();
+        let changed = snapshots.len() != self.shown.len()
+            || snapshots.iter().zip(&self.shown).any(|(new, old)| !Arc::ptr_eq(new, old));
+        if changed || audit {
+            self.show(&snapshots, audit);
+            self.shown = snapshots;
+        }
+        Ok(())
+    }
+
+    fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool) {
+        let snapshot = match snapshots {
+            [only] => Arc::clone(only),
+            several => {
+                let mut all = Snapshot::default();
+                several.iter().for_each(|snapshot| all.merge(snapshot));
+                Arc::new(all)
+            }
+        };
+        let readers = self
+            .mailboxes
+            .iter()
+            .zip(&self.rings)
+            .map(|(mailbox, rings)| ReaderStatus { rings: *rings, lag: mailbox.lag() })
+            .collect();
+        let process = audit.then(process::status);
+        self.update(|status| {
+            status.readers = readers;
+            if let Some(process) = process {
+                status.process = process;
+            }
+        });
+        self.view.send_modify(|view| {
+            let status = Arc::clone(&view.status);
+            *view = Arc::new(View { snapshot, status, anchor: self.anchor });
+        });
+    }
+
+    /// From now on `/readyz` fails, for this reason.
+    pub(super) fn not_ready(&self, reason: String) {
+        self.update(|status| status.not_ready = Some(reason));
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Status)) {
+        self.view.send_modify(|view| {
+            let mut status = (*view.status).clone();
+            change(&mut status);
+            *view = Arc::new(View { status: Arc::new(status), ..(**view).clone() });
+        });
+    }
+}
+
+/// A reader that does not go round any more.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("reader {number} has stalled: nothing was read for {} s", silent.as_secs())]
+pub(super) struct Stalled {
+    number: usize,
+    silent: Duration,
+}

@@ -1,0 +1,242 @@
+//! One reader: an OS thread that drains its rings into its own engine.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::{event::epoll, io::Errno};
+use tracing::{debug, error};
+
+use super::{clock, devices::Watch, tick::Tick};
+use crate::{
+    config::Fault,
+    engine::{Audit, Engine, snapshot::Snapshot},
+};
+
+/// Records that are taken from one ring before the next one has its turn.
+const TURN: usize = 16_384;
+
+/// How often the counters of lost events are read while there is traffic, in nanoseconds.
+const AUDIT_EVERY: u64 = 100_000_000;
+
+/// How often they are read while there is none, and how often devices are looked after.
+const IDLE_AUDIT_EVERY: u64 = 1_000_000_000;
+
+/// How often what is known is published while it changes, in nanoseconds.
+const PUBLISH_EVERY: u64 = 200_000_000;
+
+/// An ordered stream of records: all that the reader knows of a transport.
+pub(super) trait Source: Send {
+    /// Its number.
+    fn ring(&self) -> usize;
+
+    /// Becomes readable when the ring is above its fill mark.
+    fn wake(&self) -> BorrowedFd<'_>;
+
+    /// Gives up to `limit` records to `take`, in place and in order, and says how many there were.
+    fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize;
+}
+
+/// The counters beside the rings.
+pub(super) trait Counters: Send {
+    /// Reads them all. `read` is filled in by the reader.
+    fn read(&mut self) -> anyhow::Result<Audit>;
+}
+
+/// What a reader shows to the rest of the daemon.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    snapshot: Mutex<Arc<Snapshot>>,
+    /// Last time the reader went round, in nanoseconds of `CLOCK_MONOTONIC`.
+    alive: AtomicU64,
+    /// From the oldest record that a snapshot was the first to have, to that snapshot.
+    lag: AtomicU64,
+}
+
+impl Mailbox {
+    /// The newest snapshot.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When the reader last went round, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub(super) fn alive(&self) -> u64 {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    /// How old a record is at most when it is first shown.
+    pub(super) fn lag(&self) -> Duration {
+        Duration::from_nanos(self.lag.load(Ordering::Relaxed))
+    }
+
+    fn publish(&self, snapshot: Snapshot, lag: u64) {
+        self.lag.store(lag, Ordering::Relaxed);
+        *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+}
+
+/// Everything that one reader owns.
+pub(super) struct Reader<S, C> {
+    /// The rings that it drains.
+    pub(super) sources: Vec<S>,
+    /// The counters beside them.
+    pub(super) counters: C,
+    /// Where the records go.
+    pub(super) engine: Engine,
+    /// Names and presence of devices.
+    pub(super) watch: Watch,
+    /// Where snapshots go.
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Set when it shall drain what is left, publish and end.
+    pub(super) stop: Arc<AtomicBool>,
+    /// What shall go wrong, for tests.
+    pub(super) fault: Option<Fault>,
+}
+
+impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
+    /// Starts the thread. It ends when it is told to stop, or with an error.
+    pub(super) fn spawn(
+        self,
+        number: usize,
+    ) -> std::io::Result<thread::JoinHandle<anyhow::Result<()>>> {
+        thread::Builder::new().name(format!("reader/{number}")).spawn(move || {
+            let outcome = self.run();
+            if let Err(error) = &outcome {
+                error!("reader {number}: {error:#}");
+            }
+            outcome
+        })
+    }
+
+    fn run(mut self) -> anyhow::Result<()> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for source in &self.sources {
+            // Edge-triggered: a ring with records in it is always readable, and only the wake-ups
+            // of the programs are meant.
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            epoll::add(&epoll, source.wake(), epoll::EventData::new_u64(0), flags)?;
+        }
+        let mut events = Vec::with_capacity(self.sources.len().max(1));
+        let mut tick = Tick::new();
+        let mut rounds = Rounds::default();
+        loop {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            if !stopping {
+                wait(epoll.as_fd(), &mut events, tick.duration())?;
+            }
+            let now = clock::monotonic();
+            self.mailbox.alive.store(now, Ordering::Relaxed);
+            if self.fault == Some(Fault::ReaderPanic) && rounds.records > 0 {
+                self.panic();
+            }
+            let taken = self.drain();
+            tick.found(taken);
+            rounds.records += taken as u64;
+            if taken > 0 {
+                rounds.waiting_since.get_or_insert(now);
+                rounds.unaudited = true;
+                rounds.unpublished = true;
+            }
+            self.watch.name_new(&mut self.engine);
+            let age = now.saturating_sub(rounds.audited);
+            let due = (rounds.unaudited || self.engine.awaits_audit()) && age >= AUDIT_EVERY;
+            if due || age >= IDLE_AUDIT_EVERY || stopping {
+                self.audit(&mut rounds, now)?;
+            }
+            let due = now.saturating_sub(rounds.published) >= PUBLISH_EVERY;
+            if (rounds.unpublished && due) || stopping {
+                self.publish(&mut rounds);
+            }
+            if stopping {
+                debug!("reader stopped after {} records", rounds.records);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes every record that is in the rings now.
+    fn drain(&mut self) -> usize {
+        let mut all = 0;
+        loop {
+            let mut most = 0;
+            for source in &mut self.sources {
+                let ring = source.ring();
+                let engine = &mut self.engine;
+                let taken = source.drain(TURN, |bytes| engine.record(ring, bytes));
+                all += taken;
+                most = most.max(taken);
+            }
+            if most < TURN {
+                return all;
+            }
+        }
+    }
+
+    /// Reads the counters, takes every record that was written before, and settles the books.
+    fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
+        let look_after = now.saturating_sub(rounds.looked_after) >= IDLE_AUDIT_EVERY;
+        let idle = if look_after { self.watch.idle(&self.engine) } else { Vec::new() };
+        let read = clock::monotonic();
+        let audit = Audit { read, ..self.counters.read()? };
+        let taken = self.drain();
+        rounds.records += taken as u64;
+        rounds.unaudited = taken > 0;
+        rounds.unpublished |= self.engine.audit(audit);
+        rounds.audited = now;
+        if look_after {
+            rounds.looked_after = now;
+            for (device, idle_at) in idle {
+                rounds.unpublished |= self.engine.close_finished(device, idle_at);
+            }
+            rounds.unpublished |= self.watch.end_gone(&mut self.engine, now);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, rounds: &mut Rounds) {
+        self.watch.name_new(&mut self.engine);
+        let now = clock::monotonic();
+        let lag = rounds.waiting_since.take().map_or(0, |since| now.saturating_sub(since));
+        self.mailbox.publish(self.engine.snapshot(now), lag);
+        rounds.published = now;
+        rounds.unpublished = false;
+    }
+
+    #[expect(clippy::panic, reason = "asked for by --fault, to prove that a dead reader is noticed")]
+    fn panic(&self) -> ! {
+        panic!("the reader was told to panic");
+    }
+}
+
+/// When a reader last did what it does now and then.
+#[derive(Debug, Default)]
+struct Rounds {
+    records: u64,
+    audited: u64,
+    looked_after: u64,
+    published: u64,
+    unaudited: bool,
+    unpublished: bool,
+    /// When the oldest records were taken that no snapshot has yet.
+    waiting_since: Option<u64>,
+}
+
+/// Sleeps until a ring wakes the reader or the time is over.
+fn wait(
+    epoll: BorrowedFd<'_>,
+    events: &mut Vec<epoll::Event>,
+    time: Duration,
+) -> anyhow::Result<()> {
+    let time = time.try_into()?;
+    events.clear();
+    match epoll::wait(epoll, rustix::buffer::spare_capacity(events), Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}

@@ -1,0 +1,80 @@
+//! What sysfs says of a block device.
+
+use std::{fs, path::PathBuf};
+
+use crate::engine::device::DeviceId;
+
+fn path(id: DeviceId, file: &str) -> PathBuf {
+    PathBuf::from(format!("/sys/dev/block/{}:{}/{file}", id.major(), id.minor()))
+}
+
+fn read(id: DeviceId, file: &str) -> Option<String> {
+    fs::read_to_string(path(id, file)).ok()
+}
+
+/// The name of a disk, as under `/dev`; `None` where it has gone.
+///
+/// A path of an nvme multipath device has no number of its own in `/dev`, and is named as in sysfs.
+pub(super) fn name(id: DeviceId) -> Option<String> {
+    let target = fs::read_link(path(id, "")).ok()?;
+    // A slash in a device name is an exclamation mark in sysfs.
+    Some(target.file_name()?.to_str()?.replace('!', "/"))
+}
+
+/// Whether the disk with this number is still the same one.
+pub(super) fn is_present(id: DeviceId) -> bool {
+    match read(id, "diskseq") {
+        Some(sequence) => {
+            id.sequence == 0 || sequence.trim().parse().is_ok_and(|now: u64| now == id.sequence)
+        }
+        // Kernels before 5.15 have no such file.
+        None => path(id, "").exists(),
+    }
+}
+
+/// Whether the kernel itself says that the driver has no request of this disk.
+///
+/// The kernel counts only where statistics are on (`blk_mq_check_in_driver`, `RQF_IO_STAT`), so
+/// without them nothing is known.
+pub(super) fn is_idle(id: DeviceId) -> bool {
+    read(id, "queue/iostats").is_some_and(|on| on.trim() == "1")
+        && read(id, "inflight").is_some_and(|counts| {
+            let mut counts = counts.split_whitespace();
+            counts.next() == Some("0") && counts.all(|count| count == "0")
+        })
+}
+
+/// Names of all disks; partitions are parts of theirs.
+pub(crate) fn disks() -> Vec<String> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.file_name().to_str()?.replace('!', "/"))).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{disks, is_present, name};
+    use crate::engine::device::DeviceId;
+
+    #[test]
+    fn a_device_that_is_not_there_has_no_name() {
+        let nothing = DeviceId { number: 4095 << 20 | 77, sequence: 1 };
+        assert_eq!(name(nothing), None);
+        assert!(!is_present(nothing));
+    }
+
+    #[test]
+    fn every_disk_of_this_machine_has_the_name_that_its_number_leads_to() {
+        for disk in disks() {
+            let dev = std::fs::read_to_string(format!("/sys/block/{}/dev", disk.replace('/', "!")));
+            let Ok(dev) = dev else { continue };
+            let numbers: Vec<u32> = dev.trim().split(':').flat_map(str::parse).collect();
+            let [major, minor] = numbers[..] else { panic!("{dev}") };
+            let id = DeviceId { number: major << 20 | minor, sequence: 0 };
+            assert_eq!(name(id), Some(disk));
+            assert!(is_present(id));
+        }
+    }
+}
