@@ -21,7 +21,8 @@ fn requests_and_merges_are_all_the_writes_that_were_submitted() {
         let before = quiet(&daemon);
         let disk = DiskStats::of(name);
         let batches = ["--rw=randwrite", "--bs=4k", "--size=256k", "--io_size=16m"];
-        let depth = ["--norandommap", "--iodepth=64", "--iodepth_batch_submit=16"];
+        let depth =
+            ["--iodepth=64", "--iodepth_batch_submit=16", "--iodepth_batch_complete_min=16"];
         let done = Fio::start(device.path(), &[batches.as_slice(), &depth].concat()).finish();
 
         let kernel = DiskStats::of(name).since(disk);

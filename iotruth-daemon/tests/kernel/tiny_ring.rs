@@ -11,7 +11,7 @@ use crate::harness::{
 fn loss_is_counted_and_a_real_error_is_still_shown() {
     let _turn = turn();
     let busy = LoopDevice::new(16);
-    let broken = LoopDevice::new(16);
+    let broken = LoopDevice::new(64);
     broken.truncate(0);
     let daemon = Daemon::start(&["--rings", "1", "--ring-budget", "4096"]);
     let reads = ["--rw=randread", "--bs=4k", "--size=16m", "--iodepth=32", "--numjobs=2"];

@@ -54,7 +54,10 @@ impl LoopDevice {
             run("udevadm", ["settle"]);
         }
         let name = path.file_name().expect("losetup gives a path").to_string_lossy().into_owned();
-        Self { path, name, file: file.to_owned(), _tmpfs: tmpfs }
+        let device = Self { path, name, file: file.to_owned(), _tmpfs: tmpfs };
+        // Loop devices remember the scheduler of those who used their number before.
+        device.set_scheduler("none");
+        device
     }
 
     /// `/dev/loopN`
@@ -90,9 +93,9 @@ impl LoopDevice {
         let before = fs::read_to_string(&limit).expect("queues have a limit").trim().to_owned();
         self.set("max_sectors_kb", "4");
         let mut file = DirectFile::open(&self.path, BYTES);
-        let read = file.read(0).expect("the beginning of our device can be read");
+        let read = file.read(0);
         self.set("max_sectors_kb", &before);
-        (read / 4096) as u64
+        (read.expect("the beginning of our device can be read") / 4096) as u64
     }
 
     /// Asks for it to be detached at its last close, while it is in use.

@@ -97,7 +97,9 @@ impl Tmpfs {
     /// Leaves no room for a single new page: every write to a hole fails from now on.
     pub(crate) fn seal(&self) {
         let path = self.mount.path().to_str().expect("a path of our own is plain");
-        // Blocks in use, and their size.
+        // An empty tmpfs cannot be made smaller: a size of 0 would be no limit at all.
+        fs::write(self.mount.path().join("sealed"), [0; 4096]).expect("there is room yet");
+        // Blocks in all, free blocks, and their size.
         let figures = run("stat", ["--file-system", "--format=%b %f %S", path]);
         let mut numbers =
             figures.split_whitespace().map(|word| word.parse::<u64>().expect("stat gives numbers"));
