@@ -10,14 +10,14 @@ use crate::{
 #[test]
 fn a_request_without_an_answer_is_timed_out() {
     let _turn = turn();
-    // It answers after thirty seconds, and the kernel waits for one.
-    let slow = [("irqmode", "2"), ("completion_nsec", "30000000000")];
+    // It answers after three seconds, and the kernel waits for one.
+    let slow = [("irqmode", "2"), ("completion_nsec", "3000000000")];
     let device = NullBlk::new(&slow);
     let name = device.name();
     fs::write(format!("/sys/block/{name}/queue/io_timeout"), "1000").unwrap();
     let daemon = Daemon::start(&[]);
     let mut file = DirectFile::open(&device.path(), 4096);
-    file.read(1 << 20).expect_err("the device does not answer");
+    file.read(1 << 20).expect_err("the answer comes too late");
     let scrape = quiet(&daemon);
     let shown = daemon.mismatches();
     let [entry] = shown.as_slice() else { panic!("one entry was to be shown: {shown:?}") };
