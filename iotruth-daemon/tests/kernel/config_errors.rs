@@ -16,36 +16,51 @@ fn config(place: &Tmpfs, content: &str) -> PathBuf {
 }
 
 /// Starts the daemon with this configuration, which it must refuse.
-fn refused_config(content: &str) -> String {
+///
+/// The message names the file and this line of it.
+fn refused_config(content: &str, line: u32) -> String {
     let place = Tmpfs::new(1);
     let path = config(&place, content);
     let path = path.to_str().expect("a path of our own is plain");
     let (_, message) = refused(&["--config", path], |_| {});
-    assert!(message.contains(path), "the file is not named:\n{message}");
+    let place = format!("{path}:{line}:");
+    assert!(message.contains(&place), "{place} is not named:\n{message}");
     message
 }
 
 #[test]
 fn an_unknown_key_is_refused_with_its_line_and_the_nearest_one() {
     let _turn = turn();
-    let message = refused_config("# one\n# two\nstart_evnts = true\n");
+    let message = refused_config("# one\n# two\nstart_evnts = true\n", 3);
     assert!(message.contains("start_evnts"), "{message}");
     assert!(message.contains("start_events"), "the nearest key is not named:\n{message}");
-    assert!(message.contains('3'), "the line is not named:\n{message}");
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_is_refused() {
     let _turn = turn();
-    let message = refused_config("start_events = \"often\"\n");
-    assert!(message.contains("start_events") && message.contains('1'), "{message}");
+    let message = refused_config("start_events = \"often\"\n", 1);
+    assert!(message.contains("start_events") && message.contains("allowed"), "{message}");
 }
 
 #[test]
 fn a_file_that_is_not_toml_is_refused() {
     let _turn = turn();
-    let message = refused_config("listen = [\n");
-    assert!(message.contains('1') || message.contains('2'), "{message}");
+    let message = refused_config("listen = [\n", 2);
+    assert!(message.contains("TOML"), "{message}");
+}
+
+#[test]
+fn a_wrong_environment_is_refused() {
+    let _turn = turn();
+    let (_, message) = refused(&[], |command| {
+        command.env("IOTRUTH_RINGS", "3");
+    });
+    assert!(message.contains("IOTRUTH_RINGS") && message.contains("allowed"), "{message}");
+    let (_, message) = refused(&[], |command| {
+        command.env("IOTRUTH_RNGS", "4");
+    });
+    assert!(message.contains("IOTRUTH_RNGS") && message.contains("IOTRUTH_RINGS"), "{message}");
 }
 
 #[test]

@@ -35,7 +35,8 @@ pub(crate) fn command() -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG");
+    // Not the configuration of this machine.
+    command.env("IOTRUTH_CONFIG", "/dev/null").env_remove("RUST_LOG");
     command.stdin(Stdio::null());
     command
 }
