@@ -122,7 +122,6 @@ impl Devices {
                 requeues: Default::default(),
                 mismatches: Default::default(),
                 open: 0,
-                oldest: None,
             },
         };
         let place = self.room()?;

@@ -113,6 +113,7 @@ impl Engine {
             remaining: head.data_len,
             sector: head.sector,
             extent: (head.sector, head.data_len),
+            asked: (head.sector, head.data_len),
             done: 0,
             done_since_issue: 0,
             queue: head.queue,
@@ -205,6 +206,9 @@ impl Engine {
         life.sector = head.sector;
         life.remaining = head.data_len;
         life.extent = (head.sector, head.data_len);
+        if life.first_issue.is_none() {
+            life.asked = life.extent;
+        }
         life.flush_sequence |= head.rq_flags & self.flavor.rqf.flush_seq != 0;
         let queue = (head.queue, record.hardware_queue);
         match probe {

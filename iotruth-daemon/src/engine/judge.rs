@@ -131,7 +131,23 @@ impl Engine {
         if let Some(count) = device.figures.mismatches.get_mut(kind as usize) {
             *count += 1;
         }
-        let (sector, bytes) = life.extent;
+        let (sector, bytes) = match kind {
+            // These are about what was asked for, of which the last attempt had only the rest.
+            Kind::PartialCompletion | Kind::RequeueShortTransfer => life.asked,
+            Kind::DoubleStart
+            | Kind::QueuedInFlight
+            | Kind::CompletedWithoutStart
+            | Kind::RequeueBusyBeforeStart
+            | Kind::RequeueBusyAfterStart
+            | Kind::RequeueRetry
+            | Kind::RequeueTimeout
+            | Kind::IoError
+            | Kind::IoErrorExpected
+            | Kind::DispatchFailure
+            | Kind::FlushFailed
+            | Kind::TimedOut
+            | Kind::FlushEmulated => life.extent,
+        };
         let mismatch = Mismatch {
             id: 0,
             kind,

@@ -63,6 +63,8 @@ pub(super) struct Life {
     pub(super) sector: u64,
     /// Sector and length at the last issue or queueing, for people.
     pub(super) extent: (u64, u32),
+    /// The same before its first issue: what was asked for, merges included.
+    pub(super) asked: (u64, u32),
     /// Bytes that were transferred without error.
     pub(super) done: u32,
     /// Of these, since the last issue.

@@ -115,8 +115,6 @@ pub struct DeviceFigures {
     pub mismatches: [u64; KINDS],
     /// Lives that are open now and were proved to be new.
     pub open: u64,
-    /// When the oldest of these began: nanoseconds of `CLOCK_MONOTONIC`.
-    pub oldest: Option<u64>,
 }
 
 /// Books of one probe: attempts = received + lost, once all is quiet.
@@ -237,10 +235,6 @@ impl DeviceFigures {
         add(&mut self.requeues, &other.requeues);
         add(&mut self.mismatches, &other.mismatches);
         self.open += other.open;
-        self.oldest = match (self.oldest, other.oldest) {
-            (Some(mine), Some(more)) => Some(mine.min(more)),
-            (mine, more) => mine.or(more),
-        };
     }
 }
 

@@ -164,7 +164,6 @@ fn nvme() -> DeviceFigures {
         requeues: [1, 2, 3, 4, 5],
         mismatches: std::array::from_fn(|kind| kind as u64 % 3),
         open: 17,
-        oldest: Some(3_999 * SECOND + 500_000_000),
     }
 }
 
@@ -176,7 +175,6 @@ fn odd() -> DeviceFigures {
         requeues: [0; 5],
         mismatches: [0; KINDS],
         open: 0,
-        oldest: None,
     }
 }
 

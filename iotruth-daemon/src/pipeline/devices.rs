@@ -1,8 +1,10 @@
 //! Names, comings and goings of devices.
 
+use std::sync::Arc;
+
 use super::{clock, sysfs};
 use crate::{
-    config::DeviceFilter,
+    config::Config,
     engine::{Engine, Policy, device::DeviceId},
 };
 
@@ -16,13 +18,13 @@ const SETTLED: u64 = 1_000_000_000;
 /// Looks devices up for an engine.
 #[derive(Debug)]
 pub(super) struct Watch {
-    filter: DeviceFilter,
+    config: Arc<Config>,
     looked: u64,
 }
 
 impl Watch {
-    pub(super) const fn new(filter: DeviceFilter) -> Self {
-        Self { filter, looked: 0 }
+    pub(super) const fn new(config: Arc<Config>) -> Self {
+        Self { config, looked: 0 }
     }
 
     /// Names the devices that were seen for the first time.
@@ -31,7 +33,7 @@ impl Watch {
             // It may have gone already; what it did is still told, under its number.
             let name = sysfs::name(id).unwrap_or_else(|| id.to_string());
             let policy =
-                if self.filter.follows(&name) { Policy::Follow } else { Policy::Exclude };
+                if self.config.watches(&name) { Policy::Follow } else { Policy::Exclude };
             engine.name_device(id, &name, policy);
         }
     }

@@ -33,7 +33,6 @@ use self::{
     signals::Signals,
     tracer::Tracing,
 };
-pub(crate) use self::sysfs::disks;
 use crate::{
     config::Config,
     engine::{Engine, EngineConfig},
@@ -44,26 +43,22 @@ use crate::{
 /// How long a daemon that has gone blind still answers, so that a probe can read why.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long open connections may hold up the end.
-const HTTP_GRACE: Duration = Duration::from_secs(2);
-
 /// Runs the daemon until it is told to stop, or until it can no longer see.
-pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
+pub fn start(config: Config) -> anyhow::Result<()> {
+    let config = &Arc::new(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         // Before anything is loaded: a second daemon must not disturb the first one.
-        let listener = http::bind(config.listen)?;
+        let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let plan = Plan::new(
-            std::thread::available_parallelism()?.get(),
-            rustix::param::page_size() as u64,
-            config.ring_budget,
-            config.rings,
-            config.readers,
-        );
+        let cpus = std::thread::available_parallelism()?.get();
+        let plan = Plan::new(config, cpus, rustix::param::page_size() as u32);
         let mut tracing = Tracing::begin(config, &plan)?;
-        let (readers, mut publisher, view) = start(config, &plan, &mut tracing)?;
+        if config.bpf_log {
+            tracing.log()?;
+        }
+        let (readers, mut publisher, view) = read(config, &plan, &mut tracing)?;
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
@@ -84,9 +79,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
             warn!("{stalled}");
         }
         drop(stop_http);
-        if tokio::time::timeout(HTTP_GRACE, http).await.is_err() {
-            warn!("connections were still open after {} s", HTTP_GRACE.as_secs());
-        }
+        http.await?;
         outcome.and(joined)?;
         info!("stopped");
         Ok(())
@@ -94,8 +87,8 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Starts the readers and what shows their findings.
-fn start(
-    config: &Config,
+fn read(
+    config: &Arc<Config>,
     plan: &Plan,
     tracing: &mut Tracing,
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
@@ -106,7 +99,7 @@ fn start(
         let mailbox = Arc::new(Mailbox::default());
         let reader = Reader {
             sources: tracing.sources(rings),
-            counters: tracing.counters(),
+            counters: tracing.counters()?,
             engine: Engine::new(EngineConfig {
                 flavor: tracing.flavor,
                 attached: tracing.attached,
@@ -115,7 +108,7 @@ fn start(
                 index,
                 engines: plan.readers.len(),
             }),
-            watch: Watch::new(config.devices.clone()),
+            watch: Watch::new(Arc::clone(config)),
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
             fault: config.fault,

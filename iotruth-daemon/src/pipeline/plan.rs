@@ -2,6 +2,8 @@
 
 use iotruth_common::counters::MAX_RINGS;
 
+use crate::config::{Config, Count};
+
 /// What a machine gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -19,27 +21,21 @@ const LEAST_RINGS: usize = 4;
 /// CPUs that one reader serves. One reader keeps up with more than 10 million records a second.
 const CPUS_PER_READER: usize = 16;
 
-/// The largest ring that the kernel takes is 4 GiB; half of it is more than anybody needs.
-const LARGEST_RING: u64 = 1 << 31;
-
 impl Plan {
-    /// For a machine with so many `cpus` and `page` bytes in a page. `rings` and `readers` are
-    /// wishes of the configuration.
-    pub(super) fn new(
-        cpus: usize,
-        page: u64,
-        budget: u64,
-        rings: Option<usize>,
-        readers: Option<usize>,
-    ) -> Self {
-        let rings = rings
-            .unwrap_or_else(|| (2 * cpus).max(LEAST_RINGS))
-            .next_power_of_two()
-            .clamp(1, MAX_RINGS);
-        let share = (budget / rings as u64).clamp(page, LARGEST_RING);
-        // The largest power of two that fits.
-        let ring_bytes = 1_u32 << share.ilog2();
-        let readers = readers.unwrap_or_else(|| cpus.div_ceil(CPUS_PER_READER)).clamp(1, rings);
+    /// For a machine with so many `cpus`, and pages of so many bytes.
+    pub(super) fn new(config: &Config, cpus: usize, page: u32) -> Self {
+        let rings = match config.rings {
+            Count::Auto => (2 * cpus).max(LEAST_RINGS),
+            Count::Exactly(rings) => rings,
+        };
+        let rings = rings.next_power_of_two().clamp(1, MAX_RINGS);
+        // A budget that is too small for so many rings gives each the least that there is.
+        let ring_bytes = config.ring_bytes(rings).unwrap_or(page).max(page);
+        let readers = match config.readers {
+            Count::Auto => cpus.div_ceil(CPUS_PER_READER),
+            Count::Exactly(readers) => readers,
+        };
+        let readers = readers.clamp(1, rings);
         let readers =
             (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect();
         Self { rings, ring_bytes, readers }
@@ -54,23 +50,31 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::Plan;
+    use crate::config::{Config, Count};
+
+
+    fn plan(cpus: usize, change: impl FnOnce(&mut Config)) -> Plan {
+        let mut config = Config::default();
+        change(&mut config);
+        Plan::new(&config, cpus, 4096)
+    }
 
     #[test]
     fn the_budget_is_shared_by_all_rings() {
-        let plan = Plan::new(2, 4096, 32 << 20, None, None);
-        assert_eq!((plan.rings, plan.ring_bytes), (4, 8 << 20));
-        assert_eq!(plan.readers, [[0, 1, 2, 3]]);
-        let large = Plan::new(128, 4096, 32 << 20, None, None);
+        let small = plan(2, |_| {});
+        assert_eq!((small.rings, small.ring_bytes), (4, 8 << 20));
+        assert_eq!(small.readers, [[0, 1, 2, 3]]);
+        let large = plan(128, |_| {});
         assert_eq!((large.rings, large.ring_bytes), (16, 2 << 20));
         assert_eq!(large.readers.len(), 8);
         assert_eq!(large.readers[7], [7, 15]);
     }
 
     #[test]
-    fn a_ring_has_at_least_a_page_and_a_power_of_two() {
-        let plan = Plan::new(2, 4096, 1, Some(2), Some(9));
-        assert_eq!((plan.rings, plan.ring_bytes, plan.readers.len()), (2, 4096, 2));
-        let plan = Plan::new(2, 4096, 3 * 5000, Some(2), None);
-        assert_eq!(plan.ring_bytes, 4096);
+    fn a_ring_has_at_least_a_page() {
+        let tight = plan(2, |config| (config.rings, config.ring_budget) = (Count::Exactly(2), 100));
+        assert_eq!((tight.rings, tight.ring_bytes), (2, 4096));
+        let many = plan(2, |config| (config.rings, config.readers) = (Count::Exactly(2), Count::Exactly(9)));
+        assert_eq!(many.readers.len(), 2);
     }
 }

@@ -137,32 +137,6 @@ pub(super) const ROWS: &[Row] = &[
             }
         },
     },
-    Row {
-        name: "iotruth_inflight",
-        kind: Type::Gauge,
-        labels: &["device"],
-        unit: "requests",
-        help: "Requests that have begun and not ended, queued ones included. Those that may have begun before iotruth was attached are not counted.",
-        collect: |shown, samples| {
-            for device in &shown.devices {
-                samples.count(&[&device.name], device.open);
-            }
-        },
-    },
-    Row {
-        name: "iotruth_inflight_oldest_seconds",
-        kind: Type::Gauge,
-        labels: &["device"],
-        unit: "seconds",
-        help: "Age of the oldest request that iotruth_inflight counts; 0 where there is none.",
-        collect: |shown, samples| {
-            let taken = shown.view.snapshot.taken;
-            for device in &shown.devices {
-                let age = device.oldest.map_or(0, |began| taken.saturating_sub(began));
-                samples.value(&[&device.name], age as f64 / 1e9);
-            }
-        },
-    },
 ];
 
 /// Calls `f` with name, operation and figures, for every operation that occurred on a device.

@@ -7,7 +7,7 @@ use std::{
 
 use super::{catalogue, metrics};
 use crate::{
-    engine::device::DeviceId,
+    engine::{device::DeviceId, kind::KINDS},
     export::{golden, sample},
     view::View,
 };
@@ -46,7 +46,7 @@ fn a_fresh_view_has_loss_series_at_zero() {
 #[test]
 fn a_known_device_has_its_mismatch_and_requeue_series_at_zero() {
     let text = text(&sample::busy());
-    for (name, series) in [("iotruth_mismatches_total", 14), ("iotruth_requeues_total", 5)] {
+    for (name, series) in [("iotruth_mismatches_total", KINDS), ("iotruth_requeues_total", 5)] {
         let of_the_idle_device: Vec<_> =
             samples(&text, name).into_iter().filter(|(labels, _)| labels.contains("odd")).collect();
         assert_eq!(of_the_idle_device.len(), series, "{name}");
@@ -107,8 +107,10 @@ fn no_series_appears_twice_even_while_a_device_is_replaced() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(seen.insert(line.rsplit_once(' ').unwrap().0), "{line}");
     }
-    let inflight: HashMap<_, _> = samples(&text, "iotruth_inflight").into_iter().collect();
-    assert_eq!(inflight["{device=\"nvme0n1\"}"], "0", "the newest device of this name");
+    let mismatches: HashMap<_, _> =
+        samples(&text, "iotruth_mismatches_total").into_iter().collect();
+    let of_newest = "{device=\"nvme0n1\",kind=\"io_error\",severity=\"critical\"}";
+    assert_eq!(mismatches[of_newest], "0", "the newest device of this name");
 }
 
 #[test]

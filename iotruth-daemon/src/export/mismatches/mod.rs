@@ -39,9 +39,11 @@ struct Answer<'a> {
     mismatches: Vec<Entry<'a>>,
 }
 
-/// Requests that could not be judged, by reason.
+/// Requests that could not be judged. The reasons are counted by device and end with it, so their
+/// sum may be less than the total.
 #[derive(Debug, Serialize)]
 struct UnjudgedCounts {
+    total: u64,
     loss: u64,
     inferred: u64,
     pre_existing: u64,
@@ -74,6 +76,7 @@ fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
         watching_since: utc(view.status.attached),
         requests_judged: view.snapshot.lives.judged,
         requests_unjudged: UnjudgedCounts {
+            total: view.snapshot.lives.unjudged,
             loss: unjudged[Unjudged::Loss as usize],
             inferred: unjudged[Unjudged::Inferred as usize],
             pre_existing: unjudged[Unjudged::PreExisting as usize],

@@ -69,24 +69,22 @@ fn predicate(mismatch: &Mismatch) -> String {
             "completed without error although the driver had never started it".to_owned()
         }
         Kind::RequeueBusyBeforeStart => {
-            "was sent back by the driver before it was started, and will be tried again".to_owned()
+            "was sent back by the driver before it was started, and tried again later".to_owned()
         }
         Kind::RequeueBusyAfterStart => {
-            "was started by the driver and sent back without an error, and will be tried again"
+            "was started by the driver and sent back without an error, and tried again later"
                 .to_owned()
         }
         Kind::RequeueRetry => format!(
-            "came back from the device with an error{}{}, and will be tried again",
-            words(mismatch),
-            after(mismatch)
+            "came back from the device without its data{}, and was tried again",
+            words(mismatch)
         ),
         Kind::RequeueShortTransfer => {
-            format!("transferred only {done} at once, and the rest will be sent again")
+            format!("transferred only {} at once, and the rest was sent again", part(mismatch))
         }
-        Kind::RequeueTimeout => format!(
-            "got no answer from the device in time and was taken back{}, to be tried again",
-            after(mismatch)
-        ),
+        Kind::RequeueTimeout => {
+            "got no answer from the device in time, was taken back and tried again".to_owned()
+        }
         Kind::IoError => {
             format!("failed{}{}{after_transfer}", words(mismatch), after(mismatch))
         }
@@ -94,7 +92,7 @@ fn predicate(mismatch: &Mismatch) -> String {
             format!("was declined{}, which callers probe for", words(mismatch))
         }
         Kind::PartialCompletion => {
-            format!("transferred only {done} at once; the rest was still to come")
+            format!("transferred only {} at once; the rest came later", part(mismatch))
         }
         Kind::DispatchFailure => format!(
             "was refused{} before the driver started it: the device never saw it",
@@ -119,7 +117,27 @@ fn predicate(mismatch: &Mismatch) -> String {
             after(mismatch),
             words(mismatch)
         ),
+        Kind::FlushEmulated => {
+            let time = mismatch
+                .phases
+                .flush
+                .map_or_else(String::new, |flush| format!(" {}", duration(flush)));
+            format!("waited{time} for a flush of the device's whole write cache")
+        }
     }
+}
+
+/// `6 KiB of 16 KiB`: what the first completion that was not the whole left over.
+fn part(mismatch: &Mismatch) -> String {
+    let partial = mismatch.timeline.events.iter().find(|event| {
+        event.probe == Probe::Complete && event.completed > 0 && event.completed < event.remaining
+    });
+    partial.map_or_else(
+        || "a part".to_owned(),
+        |event| {
+            format!("{} of {}", size(u64::from(event.completed)), size(u64::from(event.remaining)))
+        },
+    )
 }
 
 /// ` (critical medium error)`, or nothing where it did not end with an error.

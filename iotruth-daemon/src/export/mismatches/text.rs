@@ -155,13 +155,13 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
     let _ = writeln!(out, "Watching since {since}; {judged} judged.");
     let [loss, inferred, old] = [Unjudged::Loss, Unjudged::Inferred, Unjudged::PreExisting]
         .map(|why| unjudged(view).get(why as usize).copied().unwrap_or_default());
-    let sum = loss + inferred + old;
-    if sum > 0 {
+    if snapshot.lives.unjudged > 0 {
         let _ = writeln!(
             out,
-            "{} could not be judged: {loss} because events were lost, {inferred} because the \
-             end was not seen, {old} because they may have begun before.",
-            counted(sum, "request", "requests")
+            "{} could not be judged; on the devices that are here now: {loss} because events were \
+             lost, {inferred} because the end was not seen, {old} because they may have begun \
+             before.",
+            counted(snapshot.lives.unjudged, "request", "requests")
         );
     }
     let dropped = snapshot.lives.mismatches_dropped;

@@ -99,9 +99,7 @@ struct DeviceEntry<'a> {
     merges: u64,
     errors: u64,
     unjudged: u64,
-    inflight: u64,
-    /// Age of the oldest request in flight.
-    oldest_us: Option<f64>,
+    open: u64,
     mismatches: Severities,
 }
 
@@ -191,11 +189,7 @@ impl<'a> Answer<'a> {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
             },
-            devices: snapshot
-                .devices
-                .values()
-                .map(|device| DeviceEntry::new(device, snapshot.taken))
-                .collect(),
+            devices: snapshot.devices.values().map(|device| DeviceEntry::new(device)).collect(),
             process: ProcessEntry {
                 cpu_seconds: status.process.cpu.as_secs_f64(),
                 resident_bytes: status.process.resident,
@@ -208,7 +202,7 @@ impl<'a> Answer<'a> {
 }
 
 impl<'a> DeviceEntry<'a> {
-    fn new(device: &'a DeviceFigures, taken: u64) -> Self {
+    fn new(device: &'a DeviceFigures) -> Self {
         let sum = |count: fn(&OperationFigures) -> u64| -> u64 {
             device.operations.iter().flatten().map(|figures| count(figures)).sum()
         };
@@ -225,8 +219,7 @@ impl<'a> DeviceEntry<'a> {
             merges: sum(|figures| figures.merges),
             errors: sum(|figures| figures.errors.iter().sum()),
             unjudged: sum(|figures| figures.unjudged.iter().sum()),
-            inflight: device.open,
-            oldest_us: device.oldest.map(|oldest| microseconds(taken.saturating_sub(oldest))),
+            open: device.open,
             mismatches: Severities {
                 info: mismatches(Severity::Info),
                 warning: mismatches(Severity::Warning),

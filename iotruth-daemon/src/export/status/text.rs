@@ -122,15 +122,7 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
         "{:<16}{:<10}{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        "device",
-        "number",
-        "requests",
-        "errors",
-        "unjudged",
-        "inflight",
-        "info",
-        "warning",
-        "critical"
+        "device", "number", "requests", "errors", "unjudged", "open", "info", "warning", "critical"
     );
     for device in &answer.devices {
         let _ = writeln!(
@@ -141,7 +133,7 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
             device.requests,
             device.errors,
             device.unjudged,
-            device.inflight,
+            device.open,
             device.mismatches.info,
             device.mismatches.warning,
             device.mismatches.critical

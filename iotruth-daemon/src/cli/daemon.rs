@@ -1,0 +1,235 @@
+//! `iotruth daemon`: the always-on service.
+
+use std::{
+    env, fs,
+    io::ErrorKind,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use clap::{ArgAction, Args, ValueEnum};
+
+use crate::{
+    config::{
+        Config, ConfigError, Count, DEFAULT_PATH, Fault, Layer, LogFormat, LogLevel, Pattern,
+        check_devices, from_environment, from_file, value,
+    },
+    logging, pipeline,
+};
+
+/// Flags of `iotruth daemon`. Each overrides its variable of the environment, IOTRUTH_ and the name
+/// in capitals, which overrides the configuration file.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// Configuration file [default: /etc/iotruth/iotruth.toml, if it is there]
+    #[arg(long, value_name = "FILE", env = "IOTRUTH_CONFIG")]
+    config: Option<PathBuf>,
+
+    /// Where HTTP listens [default: 127.0.0.1:9947]
+    #[arg(long, value_name = "ADDRESS:PORT",
+          value_parser = parser(value::listen, value::LISTEN))]
+    listen: Option<SocketAddr>,
+
+    /// Kernel memory of all rings together [default: 32MiB]
+    #[arg(long, value_name = "SIZE",
+          value_parser = parser(value::ring_budget, value::RING_BUDGET))]
+    ring_budget: Option<u64>,
+
+    /// Number of rings: auto, 1, 2, 4, 8 or 16 [default: auto]
+    #[arg(long, value_name = "NUMBER", value_parser = parser(value::rings, value::RINGS))]
+    rings: Option<Count>,
+
+    /// Number of threads that empty the rings: auto, or 1 to 16 [default: auto]
+    #[arg(long, value_name = "NUMBER", value_parser = parser(value::readers, value::READERS))]
+    readers: Option<Count>,
+
+    /// Watch only these disks; may be repeated, * and ? are wildcards [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',',
+          value_parser = parser(Pattern::new, value::PATTERNS))]
+    device: Vec<Pattern>,
+
+    /// Do not watch these disks; may be repeated, replaces the default list [default: zram*, ram*,
+    /// sr*, fd*]
+    #[arg(long, value_name = "NAME", value_delimiter = ',',
+          value_parser = parser(Pattern::new, value::PATTERNS))]
+    exclude: Vec<Pattern>,
+
+    /// Trace the start of every request, not only where it is needed [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = ArgAction::Set)]
+    start_events: Option<bool>,
+
+    /// Let the eBPF programs log what is rare [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", action = ArgAction::Set)]
+    bpf_log: Option<bool>,
+
+    /// Form of the log: text or json [default: text]
+    #[arg(long, value_name = "FORMAT",
+          value_parser = parser(value::log_format, value::LOG_FORMAT))]
+    log_format: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = parser(value::log_level, value::LOG_LEVEL))]
+    log_level: Option<LogLevel>,
+
+    /// Break something, for tests of what happens then
+    #[arg(long, hide = true, value_enum)]
+    fault: Option<FaultFlag>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FaultFlag {
+    ReaderPanic,
+}
+
+/// The same reading as in files and the environment, with the same words for what is allowed.
+fn parser<T>(
+    read: fn(&str) -> Option<T>,
+    allowed: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| read(text).ok_or_else(|| format!("allowed is {allowed}"))
+}
+
+/// Reads the configuration and runs the daemon until it is told to stop.
+pub(super) fn run(flags: Flags) -> anyhow::Result<()> {
+    let config = configure(flags, env::vars_os().filter_map(utf8))?;
+    check_devices(&config.device, &disks()?)?;
+    logging::start(config.log_format, config.log_level)?;
+    pipeline::start(config)
+}
+
+/// All layers over each other.
+fn configure(
+    flags: Flags,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let file = match &flags.config {
+        Some(path) => from_file(path)?,
+        // Only a default file that is not there is passed over, not one that cannot be read.
+        None => match from_file(Path::new(DEFAULT_PATH)) {
+            Err(ConfigError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Layer::default()
+            }
+            read => read?,
+        },
+    };
+    let fault = flags.fault.map(|FaultFlag::ReaderPanic| Fault::ReaderPanic);
+    let layer = flags.layer().over(from_environment(variables)?).over(file);
+    Ok(Config { fault, ..Config::resolve(layer)? })
+}
+
+/// Names of the disks of this machine; partitions are not among them.
+fn disks() -> anyhow::Result<Vec<String>> {
+    let directory = "/sys/block";
+    let entries = fs::read_dir(directory).with_context(|| {
+        format!("cannot read {directory}; mount it with `mount -t sysfs sysfs /sys`")
+    })?;
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Variables of ours are ASCII; whatever is not text is none of them.
+fn utf8((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+}
+
+impl Flags {
+    fn layer(self) -> Layer {
+        let list = |patterns: Vec<Pattern>| Some(patterns).filter(|patterns| !patterns.is_empty());
+        Layer {
+            listen: self.listen,
+            ring_budget: self.ring_budget,
+            rings: self.rings,
+            readers: self.readers,
+            device: list(self.device),
+            exclude: list(self.exclude),
+            start_events: self.start_events,
+            bpf_log: self.bpf_log,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use clap::Parser;
+
+    use super::{Flags, configure};
+    use crate::config::{Config, Count, Fault, LogFormat, LogLevel};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn config(line: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        // An empty file, so that the one of this machine has no say.
+        let words = ["iotruth", "--config", "/dev/null"].into_iter().chain(line.split_whitespace());
+        let flags = Line::try_parse_from(words).map_err(|error| error.to_string())?.flags;
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        configure(flags, owned).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_flag_is_read() {
+        assert_eq!(config("", &[]), Ok(Config::default()));
+        let read = config(
+            "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
+             --device sdb --exclude md* --start-events --bpf-log=true --log-format json \
+             --log-level trace --fault reader-panic",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(
+            read.device.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["nvme*", "sda", "sdb"]
+        );
+        assert_eq!(read.exclude.iter().map(ToString::to_string).collect::<Vec<_>>(), ["md*"]);
+        let expected = Config {
+            listen: "[::1]:80".parse().unwrap(),
+            ring_budget: 64 << 10,
+            rings: Count::Exactly(4),
+            readers: Count::Exactly(3),
+            device: read.device.clone(),
+            exclude: read.exclude.clone(),
+            start_events: true,
+            bpf_log: true,
+            log_format: LogFormat::Json,
+            log_level: LogLevel::Trace,
+            fault: Some(Fault::ReaderPanic),
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn flags_override_the_environment() {
+        let variables = [("IOTRUTH_RINGS", "2"), ("IOTRUTH_BPF_LOG", "true")];
+        assert_eq!(config("", &variables).unwrap().rings, Count::Exactly(2));
+        let read = config("--rings auto --bpf-log=false", &variables).unwrap();
+        assert_eq!((read.rings, read.bpf_log), (Count::Auto, false));
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_what_is_allowed() {
+        let bad = [
+            ("--rings 3", "allowed is auto, or 1, 2, 4, 8 or 16"),
+            ("--ring-budget 1TB", "allowed is a size from 4KiB to 1GiB"),
+            ("--listen here", "allowed is an address and a port"),
+            ("--log-level loud", "allowed is error, warn, info, debug or trace"),
+            ("--device a/b", "allowed is names of disks"),
+            ("--log-fromat json", "similar argument exists: '--log-format'"),
+        ];
+        for (line, message) in bad {
+            let error = config(line, &[]).unwrap_err();
+            assert!(error.contains(message), "{line}: {error}");
+        }
+    }
+}

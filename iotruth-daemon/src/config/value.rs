@@ -1,0 +1,181 @@
+//! What a value may be, and how it is read from text. The same for files, environment and flags.
+
+use std::net::SocketAddr;
+
+use super::Pattern;
+
+/// Values of `listen`.
+pub const LISTEN: &str = "an address and a port, such as 127.0.0.1:9947 or [::1]:9947";
+/// Values of `ring_budget`.
+pub const RING_BUDGET: &str = "a size from 4KiB to 1GiB, such as 32MiB";
+/// Values of `rings`.
+pub const RINGS: &str = "auto, or 1, 2, 4, 8 or 16";
+/// Values of `readers`.
+pub const READERS: &str = "auto, or a number from 1 to 16";
+/// Values of `device` and `exclude`.
+pub const PATTERNS: &str = "names of disks, in which * stands for any letters and ? for one";
+/// Values of `start_events` and `bpf_log`.
+pub const BOOLEAN: &str = "true or false";
+/// Values of `log_format`.
+pub const LOG_FORMAT: &str = "text or json";
+/// Values of `log_level`.
+pub const LOG_LEVEL: &str = "error, warn, info, debug or trace";
+
+/// How many of something there shall be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    /// As many as suit the machine.
+    #[default]
+    Auto,
+    /// So many.
+    Exactly(usize),
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The mildest messages that are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What ends the daemon or makes it blind.
+    Error,
+    /// What makes it know less.
+    Warn,
+    /// Start, stop and what it found on this machine.
+    Info,
+    /// What its parts do.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Reads a `listen`.
+#[must_use]
+pub fn listen(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+/// Reads a `ring_budget`: bytes, or a number with a unit.
+#[must_use]
+pub fn ring_budget(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" | "K" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        "GiB" | "G" => 1 << 30,
+        _ => return None,
+    };
+    budget(number.parse::<u64>().ok()?.checked_mul(factor)?)
+}
+
+/// Checks a `ring_budget` in bytes.
+#[must_use]
+pub fn budget(bytes: u64) -> Option<u64> {
+    (4 << 10..=1 << 30).contains(&bytes).then_some(bytes)
+}
+
+/// Reads a `rings`.
+#[must_use]
+pub fn rings(text: &str) -> Option<Count> {
+    auto_or(text, |number| number.is_power_of_two() && number <= 16)
+}
+
+/// Reads a `readers`.
+#[must_use]
+pub fn readers(text: &str) -> Option<Count> {
+    auto_or(text, |number| (1..=16).contains(&number))
+}
+
+/// Reads a list of patterns, separated by commas; an empty text is an empty list.
+#[must_use]
+pub fn patterns(text: &str) -> Option<Vec<Pattern>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    text.split(',').map(Pattern::new).collect()
+}
+
+/// Reads a boolean.
+#[must_use]
+pub fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads a `log_format`.
+#[must_use]
+pub fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+/// Reads a `log_level`.
+#[must_use]
+pub fn log_level(text: &str) -> Option<LogLevel> {
+    match text {
+        "error" => Some(LogLevel::Error),
+        "warn" => Some(LogLevel::Warn),
+        "info" => Some(LogLevel::Info),
+        "debug" => Some(LogLevel::Debug),
+        "trace" => Some(LogLevel::Trace),
+        _ => None,
+    }
+}
+
+fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
+    if text == "auto" {
+        return Some(Count::Auto);
+    }
+    text.parse().ok().filter(|number| valid(*number)).map(Count::Exactly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, boolean, listen, log_level, readers, ring_budget, rings};
+
+    #[test]
+    fn sizes_have_units_and_bounds() {
+        assert_eq!(ring_budget("32MiB"), Some(32 << 20));
+        assert_eq!(ring_budget(" 8 MiB "), Some(8 << 20));
+        assert_eq!(ring_budget("4096"), Some(4_096));
+        assert_eq!(ring_budget("4K"), Some(4_096));
+        assert_eq!(ring_budget("1GiB"), Some(1 << 30));
+        for bad in ["", "MiB", "32MB", "-1", "4095", "2GiB", "99999999999999999999", "1e6"] {
+            assert_eq!(ring_budget(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_are_auto_or_in_range() {
+        assert_eq!(rings("auto"), Some(Count::Auto));
+        assert_eq!(rings("16"), Some(Count::Exactly(16)));
+        for bad in ["0", "3", "32", "-1", "Auto", ""] {
+            assert_eq!(rings(bad), None, "{bad}");
+        }
+        assert_eq!(readers("3"), Some(Count::Exactly(3)));
+        assert_eq!((readers("0"), readers("17")), (None, None));
+    }
+
+    #[test]
+    fn words_are_exact() {
+        assert_eq!((boolean("true"), boolean("yes")), (Some(true), None));
+        assert!(log_level("debug").is_some() && log_level("DEBUG").is_none());
+        assert!(listen("127.0.0.1:0").is_some() && listen("[::1]:80").is_some());
+        assert!(listen("localhost:80").is_none() && listen("127.0.0.1").is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! The kernel side as the pipeline sees it: loaded, attached, and dealt out to the readers.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::Context;
+use iotruth_common::{counters::MAX_RINGS, probe::Probe};
+use tokio::io::{Interest, unix::AsyncFd};
+use tracing::{debug, warn};
+
+use super::{
+    plan::Plan,
+    reader::{Counters, Source},
+};
+use crate::{
+    config::Config,
+    engine::{Audit, btf, flavor::Flavor},
+    kernel::{self, CounterReader, KernelError, LoadOptions, LogReader, Ring, Tracer},
+    view::ProgramStatus,
+};
+
+/// The attached programs and what the rest of the pipeline has to know of them.
+#[derive(Debug)]
+pub(super) struct Tracing {
+    tracer: Tracer,
+    rings: Vec<Option<Ring>>,
+    /// Numbers of this kernel.
+    pub(super) flavor: Flavor,
+    /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`.
+    pub(super) attached: u64,
+    /// Whether `block_io_start` is traced.
+    pub(super) starts_traced: bool,
+    /// One for each probe.
+    pub(super) programs: Vec<ProgramStatus>,
+    /// What is off because this kernel lacks something.
+    pub(super) notes: Vec<String>,
+}
+
+impl Tracing {
+    /// Loads and attaches the programs. From here on records are written.
+    pub(super) fn begin(config: &Config, plan: &Plan) -> anyhow::Result<Self> {
+        kernel::preflight()?;
+        let types = kernel::read_btf()?;
+        let facts = btf::resolve(&types)?;
+        let options = LoadOptions {
+            rings: plan.rings,
+            ring_bytes: plan.ring_bytes,
+            fill_mark: plan.fill_mark(),
+            start_events: config.start_events,
+            log: config.bpf_log,
+        };
+        let mut tracer = Tracer::load(&options, &facts, &types)?;
+        drop(types);
+        let rings = tracer.take_rings()?.into_iter().map(Some).collect();
+        let attached = tracer.attach()?;
+        let start = Probe::Start as usize;
+        Ok(Self {
+            rings,
+            flavor: facts.flavor,
+            attached: attached.at,
+            starts_traced: attached
+                .programs
+                .get(start)
+                .is_some_and(|program| program.missing.is_none()),
+            programs: attached.programs,
+            notes: facts.notes,
+            tracer,
+        })
+    }
+
+    /// Hands out rings, each once.
+    pub(super) fn sources(&mut self, numbers: &[usize]) -> Vec<Ring> {
+        numbers.iter().filter_map(|number| self.rings.get_mut(*number)?.take()).collect()
+    }
+
+    /// The counters, for one reader.
+    pub(super) fn counters(&self) -> Result<CounterReader, KernelError> {
+        self.tracer.counters()
+    }
+
+    /// Passes the messages of the programs on to the log, until the daemon ends.
+    pub(super) fn log(&mut self) -> anyhow::Result<()> {
+        let logger = AsyncFd::register_with_interest(self.tracer.logger()?, Interest::READABLE)
+            .context("cannot wait for messages of the eBPF programs")?;
+        tokio::spawn(pass_on(logger));
+        Ok(())
+    }
+
+    /// Stops the programs; what is in the rings stays there.
+    pub(super) fn detach(&mut self) {
+        if let Err(error) = self.tracer.detach() {
+            warn!("{error}");
+        }
+    }
+}
+
+async fn pass_on(mut logger: AsyncFd<LogReader>) {
+    while let Ok(mut ready) = logger.readable_mut().await {
+        ready.get_inner_mut().flush();
+        ready.clear_ready();
+    }
+    debug!("no more messages of the eBPF programs");
+}
+
+impl Source for Ring {
+    fn ring(&self) -> usize {
+        self.number()
+    }
+
+    fn wake(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
+        Self::drain(self, limit, take)
+    }
+}
+
+impl Counters for CounterReader {
+    fn read(&mut self) -> anyhow::Result<Audit> {
+        let counters = Self::read(self)?;
+        let mut audit = Audit { recursion: counters.recursion, ..Audit::default() };
+        for (probe, (attempts, lost)) in
+            Probe::ALL.into_iter().zip(audit.attempts.iter_mut().zip(&mut audit.lost))
+        {
+            for ring in 0..MAX_RINGS {
+                if let (Some(attempts), Some(lost)) = (attempts.get_mut(ring), lost.get_mut(ring)) {
+                    *attempts = counters.attempts(probe, ring);
+                    *lost = counters.lost(probe, ring);
+                }
+            }
+        }
+        Ok(audit)
+    }
+}

@@ -1,0 +1,204 @@
+//! Counts, reserves, fills and submits: the only file that knows how records travel.
+
+use core::{ffi::c_void, mem::size_of};
+
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::generated::{
+        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_query, bpf_ringbuf_reserve,
+        bpf_ringbuf_submit,
+    },
+    programs::BtfTracePointContext,
+};
+use aya_log_ebpf::{debug, warn};
+use iotruth_common::{
+    counters::{CpuCounters, MAX_RINGS},
+    probe::Probe,
+    record::RequestRecord,
+};
+
+use crate::{
+    field::Request,
+    globals::{LAYOUT, TUNING, constant},
+    maps::{COUNTERS, RING_LOST, ring},
+};
+
+/// The fill of a ring is looked at once in so many records of a CPU and program; a power of two.
+const FILL_INTERVAL: u32 = 64;
+
+/// Writes one record: `fill` makes it from the fields that all records share.
+#[inline(always)]
+pub(crate) fn emit<R>(
+    ctx: &BtfTracePointContext,
+    probe: Probe,
+    request: Request,
+    fill: impl FnOnce(RequestRecord) -> R,
+) {
+    // SAFETY: the helper has no preconditions.
+    let time = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: as above.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let shard = shard(request);
+    let index = probe as usize * MAX_RINGS + shard as usize;
+    let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
+    let Some(losses) = RING_LOST.get_ptr_mut(0) else { return };
+    let lost_here = losses.cast::<u64>().wrapping_add(shard as usize);
+
+    let attempt = count(attempts(counters, index)) as u32;
+    let ring = ring(shard);
+    // SAFETY: `ring` is the address of a ring buffer map, and the size is a constant.
+    let slot = unsafe { bpf_ringbuf_reserve(ring, size_of::<R>() as u64, 0) }.cast::<R>();
+    if slot.is_null() {
+        count(lost(counters, index));
+        add_shared(lost_here);
+        if constant(&TUNING.log) != 0 {
+            warn!(ctx, "ring {} is full: a record of probe {} is lost", shard, probe as u8);
+        }
+        return;
+    }
+
+    let queue = request.queue();
+    let record = fill(RequestRecord {
+        time,
+        request: request.pointer() as u64,
+        queue: queue as u64,
+        sector: request.sector(),
+        attempt,
+        ring_lost: load_shared(lost_here) as u32,
+        device: request.disk(queue).map_or(0, crate::field::Disk::device),
+        data_len: request.data_len(),
+        cmd_flags: request.cmd_flags(),
+        rq_flags: request.rq_flags(),
+        tag: request.tag(),
+        cpu: cpu as u16,
+        probe: probe as u8,
+        state: request.state(),
+    });
+    // SAFETY: the slot is ours until it is submitted, has the size of `R` and is aligned to 8.
+    unsafe { slot.write(record) };
+    let flags = wake_up(ring, attempt);
+    // SAFETY: the slot came from `bpf_ringbuf_reserve` and is submitted once.
+    unsafe { bpf_ringbuf_submit(slot.cast(), flags) };
+
+    if constant(&TUNING.log) != 0 && attempt == 1 {
+        debug!(ctx, "first record of probe {} on CPU {} in ring {}", probe as u8, cpu, shard);
+    }
+}
+
+/// The ring for a request: a hash of its hardware queue, which one life never leaves.
+///
+/// The number of the queue would not do, because every disk with a single queue has number 0.
+#[inline(always)]
+fn shard(request: Request) -> u32 {
+    let key = request
+        .hardware_queue()
+        .map_or_else(|| request.pointer(), crate::field::HardwareQueue::pointer);
+    // The golden ratio as a multiplier spreads the middle bits of an address, the only ones that
+    // differ between allocations, over the top four.
+    let hash = scalar(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
+    hash as u32 & constant(&TUNING.ring_mask)
+}
+
+/// The bits of a kernel address, less a constant.
+///
+/// The verifier forbids arithmetic on pointers other than taking the difference of two, which
+/// yields a plain number. The address of a map's value is the same in every run of a program, so
+/// the difference to it tells addresses apart just as well.
+#[inline(always)]
+fn scalar(pointer: *const c_void) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut bits = pointer as u64;
+        // SAFETY: one subtraction between two registers. Written out because the compiler would
+        // be free to multiply first and subtract afterwards.
+        unsafe {
+            core::arch::asm!(
+                "{bits} -= {origin}",
+                bits = inout(reg) bits,
+                origin = in(reg) &raw const LAYOUT,
+                options(pure, nomem, nostack),
+            );
+        }
+        bits
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    {
+        (pointer as u64).wrapping_sub((&raw const LAYOUT) as u64)
+    }
+}
+
+/// Where attempts of this probe and ring are counted.
+#[inline(always)]
+fn attempts(counters: *mut CpuCounters, index: usize) -> *mut u64 {
+    counters.cast::<u64>().wrapping_add(index)
+}
+
+/// Where refused records of this probe and ring are counted.
+#[inline(always)]
+fn lost(counters: *mut CpuCounters, index: usize) -> *mut u64 {
+    let first = counters.wrapping_byte_add(core::mem::offset_of!(CpuCounters, lost));
+    first.cast::<u64>().wrapping_add(index)
+}
+
+/// Adds one to a counter of this CPU and gives its new value.
+///
+/// Since Linux 6.1 a program never interrupts itself, so nobody else writes. Before, an interrupt
+/// may: the count stays exact, but then two records may carry the same attempt number and the one
+/// below is missing, which user space takes for a loss. That errs on the safe side.
+#[inline(always)]
+fn count(counter: *mut u64) -> u64 {
+    if constant(&TUNING.nested) != 0 {
+        add_shared(counter);
+        return load_shared(counter);
+    }
+    // SAFETY: the counter is in a map's value, as the verifier checks.
+    let value = unsafe { counter.read() }.wrapping_add(1);
+    // SAFETY: as above.
+    unsafe { counter.write(value) };
+    value
+}
+
+/// Adds one to a counter that others write too.
+#[inline(always)]
+fn add_shared(counter: *mut u64) {
+    // The atomic addition without a result, which kernels before 5.12 have, must be asked for by
+    // name: the compiler picks the one that returns the old value.
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: the counter is an aligned word of a map's value, as the verifier checks.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({counter} + 0) += {one}",
+            counter = in(reg) counter,
+            one = in(reg) 1_u64,
+            options(nostack),
+        );
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: as above.
+    unsafe {
+        *counter += 1;
+    }
+}
+
+/// Reads a counter that others write.
+#[inline(always)]
+fn load_shared(counter: *const u64) -> u64 {
+    // SAFETY: the counter is an aligned word of a map's value; such a load is never torn.
+    unsafe { counter.read_volatile() }
+}
+
+/// Whether to wake the reader: only now and then, and only where the ring fills up.
+///
+/// A wake-up for each event costs more than the event; the reader looks by itself every few
+/// milliseconds, and this is for bursts.
+#[inline(always)]
+fn wake_up(ring: *mut c_void, attempt: u32) -> u64 {
+    if attempt % FILL_INTERVAL == 0 {
+        // SAFETY: `ring` is the address of a ring buffer map.
+        let fill = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA as u64) };
+        if fill > constant(&TUNING.fill_mark) as u64 {
+            return BPF_RB_FORCE_WAKEUP as u64;
+        }
+    }
+    BPF_RB_NO_WAKEUP as u64
+}

@@ -1,0 +1,63 @@
+//! Every map of the object.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, RingBuf},
+};
+use iotruth_common::counters::{CpuCounters, MAX_RINGS, RingLost};
+
+/// What each CPU counted; the daemon makes it as long as there are possible CPUs.
+///
+/// A plain array looked up by CPU number, not a per-CPU array: the verifier inlines its look-up on
+/// every kernel, and user space maps or reads it in one go.
+#[map]
+pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, 0);
+
+/// What each ring refused; one element.
+#[map]
+pub(crate) static RING_LOST: Array<RingLost> = Array::with_max_entries(1, 0);
+
+/// Declares the rings, and the function that finds the one with a number.
+macro_rules! rings {
+    ($($name:ident = $number:literal),+ $(,)?) => {
+        $(
+            /// One shard of the records; the daemon sets its size, a page where it is not in use.
+            #[map]
+            static $name: RingBuf = RingBuf::with_byte_size(4096, 0);
+        )+
+
+        /// The ring with this number; numbers from [`MAX_RINGS`] on get the last one.
+        ///
+        /// An eBPF program cannot index maps, but it may choose between their addresses.
+        #[inline(always)]
+        pub(crate) fn ring(number: u32) -> *mut c_void {
+            const { assert!([$($number),+].len() == MAX_RINGS) };
+            let ring = match number {
+                $($number => &raw const $name,)+
+                _ => &raw const RING15,
+            };
+            ring.cast_mut().cast()
+        }
+    };
+}
+
+rings! {
+    RING0 = 0,
+    RING1 = 1,
+    RING2 = 2,
+    RING3 = 3,
+    RING4 = 4,
+    RING5 = 5,
+    RING6 = 6,
+    RING7 = 7,
+    RING8 = 8,
+    RING9 = 9,
+    RING10 = 10,
+    RING11 = 11,
+    RING12 = 12,
+    RING13 = 13,
+    RING14 = 14,
+    RING15 = 15,
+}
