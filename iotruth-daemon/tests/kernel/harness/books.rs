@@ -1,0 +1,67 @@
+//! The books must balance: what the kernel saw = what was judged + what was lost.
+
+use std::{thread, time::Duration};
+
+use super::{daemon::Daemon, metrics::Scrape, patience::wait_for};
+
+/// How many equal scrapes in a row mean that no event is on its way any more.
+const EQUAL_SCRAPES: u32 = 3;
+
+/// Waits until the event counters stand still and balance: every attempt was received, or counted
+/// as lost. Then requests, histograms and unjudged lives must agree too.
+pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
+    let mut seen = (0, 0, 0);
+    let mut equal = 0;
+    let scrape = wait_for("attempts = received + lost, once all is quiet", || {
+        thread::sleep(Duration::from_millis(100));
+        let scrape = daemon.scrape();
+        let attempts = scrape.existing("iotruth_event_attempts_total", &[]);
+        let received = scrape.existing("iotruth_events_total", &[]);
+        let refused = scrape.existing("iotruth_events_lost_total", &[("reason", "ring_full")]);
+        let now = (attempts, received, refused);
+        // The counters of attempts are read now and then, so they may lag behind.
+        let balanced = attempts == received + refused;
+        equal = if balanced && now == seen { equal + 1 } else { 0 };
+        seen = now;
+        if equal >= EQUAL_SCRAPES {
+            Ok(scrape)
+        } else {
+            Err(format!("{attempts} attempts, {received} received, {refused} refused"))
+        }
+    });
+    balanced(&scrape);
+    scrape
+}
+
+/// For every device and operation: requests = measured + unjudged + without this phase. And no
+/// order of events was seen that neither the kernel nor a loss can explain.
+pub(crate) fn balanced(scrape: &Scrape) {
+    for (device, op) in scrape.streams() {
+        let requests = scrape.requests(&device, op);
+        let unjudged = scrape.unjudged(&device, op);
+        for phase in ["queue", "device", "total"] {
+            let measured = scrape.measured(&device, op, phase);
+            let unknown = scrape.phase_unknown(&device, op, phase);
+            assert_eq!(
+                requests,
+                measured + unjudged + unknown,
+                "{device} {op} {phase}: requests = {measured} measured + {unjudged} unjudged \
+                 + {unknown} without this phase"
+            );
+        }
+        let (whole, parts) = sums(scrape, &device, op);
+        // Sums are printed in seconds, so that each may be off by its last binary digit.
+        assert!(
+            (whole - parts).abs() <= 1.0 + whole * 1e-12,
+            "{device} {op}: phases add up to {parts} ns of {whole} ns"
+        );
+    }
+    assert_eq!(scrape.existing("iotruth_impossible_orders_total", &[]), 0, "bugs of ours");
+}
+
+/// The sum of the totals, and of all the phases.
+fn sums(scrape: &Scrape, device: &str, op: &str) -> (f64, f64) {
+    let parts = ["queue", "retry", "device", "flush"];
+    let parts = parts.iter().map(|phase| scrape.nanoseconds(device, op, phase)).sum();
+    (scrape.nanoseconds(device, op, "total"), parts)
+}

@@ -1,0 +1,28 @@
+//! Waiting for something to become true, with an end.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take before a test gives up. No test asserts how long something took;
+/// this only keeps a hang from lasting for ever.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Looks again and again until there is an answer; what was seen instead goes into the message of
+/// the panic when patience is over.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let begin = Instant::now();
+    loop {
+        match look() {
+            Ok(answer) => return answer,
+            Err(seen) => {
+                assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}; last seen: {seen}");
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}

@@ -1,0 +1,30 @@
+//! The daemon on the real kernel: devices are made, tormented and measured, as root.
+//!
+//! Without root, BTF or the tools that set devices up these tests fail; they are never skipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what it expects by failing"
+)]
+
+mod harness;
+
+mod batched_writes;
+mod busy_start;
+mod config_errors;
+mod dead_reader;
+mod elevator_switch;
+mod exact_counts;
+mod exposition;
+mod failed_flush;
+mod fsync_owners;
+mod full_speed;
+mod http_errors;
+mod kernel_errors;
+mod phases;
+mod privilege_errors;
+mod recreated_device;
+mod stop_under_load;
+mod tiny_ring;
+mod truncated_file;
+mod two_rings;
