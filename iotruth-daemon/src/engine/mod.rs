@@ -5,6 +5,7 @@
 //! the same code.
 
 pub mod btf;
+mod completion;
 pub mod decode;
 pub mod device;
 mod devices;

@@ -145,7 +145,6 @@ impl Kernel {
         rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
         if rq.len == 0 {
             rq.bio = false;
-            rq.state = STATE_IDLE;
         }
     }
 
