@@ -17,7 +17,7 @@ use iotruth_common::{
 
 use super::{
     Attached, CounterReader, KernelError, LoadOptions, LogReader, Ring, attach, btf, counters,
-    logger, memory,
+    logger, memory, preflight,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -53,6 +53,9 @@ impl Tracer {
         facts: &KernelFacts,
         btf: &[u8],
     ) -> Result<Self, KernelError> {
+        // Before aya is asked for anything: it finds out once for the whole process what the
+        // kernel can do, and without the capabilities that would be nothing.
+        preflight::capabilities()?;
         check(options)?;
         require_tracepoints(&facts.layout)?;
         let tuning = tuning(options, facts, btf);
