@@ -1,13 +1,15 @@
 //! What is told of lives of which records are missing.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use super::{IOERR, READ, figures, kinds, snapshot};
+use iotruth_common::probe::Probe;
+
+use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
     kind::Kind,
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{DISK, Kernel},
+    synthetic::{DISK, Kernel, Starts},
 };
 
 #[test]
@@ -95,4 +97,91 @@ fn what_began_before_the_programs_is_not_judged() {
     let reads = figures(&snapshot(&mut kernel), Operation::Read);
     assert_eq!(reads.unjudged[Unjudged::PreExisting as usize], 1, "the second one is proved");
     assert_eq!(reads.requests, 2);
+}
+
+#[test]
+fn requests_that_two_rings_share_are_two_lives() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut first = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.start(&mut first);
+    kernel.after(5).issue(&mut first);
+    // The other ring is read before the end of the first one, as it may well be.
+    kernel.ring = 1;
+    let mut second = kernel.allocate(0x40, READ, 64, 8192);
+    kernel.start(&mut second);
+    kernel.after(5).issue(&mut second);
+    kernel.after(5).complete(&mut second, 8192, 0);
+    kernel.ring = 0;
+    kernel.complete(&mut first, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.judged, snapshot.lives.unjudged), (3, 0));
+    assert_eq!(figures(&snapshot, Operation::Read).bytes, 4096 + 4096 + 8192);
+}
+
+#[test]
+fn a_partial_completion_that_was_not_seen_is_counted_and_not_judged() {
+    for last in ["q i d c", "c"] {
+        let mut kernel = Kernel::new();
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut rq = kernel.allocate(0x40, READ, 8, 16_384);
+        kernel.start(&mut rq);
+        kernel.after(5).issue(&mut rq);
+        kernel.hide = 1;
+        kernel.after(5).complete(&mut rq, 6144, 0);
+        for token in last.split(' ') {
+            kernel.after(5);
+            match token {
+                "q" => kernel.plain(Probe::Requeue, &mut rq),
+                "i" => kernel.insert(&mut rq),
+                "d" => kernel.issue(&mut rq),
+                _ => kernel.complete(&mut rq, 10_240, 0),
+            }
+        }
+        let snapshot = snapshot(&mut kernel);
+        let reads = figures(&snapshot, Operation::Read);
+        assert_eq!((reads.requests, reads.bytes), (2, 4096 + 16_384), "{last}");
+        assert_eq!(reads.unjudged[Unjudged::Inferred as usize], 1, "{last}");
+    }
+}
+
+#[test]
+fn the_beginning_of_what_follows_an_unseen_end_may_be_lost() {
+    let mut kernel = Kernel::with(Starts::None);
+    kernel.ordinary(0x40, READ, 0, true);
+    // The end of one and the insert of the next are refused: what is left is an issue.
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.after(5).issue(&mut rq);
+    kernel.refuse = 2;
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    kernel.ordinary(0x40, READ, 512, true);
+    let reads = figures(&snapshot(&mut kernel), Operation::Read);
+    assert_eq!(reads.unjudged[Unjudged::Loss as usize], 2);
+}
+
+#[test]
+fn a_failed_flush_is_shown_even_among_losses() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x80, READ, 0, true);
+    let mut flush = kernel.allocate(0x40, FLUSH, u64::MAX, 0);
+    flush.bio = false;
+    kernel.issue(&mut flush);
+    kernel.refuse = 1;
+    kernel.ordinary(0x80, READ, 0, true);
+    kernel.after(10).complete(&mut flush, 0, IOERR);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::FlushFailed]);
+}
+
+#[test]
+fn an_empty_flush_after_an_unseen_end_is_a_request_of_its_own() {
+    let mut kernel = Kernel::with(Starts::None);
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut rq = kernel.allocate(0x40, WRITE, 8, 4096);
+    kernel.after(5).issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    let mut flush = kernel.allocate(0x40, WRITE, 0, 0);
+    kernel.after(5).complete(&mut flush, 0, 0);
+    let writes = figures(&snapshot(&mut kernel), Operation::Write);
+    assert_eq!((writes.requests, writes.unjudged.iter().sum::<u64>()), (2, 1));
 }

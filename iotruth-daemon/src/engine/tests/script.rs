@@ -94,9 +94,14 @@ impl Player {
         true
     }
 
-    /// Whether the next group has a flush that fails.
-    pub(super) fn fails_flush(&self) -> bool {
-        self.script.split_whitespace().nth(self.next).is_some_and(|group| group.contains("fc!"))
+    /// What happens next, if anything.
+    pub(super) fn group(&self) -> &'static str {
+        self.script.split_whitespace().nth(self.next).unwrap_or_default()
+    }
+
+    /// Whether nothing happens any more.
+    pub(super) fn is_last(&self) -> bool {
+        self.group().is_empty()
     }
 
     fn token(&mut self, kernel: &mut Kernel, token: &str) {
