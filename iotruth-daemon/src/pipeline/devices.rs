@@ -1,6 +1,6 @@
 //! Names, comings and goings of devices.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{clock, sysfs};
 use crate::{
@@ -12,19 +12,18 @@ use crate::{
 /// used again is noticed at once, by the disk's sequence number in its first record.
 const PRESENCE_EVERY: u64 = 2_000_000_000;
 
-/// How long a request must have been with an idle device to count as finished, in nanoseconds.
-const SETTLED: u64 = 1_000_000_000;
-
 /// Looks devices up for an engine.
 #[derive(Debug)]
 pub(super) struct Watch {
     config: Arc<Config>,
     looked: u64,
+    /// Devices that were idle at the last look, and when that was.
+    idle: HashMap<DeviceId, u64>,
 }
 
 impl Watch {
-    pub(super) const fn new(config: Arc<Config>) -> Self {
-        Self { config, looked: 0 }
+    pub(super) fn new(config: Arc<Config>) -> Self {
+        Self { config, looked: 0, idle: HashMap::new() }
     }
 
     /// Names the devices that were seen for the first time.
@@ -37,16 +36,23 @@ impl Watch {
         }
     }
 
-    /// Devices with open requests of which the kernel says that nothing is in flight, and since
-    /// when at the latest an open request must be finished.
-    pub(super) fn idle(engine: &Engine) -> Vec<(DeviceId, u64)> {
-        engine
-            .busy_devices()
-            .filter_map(|id| {
-                let now = clock::monotonic();
-                sysfs::is_idle(id).then_some((id, now.saturating_sub(SETTLED)))
-            })
-            .collect()
+    /// Devices with open requests of which the kernel said, at the look before this one and now,
+    /// that the driver has none, and when that look was. What was issued before then is over.
+    ///
+    /// One look would not do: a request whose end waits for a softirq is no longer counted by the
+    /// kernel, and its completion is still to be traced.
+    pub(super) fn idle(&mut self, engine: &Engine) -> Vec<(DeviceId, u64)> {
+        let mut idle = Vec::new();
+        let mut seen = HashMap::new();
+        for id in engine.busy_devices() {
+            let now = clock::monotonic();
+            if sysfs::is_idle(id) {
+                idle.extend(self.idle.get(&id).map(|before| (id, *before)));
+                seen.insert(id, now);
+            }
+        }
+        self.idle = seen;
+        idle
     }
 
     /// Ends the series of devices that have gone, and says whether there was one.

@@ -181,7 +181,7 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
     /// Reads the counters, takes every record that was written before, and settles the books.
     fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
         let look_after = now.saturating_sub(rounds.looked_after) >= IDLE_AUDIT_EVERY;
-        let idle = if look_after { Watch::idle(&self.engine) } else { Vec::new() };
+        let idle = if look_after { self.watch.idle(&self.engine) } else { Vec::new() };
         let read = clock::monotonic();
         let audit = Audit { read, ..self.counters.read()? };
         let taken = self.drain();
