@@ -1,6 +1,6 @@
 //! The arguments of a tracepoint, at the positions that this kernel has them.
 
-use aya_ebpf::{EbpfContext, programs::BtfTracePointContext};
+use aya_ebpf::programs::BtfTracePointContext;
 use iotruth_common::probe::Probe;
 
 use crate::{
@@ -23,7 +23,7 @@ macro_rules! argument {
                 core::arch::asm!(
                     concat!("{value} = *(u64 *)({ctx} + ", $offset, ")"),
                     value = lateout(reg) value,
-                    ctx = in(reg) $ctx.as_ptr(),
+                    ctx = in(reg) aya_ebpf::EbpfContext::as_ptr($ctx),
                     options(pure, readonly, nostack),
                 );
             }

@@ -18,7 +18,7 @@ use iotruth_common::{
 };
 
 use crate::{
-    field::Request,
+    field::{Disk, HardwareQueue, Request},
     globals::{LAYOUT, TUNING, constant},
     maps::{COUNTERS, RING_LOST, ring},
 };
@@ -65,7 +65,7 @@ pub(crate) fn emit<R>(
         sector: request.sector(),
         attempt,
         ring_lost: load_shared(lost_here) as u32,
-        device: request.disk(queue).map_or(0, crate::field::Disk::device),
+        device: request.disk(queue).map_or(0, Disk::device),
         data_len: request.data_len(),
         cmd_flags: request.cmd_flags(),
         rq_flags: request.rq_flags(),
@@ -90,9 +90,7 @@ pub(crate) fn emit<R>(
 /// The number of the queue would not do, because every disk with a single queue has number 0.
 #[inline(always)]
 fn shard(request: Request) -> u32 {
-    let key = request
-        .hardware_queue()
-        .map_or_else(|| request.pointer(), crate::field::HardwareQueue::pointer);
+    let key = request.hardware_queue().map_or_else(|| request.pointer(), HardwareQueue::pointer);
     // The golden ratio as a multiplier spreads the middle bits of an address, the only ones that
     // differ between allocations, over the top four.
     let hash = scalar(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
@@ -115,7 +113,7 @@ fn scalar(pointer: *const c_void) -> u64 {
             core::arch::asm!(
                 "{bits} -= {origin}",
                 bits = inout(reg) bits,
-                origin = in(reg) &raw const LAYOUT,
+                origin = in(reg) (&raw const LAYOUT) as u64,
                 options(pure, nomem, nostack),
             );
         }
@@ -193,7 +191,7 @@ fn load_shared(counter: *const u64) -> u64 {
 /// milliseconds, and this is for bursts.
 #[inline(always)]
 fn wake_up(ring: *mut c_void, attempt: u32) -> u64 {
-    if attempt % FILL_INTERVAL == 0 {
+    if attempt.is_multiple_of(FILL_INTERVAL) {
         // SAFETY: `ring` is the address of a ring buffer map.
         let fill = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA as u64) };
         if fill > constant(&TUNING.fill_mark) as u64 {

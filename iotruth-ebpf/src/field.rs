@@ -125,8 +125,8 @@ impl Request {
     #[inline(always)]
     pub(crate) fn cgroup(self) -> u64 {
         let Some(bio) = hop(self.0, constant(&LAYOUT.request_bio)) else { return 0 };
-        let Some(blkg) = hop(bio, constant(&LAYOUT.bio_blkg)) else { return 0 };
-        let Some(blkcg) = hop(blkg, constant(&LAYOUT.blkg_blkcg)) else { return 0 };
+        let Some(group) = hop(bio, constant(&LAYOUT.bio_blkg)) else { return 0 };
+        let Some(blkcg) = hop(group, constant(&LAYOUT.blkg_blkcg)) else { return 0 };
         let Some(cgroup) = hop(blkcg, constant(&LAYOUT.blkcg_cgroup)) else { return 0 };
         let Some(node) = hop(cgroup, constant(&LAYOUT.cgroup_kn)) else { return 0 };
         load(node, constant(&LAYOUT.kn_id))

@@ -1,2 +1,66 @@
-//! Placeholder.
-fn main() {}
+//! Set-up, build, run, test and CI of iotruth: `cargo xtask COMMAND`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod apt;
+mod build;
+mod ci;
+mod command;
+mod linker;
+mod privilege;
+mod purity;
+mod run;
+mod setup;
+mod steps;
+mod test;
+mod toolchain;
+mod vm;
+mod workspace;
+
+/// Set-up, build, run, test and CI of iotruth.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Find or install what building the eBPF programs needs.
+    Setup,
+    /// Build the daemon with its eBPF programs.
+    Build(build::Options),
+    /// Build the daemon for release and start it, through sudo if need be.
+    Run(run::Options),
+    /// Run every test: the pure ones, those on this machine's kernel, those in a guest.
+    Test(test::Options),
+    /// What CI runs: format, lints, the purity of the engine, and every test.
+    Ci,
+    /// Boot a Debian kernel in QEMU and run the guest tests in it.
+    Vm(vm::Options),
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Setup => setup::command(),
+        Task::Build(options) => build::command(&options),
+        Task::Run(options) => run::command(&options),
+        Task::Test(options) => test::command(&options),
+        Task::Ci => ci::command(),
+        Task::Vm(options) => vm::command(&options),
+    }
+}

@@ -4,6 +4,8 @@
 //! the engine is told everything, so live traffic, recordings and synthetic streams are judged by
 //! the same code.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
+
 pub mod btf;
 pub mod decode;
 pub mod device;

@@ -32,8 +32,7 @@ impl Watch {
         for id in engine.take_unnamed() {
             // It may have gone already; what it did is still told, under its number.
             let name = sysfs::name(id).unwrap_or_else(|| id.to_string());
-            let policy =
-                if self.config.watches(&name) { Policy::Follow } else { Policy::Exclude };
+            let policy = if self.config.watches(&name) { Policy::Follow } else { Policy::Exclude };
             engine.name_device(id, &name, policy);
         }
     }
@@ -56,8 +55,10 @@ impl Watch {
             return false;
         }
         self.looked = now;
-        let gone: Vec<DeviceId> =
-            engine.present_devices().filter(|id| id.number != 0 && !sysfs::is_present(*id)).collect();
+        let gone: Vec<DeviceId> = engine
+            .present_devices()
+            .filter(|id| id.number != 0 && !sysfs::is_present(*id))
+            .collect();
         for id in &gone {
             engine.end_device(*id);
         }

@@ -40,9 +40,9 @@ impl Readers {
         self.stop.store(true, Ordering::Relaxed);
         let mut outcome = Ok(());
         for (number, handle) in self.handles.into_iter().enumerate() {
-            let joined = handle
-                .join()
-                .unwrap_or_else(|_| Err(anyhow!("reader {number} panicked; the log has the place")));
+            let joined = handle.join().unwrap_or_else(|_| {
+                Err(anyhow!("reader {number} panicked; the log has the place"))
+            });
             outcome = outcome.and(joined);
         }
         outcome

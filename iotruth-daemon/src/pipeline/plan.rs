@@ -52,7 +52,6 @@ mod tests {
     use super::Plan;
     use crate::config::{Config, Count};
 
-
     fn plan(cpus: usize, change: impl FnOnce(&mut Config)) -> Plan {
         let mut config = Config::default();
         change(&mut config);
@@ -74,7 +73,9 @@ mod tests {
     fn a_ring_has_at_least_a_page() {
         let tight = plan(2, |config| (config.rings, config.ring_budget) = (Count::Exactly(2), 100));
         assert_eq!((tight.rings, tight.ring_bytes), (2, 4096));
-        let many = plan(2, |config| (config.rings, config.readers) = (Count::Exactly(2), Count::Exactly(9)));
+        let many = plan(2, |config| {
+            (config.rings, config.readers) = (Count::Exactly(2), Count::Exactly(9))
+        });
         assert_eq!(many.readers.len(), 2);
     }
 }

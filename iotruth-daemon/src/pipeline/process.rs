@@ -33,7 +33,8 @@ fn start() -> Option<f64> {
     // The second field is the name in parentheses and may hold anything.
     let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let boot = fs::read_to_string("/proc/stat").ok()?;
-    let boot: f64 = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    let boot: f64 =
+        boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     Some(boot + ticks / rustix::param::clock_ticks_per_second() as f64)
 }
 

@@ -208,7 +208,10 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
         rounds.unpublished = false;
     }
 
-    #[expect(clippy::panic, reason = "asked for by --fault, to prove that a dead reader is noticed")]
+    #[expect(
+        clippy::panic,
+        reason = "asked for by --fault, to prove that a dead reader is noticed"
+    )]
     fn panic(&self) -> ! {
         panic!("the reader was told to panic");
     }

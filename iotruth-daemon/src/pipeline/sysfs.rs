@@ -4,17 +4,17 @@ use std::{fs, path::PathBuf};
 
 use crate::engine::device::DeviceId;
 
-fn path(id: DeviceId, file: &str) -> PathBuf {
-    PathBuf::from(format!("/sys/dev/block/{}:{}/{file}", id.major(), id.minor()))
+fn path(id: DeviceId) -> PathBuf {
+    PathBuf::from(format!("/sys/dev/block/{id}"))
 }
 
 fn read(id: DeviceId, file: &str) -> Option<String> {
-    fs::read_to_string(path(id, file)).ok()
+    fs::read_to_string(path(id).join(file)).ok()
 }
 
 /// The name of a disk as under `/sys/block`; `None` where it has gone.
 pub(super) fn name(id: DeviceId) -> Option<String> {
-    let target = fs::read_link(path(id, "")).ok()?;
+    let target = fs::read_link(path(id)).ok()?;
     Some(target.file_name()?.to_str()?.to_owned())
 }
 
@@ -25,7 +25,7 @@ pub(super) fn is_present(id: DeviceId) -> bool {
             id.sequence == 0 || sequence.trim().parse().is_ok_and(|now: u64| now == id.sequence)
         }
         // Kernels before 5.15 have no such file.
-        None => path(id, "").exists(),
+        None => path(id).exists(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! The kernel side as the pipeline sees it: loaded, attached, and dealt out to the readers.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 
-use anyhow::Context;
 use iotruth_common::{counters::MAX_RINGS, probe::Probe};
-use tokio::io::{Interest, unix::AsyncFd};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{
     plan::Plan,
@@ -14,9 +15,12 @@ use super::{
 use crate::{
     config::Config,
     engine::{Audit, btf, flavor::Flavor},
-    kernel::{self, CounterReader, KernelError, LoadOptions, LogReader, Ring, Tracer},
+    kernel::{self, CounterReader, KernelError, LoadOptions, Ring, Tracer},
     view::ProgramStatus,
 };
+
+/// How often the messages of the programs are fetched: they are about what is rare.
+const LOG_EVERY: Duration = Duration::from_millis(200);
 
 /// The attached programs and what the rest of the pipeline has to know of them.
 #[derive(Debug)]
@@ -78,10 +82,15 @@ impl Tracing {
     }
 
     /// Passes the messages of the programs on to the log, until the daemon ends.
-    pub(super) fn log(&mut self) -> anyhow::Result<()> {
-        let logger = AsyncFd::register_with_interest(self.tracer.logger()?, Interest::READABLE)
-            .context("cannot wait for messages of the eBPF programs")?;
-        tokio::spawn(pass_on(logger));
+    pub(super) fn log(&mut self) -> Result<(), KernelError> {
+        let mut logger = self.tracer.logger()?;
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(LOG_EVERY);
+            loop {
+                tick.tick().await;
+                logger.flush();
+            }
+        });
         Ok(())
     }
 
@@ -91,14 +100,6 @@ impl Tracing {
             warn!("{error}");
         }
     }
-}
-
-async fn pass_on(mut logger: AsyncFd<LogReader>) {
-    while let Ok(mut ready) = logger.readable_mut().await {
-        ready.get_inner_mut().flush();
-        ready.clear_ready();
-    }
-    debug!("no more messages of the eBPF programs");
 }
 
 impl Source for Ring {

@@ -1,0 +1,126 @@
+//! The same names without eBPF: values of these types cannot exist, and nothing can be loaded.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use iotruth_common::probe::PROBES;
+
+use super::{Attached, Counters, KernelError, LoadOptions};
+use crate::engine::btf::KernelFacts;
+
+/// Always fails: there are no programs to load.
+pub const fn preflight() -> Result<(), KernelError> {
+    Err(KernelError::BuiltWithout)
+}
+
+/// Always fails: there is nothing to resolve a layout for.
+pub const fn read_btf() -> Result<Vec<u8>, KernelError> {
+    Err(KernelError::BuiltWithout)
+}
+
+/// The programs in the kernel, which this build does not have.
+#[derive(Debug)]
+pub enum Tracer {}
+
+impl Tracer {
+    /// Always fails.
+    pub const fn load(
+        _options: &LoadOptions,
+        _facts: &KernelFacts,
+        _btf: &[u8],
+    ) -> Result<Self, KernelError> {
+        Err(KernelError::BuiltWithout)
+    }
+
+    /// Cannot be called.
+    pub const fn attach(&mut self) -> Result<Attached, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn take_rings(&mut self) -> Result<Vec<Ring>, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn counters(&self) -> Result<CounterReader, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn logger(&mut self) -> Result<LogReader, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn detach(&mut self) -> Result<(), KernelError> {
+        match *self {}
+    }
+}
+
+/// One ring of records, which this build does not have.
+#[derive(Debug)]
+pub enum Ring {}
+
+impl Ring {
+    /// Cannot be called.
+    #[must_use]
+    pub const fn number(&self) -> usize {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub fn drain(&mut self, _limit: usize, _handle: impl FnMut(&[u8])) -> usize {
+        match *self {}
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match *self {}
+    }
+}
+
+/// Reader of the counters, which this build does not have.
+#[derive(Debug)]
+pub enum CounterReader {}
+
+impl CounterReader {
+    /// Cannot be called.
+    pub const fn read(&self) -> Result<Counters, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn recursion(&self) -> Result<[u64; PROBES], KernelError> {
+        match *self {}
+    }
+}
+
+/// Messages of the programs, which this build does not have.
+#[derive(Debug)]
+pub enum LogReader {}
+
+impl LogReader {
+    /// Cannot be called.
+    pub const fn flush(&mut self) {
+        match *self {}
+    }
+}
+
+impl AsRawFd for LogReader {
+    fn as_raw_fd(&self) -> RawFd {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KernelError, preflight};
+
+    #[test]
+    fn the_error_says_what_to_do() {
+        let Err(error) = preflight() else { panic!("there is no eBPF in this build") };
+        assert!(matches!(error, KernelError::BuiltWithout));
+        assert_eq!(error.to_string(), "built without eBPF; rebuild with the default features");
+    }
+}

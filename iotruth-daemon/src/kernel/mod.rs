@@ -1,0 +1,42 @@
+//! Between the engine and Linux: loads and attaches the eBPF programs, and hands out their rings
+//! and counters. The only place that names aya.
+//!
+//! Without the cargo feature `kernel` everything here exists, and every way in answers
+//! [`KernelError::BuiltWithout`]: who calls it needs no conditions of its own.
+
+mod error;
+mod options;
+
+#[cfg(feature = "kernel")]
+mod attach;
+#[cfg(feature = "kernel")]
+mod btf;
+#[cfg(feature = "kernel")]
+mod counters;
+#[cfg(feature = "kernel")]
+mod logger;
+#[cfg(feature = "kernel")]
+mod memory;
+#[cfg(feature = "kernel")]
+mod preflight;
+#[cfg(feature = "kernel")]
+mod recursion;
+#[cfg(feature = "kernel")]
+mod ring;
+#[cfg(feature = "kernel")]
+mod tracer;
+
+#[cfg(not(feature = "kernel"))]
+mod absent;
+
+#[cfg(not(feature = "kernel"))]
+pub use absent::{CounterReader, LogReader, Ring, Tracer, preflight, read_btf};
+#[cfg(feature = "kernel")]
+pub use {
+    btf::read_btf, counters::CounterReader, logger::LogReader, preflight::preflight, ring::Ring,
+    tracer::Tracer,
+};
+pub use {
+    error::KernelError,
+    options::{Attached, Counters, LoadOptions},
+};

@@ -1,0 +1,108 @@
+//! What goes into and comes out of the tracer, with or without eBPF.
+
+use iotruth_common::{
+    counters::{CpuCounters, MAX_RINGS},
+    probe::{PROBES, Probe},
+};
+
+use crate::view::ProgramStatus;
+
+/// How to load the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Rings in use: a power of two, at most [`MAX_RINGS`].
+    pub rings: usize,
+    /// Size of each ring: a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// Bytes in a ring above which a program wakes its reader.
+    pub fill_mark: u32,
+    /// Trace the start of every request, not only of flushes and unusual operations.
+    pub start_events: bool,
+    /// Log what is rare from within the programs.
+    pub log: bool,
+}
+
+/// What was attached.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// One for each probe, in the order of [`Probe::ALL`].
+    pub programs: Vec<ProgramStatus>,
+    /// Just after the last program was attached, in nanoseconds of `CLOCK_MONOTONIC`: a request
+    /// that started later has been seen from its first event on.
+    pub at: u64,
+}
+
+/// What the kernel side counted, at one moment.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Attempts and refused records of each CPU; the index is the CPU number.
+    pub cpus: Vec<CpuCounters>,
+    /// How often each program was skipped because it was already running on that CPU, by probe;
+    /// always 0 before Linux 5.12.
+    pub recursion: [u64; PROBES],
+}
+
+impl Counters {
+    /// Records that this program tried to write into this ring, by all CPUs.
+    #[must_use]
+    pub fn attempts(&self, probe: Probe, ring: usize) -> u64 {
+        self.sum(probe, ring, |cpu| &cpu.attempts)
+    }
+
+    /// Records of this program that this ring refused, on all CPUs.
+    #[must_use]
+    pub fn lost(&self, probe: Probe, ring: usize) -> u64 {
+        self.sum(probe, ring, |cpu| &cpu.lost)
+    }
+
+    /// Records that were tried, by all programs into all rings.
+    #[must_use]
+    pub fn total_attempts(&self) -> u64 {
+        self.cpus.iter().flat_map(|cpu| &cpu.attempts).sum()
+    }
+
+    /// Records that were refused, by all rings.
+    #[must_use]
+    pub fn total_lost(&self) -> u64 {
+        self.cpus.iter().flat_map(|cpu| &cpu.lost).sum()
+    }
+
+    fn sum(
+        &self,
+        probe: Probe,
+        ring: usize,
+        of: impl Fn(&CpuCounters) -> &[u64; PROBES * MAX_RINGS],
+    ) -> u64 {
+        let index = probe as usize * MAX_RINGS + ring;
+        self.cpus.iter().filter_map(|cpu| of(cpu).get(index)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+
+    use iotruth_common::{
+        counters::{CpuCounters, MAX_RINGS},
+        probe::{PROBES, Probe},
+    };
+
+    use super::Counters;
+
+    #[test]
+    fn counters_add_up_over_cpus_by_probe_and_ring() {
+        let mut cpus =
+            [CpuCounters { attempts: [0; PROBES * MAX_RINGS], lost: [0; PROBES * MAX_RINGS] }; 3];
+        let issue_in_ring_2 = Probe::Issue as usize * MAX_RINGS + 2;
+        cpus[0].attempts[issue_in_ring_2] = 5;
+        cpus[2].attempts[issue_in_ring_2] = 7;
+        cpus[2].attempts[issue_in_ring_2 + 1] = 100;
+        cpus[1].lost[issue_in_ring_2] = 1;
+        let counters = Counters { cpus: cpus.to_vec(), recursion: [0; PROBES] };
+        assert_eq!(counters.attempts(Probe::Issue, 2), 12);
+        assert_eq!(counters.attempts(Probe::Issue, 3), 100);
+        assert_eq!(counters.attempts(Probe::Insert, 2), 0);
+        assert_eq!(counters.lost(Probe::Issue, 2), 1);
+        assert_eq!((counters.total_attempts(), counters.total_lost()), (112, 1));
+    }
+}

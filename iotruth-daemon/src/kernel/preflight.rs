@@ -1,0 +1,82 @@
+//! Looks for what iotruth needs before it starts, to say what is missing in plain words.
+
+use std::{fs, path::Path};
+
+use aya::{maps::MapType, programs::ProgramType, sys};
+
+use super::{KernelError, btf};
+
+const STATUS: &str = "/proc/self/status";
+
+/// Numbers of capabilities, from `linux/capability.h`.
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
+const CAP_BPF: u32 = 39;
+
+/// Fails if this process on this kernel could not load the programs.
+pub fn preflight() -> Result<(), KernelError> {
+    let status =
+        fs::read_to_string(STATUS).map_err(|source| KernelError::Proc { path: STATUS, source })?;
+    let missing = missing_capabilities(effective(&status).unwrap_or(0));
+    if !missing.is_empty() {
+        return Err(KernelError::Capabilities { missing });
+    }
+    if !Path::new(btf::PATH).exists() {
+        return Err(KernelError::NoBtf { path: btf::PATH });
+    }
+    // A probe that fails for another reason is no proof; loading will tell.
+    if sys::is_map_supported(MapType::RingBuf).is_ok_and(|supported| !supported) {
+        return Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" });
+    }
+    if sys::is_program_supported(ProgramType::Tracing).is_ok_and(|supported| !supported) {
+        return Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" });
+    }
+    Ok(())
+}
+
+/// The set of effective capabilities in `/proc/self/status`.
+fn effective(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Which of the needed capabilities are not in a set; `CAP_SYS_ADMIN` stands for both.
+fn missing_capabilities(set: u64) -> Vec<&'static str> {
+    let has = |capability: u32| set >> capability & 1 == 1;
+    [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        .into_iter()
+        .filter(|(capability, _)| !has(*capability) && !has(CAP_SYS_ADMIN))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KernelError, effective, missing_capabilities};
+
+    #[test]
+    fn missing_capabilities_are_named_one_by_one() {
+        assert_eq!(missing_capabilities(0), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(missing_capabilities(1 << 39), ["CAP_PERFMON"]);
+        assert_eq!(missing_capabilities(1 << 38), ["CAP_BPF"]);
+        assert!(missing_capabilities(1 << 38 | 1 << 39).is_empty());
+        assert!(missing_capabilities(1 << 21).is_empty());
+    }
+
+    #[test]
+    fn the_effective_set_is_read_from_status() {
+        let status = "Name:\tiotruth\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\n";
+        assert_eq!(effective(status), Some(3 << 38));
+        assert_eq!(effective("Name:\tiotruth\n"), None);
+    }
+
+    #[test]
+    fn the_message_says_cause_and_remedy() {
+        let error = KernelError::Capabilities { missing: missing_capabilities(0) };
+        assert_eq!(
+            error.to_string(),
+            "missing CAP_BPF and CAP_PERFMON: run iotruth as root (sudo), or grant what is \
+             missing (AmbientCapabilities=CAP_BPF CAP_PERFMON in the systemd unit)"
+        );
+    }
+}

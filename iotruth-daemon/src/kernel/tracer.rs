@@ -1,0 +1,294 @@
+//! The loaded programs, and all that belongs to them.
+
+use std::{fmt, fs};
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
+    maps::{Array, Map, MapError, RingBuf},
+    programs::{ProgramFd, tp_btf::BtfTracePointLinkId},
+};
+use aya_log::Level;
+use iotruth_common::{
+    counters::MAX_RINGS,
+    layout::{ABSENT, Layout},
+    probe::Probe,
+    tuning::Tuning,
+};
+
+use super::{
+    Attached, CounterReader, KernelError, LoadOptions, LogReader, Ring, attach, btf, counters,
+    logger, memory,
+};
+use crate::{engine::btf::KernelFacts, view::ProgramStatus};
+
+/// The programs, built by the build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotruth-ebpf"));
+
+/// Names of the rings' maps, by number.
+const RINGS: [&str; MAX_RINGS] = [
+    "RING0", "RING1", "RING2", "RING3", "RING4", "RING5", "RING6", "RING7", "RING8", "RING9",
+    "RING10", "RING11", "RING12", "RING13", "RING14", "RING15",
+];
+
+const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
+
+/// A kernel function that came with the rule that a program never runs inside itself (Linux 6.1).
+const RECURSION_GUARD: &str = "bpf_prog_inc_misses_counter";
+
+/// The programs in the kernel; they end with this value, but for rings and readers taken from it.
+pub struct Tracer {
+    ebpf: Ebpf,
+    layout: Layout,
+    rings: usize,
+    loaded: Vec<(Probe, ProgramFd)>,
+    links: Vec<(Probe, BtfTracePointLinkId)>,
+}
+
+impl Tracer {
+    /// Creates the maps and has the kernel verify the programs; nothing runs yet.
+    ///
+    /// `btf` is what [`super::read_btf`] gave and `facts` were resolved from.
+    pub fn load(
+        options: &LoadOptions,
+        facts: &KernelFacts,
+        btf: &[u8],
+    ) -> Result<Self, KernelError> {
+        check(options)?;
+        require_tracepoints(&facts.layout)?;
+        let tuning = tuning(options, facts, btf);
+        let limit = memory::raise_locked_memory();
+        let mut ebpf = create_maps(options, &facts.layout, &tuning)
+            .map_err(|source| explain(source, limit))?;
+        let types = Btf::parse(btf, Endianness::default())
+            .map_err(|source| KernelError::ParseBtf { source: source.into() })?;
+        let mut loaded = Vec::new();
+        for probe in present(&facts.layout) {
+            loaded.push((probe, attach::load(&mut ebpf, probe, &types)?));
+        }
+        drop(types);
+        memory::give_back();
+        Ok(Self { ebpf, layout: facts.layout, rings: options.rings, loaded, links: Vec::new() })
+    }
+
+    /// Lets the programs run, those that end a life first.
+    pub fn attach(&mut self) -> Result<Attached, KernelError> {
+        for probe in present(&self.layout) {
+            let link = attach::attach(&mut self.ebpf, probe)?;
+            self.links.push((probe, link));
+        }
+        let at = memory::monotonic();
+        let programs = Probe::ALL
+            .into_iter()
+            .map(|probe| ProgramStatus { probe, missing: missing(&self.layout, probe) })
+            .collect();
+        Ok(Attached { programs, at })
+    }
+
+    /// The rings, each for one reader; empty when they were taken before.
+    ///
+    /// They outlive the tracer, so what is left in them can be drained after [`Tracer::detach`].
+    pub fn take_rings(&mut self) -> Result<Vec<Ring>, KernelError> {
+        let mut rings = Vec::with_capacity(self.rings);
+        for (number, name) in RINGS.into_iter().enumerate().take(self.rings) {
+            let Some(map) = self.ebpf.take_map(name) else { break };
+            let records = RingBuf::try_from(map).map_err(|source| unusable(name, source))?;
+            rings.push(Ring::new(number, records));
+        }
+        Ok(rings)
+    }
+
+    /// A reader of the counters, which outlives the tracer too.
+    pub fn counters(&self) -> Result<CounterReader, KernelError> {
+        let name = counters::MAP;
+        let Some(Map::Array(data)) = self.ebpf.map(name) else {
+            return Err(KernelError::Missing { what: format!("array {name}") });
+        };
+        let data = aya::maps::MapData::from_fd(duplicate(data.fd(), name)?)
+            .map_err(|source| unusable(name, source))?;
+        let counters =
+            Array::try_from(Map::Array(data)).map_err(|source| unusable(name, source))?;
+        let mut programs = Vec::with_capacity(self.loaded.len());
+        for (probe, program) in &self.loaded {
+            let program = program.try_clone().map_err(|source| KernelError::Program {
+                program: probe.tracepoint(),
+                source: source.into(),
+            })?;
+            programs.push((*probe, program));
+        }
+        Ok(CounterReader::new(counters, programs))
+    }
+
+    /// The messages of the programs; only where they were loaded with `log`.
+    pub fn logger(&mut self) -> Result<LogReader, KernelError> {
+        LogReader::new(&mut self.ebpf)
+    }
+
+    /// Stops the programs. Once this returns, no new record is written.
+    pub fn detach(&mut self) -> Result<(), KernelError> {
+        for (probe, link) in self.links.drain(..) {
+            attach::detach(&mut self.ebpf, probe, link)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let attached: Vec<Probe> = self.links.iter().map(|(probe, _)| *probe).collect();
+        f.debug_struct("Tracer")
+            .field("rings", &self.rings)
+            .field("attached", &attached)
+            .finish_non_exhaustive()
+    }
+}
+
+fn duplicate(
+    descriptor: &aya::maps::MapFd,
+    name: &str,
+) -> Result<std::os::fd::OwnedFd, KernelError> {
+    use std::os::fd::AsFd;
+    descriptor
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|source| KernelError::Map { map: name.into(), source: source.into() })
+}
+
+/// Refuses options that the kernel would answer with a bare "invalid argument".
+fn check(options: &LoadOptions) -> Result<(), KernelError> {
+    let page = memory::page_bytes();
+    if !options.rings.is_power_of_two() || options.rings > MAX_RINGS {
+        return Err(KernelError::Options {
+            what: format!("{} rings are not possible", options.rings),
+            choose: format!("a power of two up to {MAX_RINGS}"),
+        });
+    }
+    if !options.ring_bytes.is_power_of_two() || options.ring_bytes < page {
+        return Err(KernelError::Options {
+            what: format!("a ring cannot have {} bytes", options.ring_bytes),
+            choose: format!("a power of two from {page} on"),
+        });
+    }
+    Ok(())
+}
+
+fn require_tracepoints(layout: &Layout) -> Result<(), KernelError> {
+    match Probe::ALL.into_iter().find(|probe| probe.mandatory() && !has(layout, *probe)) {
+        Some(probe) => Err(KernelError::NoTracepoint { tracepoint: probe.tracepoint() }),
+        None => Ok(()),
+    }
+}
+
+fn has(layout: &Layout, probe: Probe) -> bool {
+    layout.request_argument[probe as usize] != ABSENT
+}
+
+/// The probes that this kernel has, in the order in which they are attached.
+fn present(layout: &Layout) -> impl Iterator<Item = Probe> + use<> {
+    let layout = *layout;
+    Probe::ALL.into_iter().filter(move |probe| has(&layout, *probe))
+}
+
+fn missing(layout: &Layout, probe: Probe) -> Option<String> {
+    let reason = || format!("this kernel has no tracepoint {}", probe.tracepoint());
+    (!has(layout, probe)).then(reason)
+}
+
+fn tuning(options: &LoadOptions, facts: &KernelFacts, btf: &[u8]) -> Tuning {
+    Tuning {
+        ring_mask: options.rings as u32 - 1,
+        fill_mark: options.fill_mark,
+        start_events: u32::from(options.start_events),
+        start_flags: facts.flavor.req.preflush | facts.flavor.req.fua,
+        nested: u32::from(!btf::mentions(btf, RECURSION_GUARD)),
+        task: u32::from(facts.task_btf_helper),
+        log: u32::from(options.log),
+        reserved: 0,
+    }
+}
+
+/// Creates the maps, sized for this machine, with the globals frozen in.
+fn create_maps(options: &LoadOptions, layout: &Layout, tuning: &Tuning) -> Result<Ebpf, EbpfError> {
+    let page = memory::page_bytes();
+    let level = if options.log { Level::Debug as u8 } else { 0 };
+    let mut loader = EbpfLoader::new();
+    loader
+        // The programs have no CO-RE relocations. What `new` has parsed is freed here.
+        .btf(None)
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .override_global("LAYOUT", bytemuck::bytes_of(layout), true)
+        .override_global("TUNING", bytemuck::bytes_of(tuning), true)
+        .override_global(aya_log::LEVEL, &level, true)
+        .map_max_entries(counters::MAP, possible_cpus());
+    for (number, name) in RINGS.into_iter().enumerate() {
+        // The kernel has no smaller ring than a page.
+        loader
+            .map_max_entries(name, if number < options.rings { options.ring_bytes } else { page });
+    }
+    if !options.log {
+        loader.map_max_entries(logger::MAP, page);
+    }
+    loader.load(OBJECT)
+}
+
+/// One more than the highest number a CPU of this machine can get.
+fn possible_cpus() -> u32 {
+    fs::read_to_string(POSSIBLE_CPUS)
+        .ok()
+        .and_then(|text| highest_cpu(&text))
+        .map_or(1024, |n| n + 1)
+}
+
+/// The last number of a list such as `0-3,8-11`.
+fn highest_cpu(list: &str) -> Option<u32> {
+    list.trim().rsplit(['-', ',']).next()?.parse().ok()
+}
+
+/// Before Linux 5.11 a map that exceeds the limit of locked memory fails with a bare "not
+/// permitted".
+fn explain(source: EbpfError, limit: Option<u64>) -> KernelError {
+    if let (Some(limit), EbpfError::MapError(MapError::CreateError { io_error, .. })) =
+        (limit, &source)
+        && io_error.raw_os_error() == Some(libc::EPERM)
+    {
+        return KernelError::LockedMemory { limit };
+    }
+    KernelError::Object { source: source.into() }
+}
+
+fn unusable(map: &str, source: MapError) -> KernelError {
+    KernelError::Map { map: map.into(), source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KernelError, LoadOptions, check, highest_cpu};
+
+    const GOOD: LoadOptions = LoadOptions {
+        rings: 2,
+        ring_bytes: 1 << 20,
+        fill_mark: 1 << 19,
+        start_events: false,
+        log: false,
+    };
+
+    #[test]
+    fn impossible_rings_are_refused_with_what_is_possible() {
+        assert!(check(&GOOD).is_ok());
+        for rings in [0, 3, 32] {
+            let refused = check(&LoadOptions { rings, ..GOOD });
+            assert!(matches!(refused, Err(KernelError::Options { .. })), "{rings}");
+        }
+        for ring_bytes in [0, 2048, 3 << 20] {
+            let refused = check(&LoadOptions { ring_bytes, ..GOOD });
+            assert!(matches!(refused, Err(KernelError::Options { .. })), "{ring_bytes}");
+        }
+    }
+
+    #[test]
+    fn the_highest_cpu_is_the_last_of_the_list() {
+        assert_eq!(highest_cpu("0-3\n"), Some(3));
+        assert_eq!(highest_cpu("0\n"), Some(0));
+        assert_eq!(highest_cpu("0-3,8-11\n"), Some(11));
+        assert_eq!(highest_cpu(""), None);
+    }
+}

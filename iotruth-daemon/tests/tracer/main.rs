@@ -1,0 +1,248 @@
+//! The eBPF programs in the machine's own kernel. Needs root; fails without.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+
+mod loop_device;
+mod messages;
+mod received;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use iotruth::{
+    engine::btf::resolve,
+    kernel::{LoadOptions, Tracer, preflight, read_btf},
+};
+use iotruth_common::{
+    counters::MAX_RINGS,
+    probe::Probe,
+    record::{STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT},
+};
+
+use self::{
+    loop_device::{BLOCK, LoopDevice},
+    received::Received,
+};
+
+const OPTIONS: LoadOptions = LoadOptions {
+    rings: 2,
+    ring_bytes: 4 << 20,
+    fill_mark: 2 << 20,
+    start_events: false,
+    log: false,
+};
+
+/// The programs see the whole machine: one test at a time has quieter rings.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn load(options: &LoadOptions) -> Tracer {
+    preflight().unwrap_or_else(|error| panic!("{error}"));
+    let btf = read_btf().unwrap();
+    let facts = resolve(&btf).unwrap();
+    Tracer::load(options, &facts, &btf).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn direct_reads_come_out_as_they_went_in() {
+    let _alone = alone();
+    let device = LoopDevice::new("reads", 64);
+    let mut tracer = load(&OPTIONS);
+    let mut rings = tracer.take_rings().unwrap();
+    assert_eq!(rings.len(), OPTIONS.rings);
+    let attached = tracer.attach().unwrap();
+    assert_eq!(attached.programs.len(), Probe::ALL.len());
+    assert!(attached.programs.iter().all(|program| program.missing.is_none()), "{attached:?}");
+    device.read(100, 64);
+    let number = device.number();
+    let sequence = device.sequence();
+    tracer.detach().unwrap();
+
+    let mut received = Received::default();
+    received.drain(&mut rings);
+    // SAFETY: the call has no preconditions.
+    let thread = unsafe { libc::gettid() };
+    let issues: Vec<_> = received
+        .submits
+        .iter()
+        .filter(|record| record.request.device == number && record.pid == thread as u32)
+        .collect();
+    assert!(issues.len() >= 99, "{} issues", issues.len());
+    for (read, issue) in issues.iter().enumerate() {
+        let head = &issue.request;
+        assert_eq!(Probe::from_wire(head.probe), Some(Probe::Issue));
+        assert_eq!(head.state, STATE_IDLE);
+        assert_eq!(head.data_len as usize, BLOCK);
+        assert_eq!(head.sector % 8, 0);
+        assert_eq!(head.cmd_flags & 0xff, 0, "a read");
+        assert!(head.tag >= 0);
+        assert!(head.time > attached.at);
+        assert_eq!(head.ring_lost, 0);
+        assert!(head.request > 1 << 63 && head.queue > 1 << 63, "kernel addresses");
+        assert_eq!(issue.diskseq, sequence);
+        assert_eq!(issue.tgid, std::process::id());
+        assert!(
+            b"direct_reads_com".starts_with(issue.comm.split(|byte| *byte == 0).next().unwrap())
+        );
+        assert_ne!(issue.comm[0], 0);
+        assert_eq!(issue.task_flags & 0x0020_0000, 0, "no kernel thread");
+        assert_eq!(issue.internal_tag, -1, "no scheduler");
+        assert_eq!(issue.segments, 1);
+        assert_eq!(issue.hardware_queue, 0);
+        if issues.len() == 100 {
+            assert_eq!(head.sector as usize, read % 64 * 8);
+        }
+    }
+    let completes: Vec<_> =
+        received.completes.iter().filter(|record| record.request.device == number).collect();
+    assert!(completes.len() >= 99, "{} completions", completes.len());
+    for complete in &completes {
+        assert_eq!(complete.bytes as usize, BLOCK);
+        assert_eq!(complete.status, 0);
+        assert_eq!(complete.without_bio, 0);
+        assert!([STATE_COMPLETE, STATE_IN_FLIGHT].contains(&complete.request.state));
+        assert!(issues.iter().any(|issue| {
+            issue.request.request == complete.request.request
+                && issue.request.sector == complete.request.sector
+                && issue.request.time < complete.request.time
+        }));
+    }
+
+    let counters = tracer.counters().unwrap().read().unwrap();
+    assert_eq!(counters.total_lost(), 0);
+    assert_eq!(counters.total_attempts(), received.count());
+    for ((cpu, probe, ring), attempts) in &received.attempts {
+        let index = *probe as usize * MAX_RINGS + ring;
+        let counted = counters.cpus[*cpu as usize].attempts[index];
+        assert_eq!(attempts.last().copied().map(u64::from), Some(counted));
+        assert!(attempts.iter().copied().eq(1..=counted as u32), "a gap without a loss");
+    }
+    for (request, rings) in &received.rings {
+        assert_eq!(rings.len(), 1, "request {request:#x} is in rings {rings:?}");
+    }
+}
+
+#[test]
+fn what_a_full_ring_refuses_is_counted_exactly() {
+    let _alone = alone();
+    let device = LoopDevice::new("full", 64);
+    let mut tracer = load(&LoadOptions { rings: 1, ring_bytes: 4096, ..OPTIONS });
+    let mut rings = tracer.take_rings().unwrap();
+    let reader = tracer.counters().unwrap();
+    tracer.attach().unwrap();
+    let mut received = Received::default();
+    // Nobody drains: a page takes some twenty reads. Twice, for gaps within the numbers.
+    for _ in 0..2 {
+        device.read(300, 64);
+        received.drain(&mut rings);
+    }
+    device.read(3, 64);
+    tracer.detach().unwrap();
+    received.drain(&mut rings);
+
+    let counters = reader.read().unwrap();
+    assert!(counters.total_lost() > 900, "{}", counters.total_lost());
+    assert_eq!(counters.total_attempts(), received.count() + counters.total_lost());
+    for probe in Probe::ALL {
+        let missing: u64 = received
+            .attempts
+            .iter()
+            .filter(|((_, of, _), _)| *of == probe as u8)
+            .map(|(_, attempts)| attempts.len() as u64)
+            .sum();
+        assert_eq!(counters.attempts(probe, 0), missing + counters.lost(probe, 0));
+    }
+    let last = received.completes.last().unwrap();
+    assert_eq!(u64::from(last.request.ring_lost), counters.total_lost());
+    assert!(received.attempts.values().all(|attempts| attempts.is_sorted_by(|a, b| a < b)));
+}
+
+#[test]
+fn starts_are_traced_when_asked_for_and_only_then() {
+    let _alone = alone();
+    let device = LoopDevice::new("starts", 64);
+    for start_events in [false, true] {
+        let mut tracer = load(&LoadOptions { start_events, ..OPTIONS });
+        let mut rings = tracer.take_rings().unwrap();
+        tracer.attach().unwrap();
+        device.read(50, 64);
+        tracer.detach().unwrap();
+        let mut received = Received::default();
+        received.drain(&mut rings);
+        let starts = received
+            .submits
+            .iter()
+            .filter(|record| record.request.device == device.number())
+            .filter(|record| Probe::from_wire(record.request.probe) == Some(Probe::Start))
+            .filter(|record| record.tgid == std::process::id())
+            .count();
+        assert_eq!(starts, if start_events { 50 } else { 0 });
+    }
+}
+
+#[test]
+fn a_ring_wakes_its_reader_above_the_mark() {
+    let _alone = alone();
+    let device = LoopDevice::new("wake", 64);
+    let mut tracer = load(&LoadOptions { rings: 1, fill_mark: 32 << 10, ..OPTIONS });
+    let rings = tracer.take_rings().unwrap();
+    let poll = wake::Edge::new(&rings[0]);
+    tracer.attach().unwrap();
+    device.read(50, 64);
+    assert!(!poll.woken(), "10 kB are no reason to wake anybody");
+    device.read(400, 64);
+    assert!(poll.woken(), "80 kB are");
+    tracer.detach().unwrap();
+}
+
+#[test]
+fn programs_can_tell_what_they_do() {
+    let _alone = alone();
+    let messages = messages::capture();
+    let device = LoopDevice::new("log", 64);
+    let mut tracer = load(&LoadOptions { rings: 1, ring_bytes: 4096, log: true, ..OPTIONS });
+    let _rings = tracer.take_rings().unwrap();
+    let mut logger = tracer.logger().unwrap();
+    tracer.attach().unwrap();
+    device.read(100, 64);
+    tracer.detach().unwrap();
+    logger.flush();
+    let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(messages.iter().any(|text| text.starts_with("first record of probe 4 on CPU ")));
+    assert!(messages.iter().any(|text| text == "ring 0 is full: a record of probe 4 is lost"));
+}
+
+mod wake {
+    //! Edge-triggered polling, as the readers do it.
+
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+    use iotruth::kernel::Ring;
+
+    pub(crate) struct Edge(OwnedFd);
+
+    impl Edge {
+        pub(crate) fn new(ring: &Ring) -> Self {
+            // SAFETY: the call has no preconditions.
+            let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+            assert!(epoll >= 0);
+            // SAFETY: a new descriptor that nobody else owns.
+            let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
+            let mut event =
+                libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+            let ring = ring.as_fd().as_raw_fd();
+            // SAFETY: both descriptors are open, and the event is only read.
+            let added = unsafe {
+                libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, ring, &raw mut event)
+            };
+            assert_eq!(added, 0);
+            Self(epoll)
+        }
+
+        pub(crate) fn woken(&self) -> bool {
+            let mut event = libc::epoll_event { events: 0, u64: 0 };
+            // SAFETY: there is room for one event, and the call does not wait.
+            unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, 0) == 1 }
+        }
+    }
+}

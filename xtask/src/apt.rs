@@ -1,0 +1,201 @@
+//! Debian's packages: what is there, what can be had, installing it or only unpacking it.
+//!
+//! Only the sources that the machine's own apt is configured with are used.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    privilege::Elevation,
+    workspace::{self, which},
+};
+
+/// Does this machine have apt at all?
+pub(crate) fn exists() -> Result<bool> {
+    Ok(which("apt-get")?.is_some() && which("dpkg")?.is_some())
+}
+
+/// Those of `packages` that are not installed.
+pub(crate) fn missing<'a>(packages: &[&'a str]) -> Result<Vec<&'a str>> {
+    // dpkg-query fails when it does not know one of the names, and still lists the others.
+    let listed = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Package} ${db:Status-Status}\n"])
+        .args(packages)
+        .output()
+        .context("cannot start dpkg-query")?;
+    let installed = installed(&String::from_utf8_lossy(&listed.stdout));
+    Ok(packages.iter().copied().filter(|package| !installed.contains(*package)).collect())
+}
+
+fn installed(dpkg_query: &str) -> BTreeSet<String> {
+    dpkg_query
+        .lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Does apt know a version of this package that it could install?
+pub(crate) fn offers(package: &str) -> Result<bool> {
+    let policy = command::output(Command::new("apt-cache").args(["policy", package]))?;
+    Ok(candidate(&policy).is_some())
+}
+
+fn candidate(policy: &str) -> Option<&str> {
+    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    (version != "(none)").then_some(version)
+}
+
+/// The command that a person would type to install `packages`.
+pub(crate) fn advice(packages: &[&str]) -> String {
+    format!("sudo apt-get install --no-install-recommends {}", packages.join(" "))
+}
+
+/// Installs those of `packages` that are missing, in one call, and says so.
+///
+/// Fails with the command to type where that takes rights that we do not have.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    if !exists()? {
+        bail!(
+            "this machine has no apt; install what Debian calls {} with its own package manager",
+            packages.join(", ")
+        );
+    }
+    let missing = missing(packages)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let elevation = Elevation::detect()?;
+    if elevation.unattended("true").is_none() {
+        bail!(
+            "these Debian packages are missing, and installing them takes root; run: {}",
+            advice(&missing)
+        );
+    }
+    refresh_unless_all_offered(&missing)?;
+    println!("installing Debian packages: {}", missing.join(" "));
+    // Package lists that are older than the archive name files that are gone by now.
+    if install_once(elevation, &missing).is_err() {
+        refresh()?;
+        install_once(elevation, &missing)?;
+    }
+    Ok(())
+}
+
+fn install_once(elevation: Elevation, packages: &[&str]) -> Result<()> {
+    let mut command = elevation.unattended("env").context("no way to become root")?;
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet"]);
+    command.args(["--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]);
+    // Hundreds of lines of unpacking would bury ours; they are shown if it fails.
+    command::output(command.args(packages)).map(drop)
+}
+
+/// Reads the package lists anew if apt does not offer all of `packages` as they are.
+pub(crate) fn refresh_unless_all_offered(packages: &[&str]) -> Result<()> {
+    for package in packages {
+        if !offers(package)? {
+            return refresh();
+        }
+    }
+    Ok(())
+}
+
+/// Reads the package lists anew, where we may.
+pub(crate) fn refresh() -> Result<()> {
+    let Some(mut update) = Elevation::detect()?.unattended("apt-get") else { return Ok(()) };
+    println!("reading Debian's package lists");
+    // One source that cannot be reached is no reason to stop: what matters is whether the packages
+    // are on offer afterwards.
+    if let Err(error) =
+        command::output(update.args(["update", "--quiet", "-o", "DPkg::Lock::Timeout=300"]))
+    {
+        println!("going on although {error:#}");
+    }
+    Ok(())
+}
+
+/// Downloads a package and unpacks it below `folder` without installing it; needs no root.
+pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+    if !exists()? {
+        bail!("this machine has no apt, and {package} can only be fetched with it");
+    }
+    refresh_unless_all_offered(&[package])?;
+    if !offers(package)? {
+        bail!("apt offers no package {package}; run `sudo apt-get update` and try again");
+    }
+    if download(package, folder).is_err() {
+        refresh()?;
+        download(package, folder)?;
+    }
+    let archive = only_archive(folder)?;
+    command::output(Command::new("dpkg").arg("-x").arg(&archive).arg(folder))?;
+    fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))
+}
+
+fn download(package: &str, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    println!("downloading Debian package {package}");
+    // As root, apt would download as a user who may not write below `target`.
+    let mut command = Command::new("apt-get");
+    command.args(["download", "--quiet", "-o", "APT::Sandbox::User=root", package]);
+    command::output(command.current_dir(folder)).map(drop)
+}
+
+fn only_archive(folder: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            return Ok(path);
+        }
+    }
+    bail!("apt-get download left no package in {}", folder.display())
+}
+
+/// Puts one program of a package among our tools, without installing the package.
+pub(crate) fn tool(package: &str, program: &str) -> Result<PathBuf> {
+    let tools = workspace::tools();
+    let tool = tools.join("bin").join(program);
+    if !tool.is_file() {
+        let folder = tools.join("unpacked").join(package);
+        unpack(package, &folder)?;
+        // Newer releases have no /bin of their own any more.
+        let inside = ["usr/bin", "bin"].map(|place| folder.join(place).join(program));
+        let inside = inside
+            .iter()
+            .find(|path| path.is_file())
+            .with_context(|| format!("package {package} holds no program {program}"))?;
+        fs::create_dir_all(tools.join("bin")).context("cannot create target/tools")?;
+        fs::copy(inside, &tool).with_context(|| format!("cannot write {}", tool.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    Ok(tool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_installed_counts() {
+        let text =
+            "fio installed\nkmod not-installed\nbusybox config-files\nutil-linux installed\n";
+        let names: Vec<_> = installed(text).into_iter().collect();
+        assert_eq!(names, ["fio", "util-linux"]);
+    }
+
+    #[test]
+    fn a_package_without_candidate_is_not_offered() {
+        let offered = "kmod:\n  Installed: (none)\n  Candidate: 30+20221128-1\n";
+        assert_eq!(candidate(offered), Some("30+20221128-1"));
+        assert_eq!(candidate("kmod:\n  Installed: 30\n  Candidate: (none)\n"), None);
+        assert_eq!(candidate(""), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask setup`: finds or installs what building the eBPF programs needs.
+//!
+//! That is a toolchain with the source of `core`, and a bpf-linker that understands its bitcode. A
+//! rustup nightly with `rust-src` is the usual way. Where rustup cannot have one, Debian's newest
+//! Rust does as well: its stable compiler is talked into building `core`.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    apt, command, linker,
+    privilege::Elevation,
+    steps,
+    toolchain::{self, Toolchain},
+    workspace,
+};
+
+/// What set-up calls Debian's Rust when it makes it known to rustup.
+const DEBIAN_TOOLCHAIN: &str = "debian-web";
+
+/// Debian's current Rust, kept up for its browsers; the package `rustc` stays as old as the release.
+const DEBIAN_RUST: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
+/// The LLVM of those, for the command that we can only print: once they are installed, we ask them.
+const DEBIAN_LLVM: &str = "llvm-22-dev";
+
+/// Prints what is there or what was done.
+pub(crate) fn command() -> Result<()> {
+    ensure().map(drop)
+}
+
+/// Makes sure that eBPF programs can be built, and says with what.
+pub(crate) fn ensure() -> Result<Toolchain> {
+    if let Some((toolchain, linker)) = ready(&toolchain::usable()?)? {
+        println!(
+            "eBPF toolchain: {} (rustc {}), {}",
+            toolchain.name,
+            toolchain.release,
+            linker.display()
+        );
+        return Ok(toolchain);
+    }
+    let start = steps::Step::begin("setup");
+    let toolchain = install()?;
+    println!("eBPF toolchain installed: {} (rustc {})", toolchain.name, toolchain.release);
+    start.end();
+    Ok(toolchain)
+}
+
+fn ready(toolchains: &[Toolchain]) -> Result<Option<(Toolchain, PathBuf)>> {
+    for toolchain in toolchains {
+        if let Some(linker) = linker::find(toolchain.llvm)? {
+            return Ok(Some((toolchain.clone(), linker)));
+        }
+    }
+    Ok(None)
+}
+
+fn install() -> Result<Toolchain> {
+    if let Some(toolchain) = build_linker_for_one_of(&toolchain::usable()?)? {
+        return Ok(toolchain);
+    }
+    if !apt::exists()? {
+        bail!("{}", by_hand(&toolchain::usable()?));
+    }
+    // Where they are installed already, making them known to rustup takes no rights at all.
+    let missing = !apt::missing(&DEBIAN_RUST)?.is_empty();
+    if missing && Elevation::detect()?.unattended("true").is_none() {
+        bail!(
+            "no Rust toolchain here can build eBPF programs, and installing Debian's takes root. \
+             Run this and try again: {}",
+            apt::advice(&[&DEBIAN_RUST[..], &[DEBIAN_LLVM]].concat())
+        );
+    }
+    install_debian_rust()?;
+    match build_linker_for_one_of(&toolchain::usable()?)? {
+        Some(toolchain) => Ok(toolchain),
+        None => bail!("{}", by_hand(&toolchain::usable()?)),
+    }
+}
+
+/// Builds the linker for the first toolchain whose LLVM is here or can be had from apt.
+fn build_linker_for_one_of(toolchains: &[Toolchain]) -> Result<Option<Toolchain>> {
+    for toolchain in toolchains.iter().filter(|toolchain| linker::knows(toolchain.llvm)) {
+        let llvm = toolchain.llvm;
+        if linker::llvm_prefix(llvm).is_none() {
+            let package = llvm_package(llvm);
+            if !apt::exists()? {
+                continue;
+            }
+            apt::refresh_unless_all_offered(&[&package])?;
+            if !apt::offers(&package)? {
+                println!("toolchain {} needs {package}, which apt does not offer", toolchain.name);
+                continue;
+            }
+            apt::install(&[&package])?;
+        }
+        let prefix = linker::llvm_prefix(llvm)
+            .with_context(|| format!("LLVM {llvm} is installed but its libLLVM.so is not found"))?;
+        linker::install(llvm, &prefix)?;
+        return Ok(Some(toolchain.clone()));
+    }
+    Ok(None)
+}
+
+fn install_debian_rust() -> Result<()> {
+    apt::refresh_unless_all_offered(&DEBIAN_RUST)?;
+    for package in DEBIAN_RUST {
+        if !apt::offers(package)? {
+            bail!("apt offers no package {package}. {}", by_hand(&[]));
+        }
+    }
+    apt::install(&DEBIAN_RUST)?;
+    let known = toolchain::usable()?;
+    if !known.iter().any(|toolchain| toolchain.name == DEBIAN_TOOLCHAIN) {
+        let mut link = Command::new("rustup");
+        command::run(link.args(["toolchain", "link", DEBIAN_TOOLCHAIN, "/usr"]))?;
+    }
+    Ok(())
+}
+
+fn llvm_package(llvm: u32) -> String {
+    format!("llvm-{llvm}-dev")
+}
+
+fn by_hand(toolchains: &[Toolchain]) -> String {
+    match toolchains.first() {
+        None => "no Rust toolchain here can build eBPF programs. Run this and try again: \
+                 rustup toolchain install nightly --component rust-src"
+            .to_owned(),
+        Some(toolchain) => format!(
+            "toolchain {} needs a bpf-linker for LLVM {llvm}. Install the development files of \
+             LLVM {llvm} and try again, or put a ready-made bpf-linker into {}: \
+             https://github.com/aya-rs/bpf-linker#installation",
+            toolchain.name,
+            workspace::tools().join("bin").display(),
+            llvm = toolchain.llvm,
+        ),
+    }
+}

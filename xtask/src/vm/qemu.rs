@@ -1,0 +1,96 @@
+//! The machine: boots, and its console is listened to until it is off.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use super::verdict::{Console, Ending, MARK};
+use crate::{command, workspace};
+
+/// Hardware help is left aside even where it is offered: nested machines cannot run these kernels.
+/// One thread for all processors and no AVX, because this emulator's patching of kernel text and its
+/// vector state break newer kernels otherwise.
+const MACHINE: &str = "-accel tcg,thread=single -cpu max,-avx,-avx2 -m 1024 -smp 2 -nographic \
+                       -no-reboot -nic none";
+
+/// An error of the kernel ends the machine at once instead of leaving it standing.
+const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init";
+
+/// Boots and returns everything that the console said; lines of the tests are shown as they come.
+pub(super) fn boot(image: &Path, initrd: &Path, log: &Path, limit: Duration) -> Result<Console> {
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(MACHINE.split_whitespace()).arg("-kernel").arg(image).arg("-initrd").arg(initrd);
+    qemu.args(["-append", KERNEL_ARGUMENTS]).env("PATH", workspace::search_path()?);
+    println!("+ {}", command::show(&qemu));
+    let mut child = qemu
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start qemu-system-x86_64")?;
+    let output = child.stdout.take().context("QEMU has no output")?;
+    let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let (sender, lines) = channel();
+    // Reading blocks, and the limit has to hold all the same.
+    let reader = thread::spawn(move || {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send(text).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    let console = listen(&lines, &mut log, Instant::now() + limit);
+    end(&mut child)?;
+    drop(lines);
+    // It has nothing to return, and a panic of it was already seen as the end of the console.
+    drop(reader.join());
+    console
+}
+
+fn listen(lines: &Receiver<String>, log: &mut File, deadline: Instant) -> Result<Console> {
+    let mut console = Console { lines: Vec::new(), ending: Ending::Off };
+    let mut testing = false;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left) {
+            Ok(line) => {
+                writeln!(log, "{line}").context("cannot write the console's log")?;
+                let mark = line.starts_with(MARK);
+                if testing && !mark {
+                    println!("  {line}");
+                }
+                // Between two marks of ours, the console belongs to the tests.
+                if mark {
+                    testing = line.ends_with("begin");
+                }
+                console.lines.push(line);
+            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(console),
+            Err(RecvTimeoutError::Timeout) => {
+                console.ending = Ending::TimedOut;
+                return Ok(console);
+            }
+        }
+    }
+}
+
+/// Ends the machine if it is still on.
+fn end(child: &mut Child) -> Result<()> {
+    if child.try_wait()?.is_none() {
+        // It may be on its way off; killing it then fails, and that is as good.
+        drop(child.kill());
+    }
+    child.wait().context("QEMU cannot be waited for")?;
+    Ok(())
+}
