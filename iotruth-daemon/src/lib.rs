@@ -6,5 +6,10 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod export;
+pub mod http;
 pub mod kernel;
+pub mod logging;
+mod nearest;
+pub mod pipeline;
 pub mod view;

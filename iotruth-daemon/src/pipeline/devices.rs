@@ -39,7 +39,7 @@ impl Watch {
 
     /// Devices with open requests of which the kernel says that nothing is in flight, and since
     /// when at the latest an open request must be finished.
-    pub(super) fn idle(&self, engine: &Engine) -> Vec<(DeviceId, u64)> {
+    pub(super) fn idle(engine: &Engine) -> Vec<(DeviceId, u64)> {
         engine
             .busy_devices()
             .filter_map(|id| {

@@ -71,10 +71,14 @@ mod tests {
 
     #[test]
     fn a_ring_has_at_least_a_page() {
-        let tight = plan(2, |config| (config.rings, config.ring_budget) = (Count::Exactly(2), 100));
+        let tight = plan(2, |config| {
+            config.rings = Count::Exactly(2);
+            config.ring_budget = 100;
+        });
         assert_eq!((tight.rings, tight.ring_bytes), (2, 4096));
         let many = plan(2, |config| {
-            (config.rings, config.readers) = (Count::Exactly(2), Count::Exactly(9))
+            config.rings = Count::Exactly(2);
+            config.readers = Count::Exactly(9);
         });
         assert_eq!(many.readers.len(), 2);
     }

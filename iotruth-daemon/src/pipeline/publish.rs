@@ -77,7 +77,9 @@ impl Publisher {
             [only] => Arc::clone(only),
             several => {
                 let mut all = Snapshot::default();
-                several.iter().for_each(|snapshot| all.merge(snapshot));
+                for snapshot in several {
+                    all.merge(snapshot);
+                }
                 Arc::new(all)
             }
         };

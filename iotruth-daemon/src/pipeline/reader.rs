@@ -133,7 +133,7 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
             let now = clock::monotonic();
             self.mailbox.alive.store(now, Ordering::Relaxed);
             if self.fault == Some(Fault::ReaderPanic) && rounds.records > 0 {
-                self.panic();
+                panic_as_told();
             }
             let taken = self.drain();
             tick.found(taken);
@@ -181,7 +181,7 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
     /// Reads the counters, takes every record that was written before, and settles the books.
     fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
         let look_after = now.saturating_sub(rounds.looked_after) >= IDLE_AUDIT_EVERY;
-        let idle = if look_after { self.watch.idle(&self.engine) } else { Vec::new() };
+        let idle = if look_after { Watch::idle(&self.engine) } else { Vec::new() };
         let read = clock::monotonic();
         let audit = Audit { read, ..self.counters.read()? };
         let taken = self.drain();
@@ -207,14 +207,11 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
         rounds.published = now;
         rounds.unpublished = false;
     }
+}
 
-    #[expect(
-        clippy::panic,
-        reason = "asked for by --fault, to prove that a dead reader is noticed"
-    )]
-    fn panic(&self) -> ! {
-        panic!("the reader was told to panic");
-    }
+/// What `--fault reader-panic` asks for, to prove that a dead reader is noticed.
+fn panic_as_told() -> ! {
+    panic!("the reader was told to panic");
 }
 
 /// When a reader last did what it does now and then.

@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_has_no_name() {
-        let nothing = DeviceId { number: 4095 << 20 | 77, sequence: 1 };
+        let nothing = DeviceId { number: 0xfff0_004d, sequence: 1 };
         assert_eq!(name(nothing), None);
         assert!(!is_present(nothing));
     }

@@ -189,7 +189,7 @@ impl<'a> Answer<'a> {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
             },
-            devices: snapshot.devices.values().map(|device| DeviceEntry::new(device)).collect(),
+            devices: snapshot.devices.values().map(DeviceEntry::new).collect(),
             process: ProcessEntry {
                 cpu_seconds: status.process.cpu.as_secs_f64(),
                 resident_bytes: status.process.resident,
