@@ -26,14 +26,31 @@ use crate::{
 /// The fill of a ring is looked at once in so many records of a CPU and program; a power of two.
 const FILL_INTERVAL: u32 = 64;
 
-/// Writes one record: `fill` makes it from the fields that all records share.
+/// Writes one field of a reserved record, straight from a register into the ring.
+///
+/// A record made first and copied afterwards would be kept on the stack in between.
+macro_rules! put {
+    ($slot:expr, $field:ident = $value:expr) => {{
+        let value = $value;
+        let slot = $slot;
+        // SAFETY: the slot is reserved, has the size of the record and is aligned to 8; what was
+        // there before is plain integers.
+        unsafe { (*slot).$field = value }
+    }};
+}
+pub(crate) use put;
+
+/// Writes one record of type `R`, which starts with a [`RequestRecord`].
+///
+/// `fill` writes what follows after that; it is given the disk, where the queue has one.
 #[inline(always)]
 pub(crate) fn emit<R>(
     ctx: &BtfTracePointContext,
     probe: Probe,
     request: Request,
-    fill: impl FnOnce(RequestRecord) -> R,
+    fill: impl FnOnce(*mut R, Option<Disk>),
 ) {
+    const { assert!(size_of::<R>() >= size_of::<RequestRecord>()) };
     // SAFETY: the helper has no preconditions.
     let time = unsafe { bpf_ktime_get_ns() };
     // SAFETY: as above.
@@ -57,25 +74,24 @@ pub(crate) fn emit<R>(
         return;
     }
 
+    let head = slot.cast::<RequestRecord>();
+    put!(head, time = time);
+    put!(head, request = request.pointer() as u64);
     let queue = request.queue();
-    let record = fill(RequestRecord {
-        time,
-        request: request.pointer() as u64,
-        queue: queue as u64,
-        sector: request.sector(),
-        attempt,
-        ring_lost: load_shared(lost_here) as u32,
-        device: request.disk(queue).map_or(0, Disk::device),
-        data_len: request.data_len(),
-        cmd_flags: request.cmd_flags(),
-        rq_flags: request.rq_flags(),
-        tag: request.tag(),
-        cpu: cpu as u16,
-        probe: probe as u8,
-        state: request.state(),
-    });
-    // SAFETY: the slot is ours until it is submitted, has the size of `R` and is aligned to 8.
-    unsafe { slot.write(record) };
+    put!(head, queue = queue as u64);
+    put!(head, sector = request.sector());
+    put!(head, attempt = attempt);
+    put!(head, ring_lost = load_shared(lost_here) as u32);
+    let disk = request.disk(queue);
+    put!(head, device = disk.map_or(0, Disk::device));
+    put!(head, data_len = request.data_len());
+    put!(head, cmd_flags = request.cmd_flags());
+    put!(head, rq_flags = request.rq_flags());
+    put!(head, tag = request.tag());
+    put!(head, cpu = cpu as u16);
+    put!(head, probe = probe as u8);
+    put!(head, state = request.state());
+    fill(slot, disk);
     let flags = wake_up(ring, attempt);
     // SAFETY: the slot came from `bpf_ringbuf_reserve` and is submitted once.
     unsafe { bpf_ringbuf_submit(slot.cast(), flags) };

@@ -22,12 +22,9 @@ fn load<T: Copy>(base: *const c_void, offset: u32) -> T {
     unsafe { field.read() }
 }
 
-/// Reads a pointer field; `None` where the kernel has no such field or the pointer is NULL.
+/// Reads a pointer field that every kernel has; `None` where it is NULL.
 #[inline(always)]
 fn hop(base: *const c_void, offset: u32) -> Option<*const c_void> {
-    if offset == ABSENT {
-        return None;
-    }
     let pointer = load::<*const c_void>(base, offset);
     if pointer.is_null() { None } else { Some(pointer) }
 }
@@ -114,16 +111,22 @@ impl Request {
     #[inline(always)]
     pub(crate) fn disk(self, queue: *const c_void) -> Option<Disk> {
         let of_queue = constant(&LAYOUT.queue_disk);
-        if of_queue == ABSENT {
-            hop(self.0, constant(&LAYOUT.request_disk)).map(Disk)
+        let disk = if of_queue == ABSENT {
+            hop(self.0, constant(&LAYOUT.request_disk))
         } else {
-            hop(queue, of_queue).map(Disk)
-        }
+            hop(queue, of_queue)
+        };
+        disk.map(Disk)
     }
 
     /// Cgroup id of the bio, 0 where there is none: right for write-back by kernel workers too.
+    ///
+    /// The daemon sees to it that either all fields of the chain are known or none.
     #[inline(always)]
     pub(crate) fn cgroup(self) -> u64 {
+        if constant(&LAYOUT.bio_blkg) == ABSENT {
+            return 0;
+        }
         let Some(bio) = hop(self.0, constant(&LAYOUT.request_bio)) else { return 0 };
         let Some(group) = hop(bio, constant(&LAYOUT.bio_blkg)) else { return 0 };
         let Some(blkcg) = hop(group, constant(&LAYOUT.blkg_blkcg)) else { return 0 };

@@ -1,69 +1,53 @@
 //! The record of the events that run in the context of a submitter.
 
+use core::mem::transmute;
+
 use aya_ebpf::{
     helpers::generated::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     programs::BtfTracePointContext,
 };
-use iotruth_common::{
-    probe::Probe,
-    record::{RequestRecord, SubmitRecord},
-};
+use iotruth_common::{probe::Probe, record::SubmitRecord};
 
 use crate::{
-    emit::emit,
+    emit::{emit, put},
     field::{Disk, HardwareQueue, Request, Task},
     globals::{TUNING, constant},
 };
 
-/// Who runs now.
-struct Submitter {
-    flags: u32,
-    pid: u32,
-    tgid: u32,
-    comm: [u64; 2],
-}
-
-impl Submitter {
-    /// Read from the task itself where the kernel can give it, else by helper.
-    #[inline(always)]
-    fn current() -> Self {
-        if constant(&TUNING.task) != 0 {
-            let task = Task::current();
-            return Self {
-                flags: task.flags(),
-                pid: task.pid(),
-                tgid: task.tgid(),
-                comm: task.comm(),
-            };
-        }
-        // SAFETY: the helper has no preconditions.
-        let ids = unsafe { bpf_get_current_pid_tgid() };
-        let mut comm = [0_u64; 2];
-        // SAFETY: the buffer is on the stack and 16 bytes long.
-        unsafe { bpf_get_current_comm((&raw mut comm).cast(), 16) };
-        Self { flags: 0, pid: ids as u32, tgid: (ids >> 32) as u32, comm }
-    }
-}
-
 /// Writes the record of a start, an insert or an issue.
 #[inline(always)]
 pub(crate) fn emit_submit(ctx: &BtfTracePointContext, probe: Probe, request: Request) {
-    emit(ctx, probe, request, |head: RequestRecord| {
-        let Submitter { flags, pid, tgid, comm } = Submitter::current();
-        SubmitRecord {
-            request: head,
-            diskseq: request.disk(request.queue()).map_or(0, Disk::sequence),
-            cgroup: request.cgroup(),
-            start_time: request.start_time(),
-            // SAFETY: both are 16 bytes without padding.
-            comm: unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(comm) },
-            pid,
-            tgid,
-            task_flags: flags,
-            internal_tag: request.internal_tag(),
-            segments: request.segments(),
-            hardware_queue: request.hardware_queue().map_or(0, HardwareQueue::number),
-            reserved: 0,
-        }
+    emit(ctx, probe, request, |slot: *mut SubmitRecord, disk| {
+        put!(slot, diskseq = disk.map_or(0, Disk::sequence));
+        put!(slot, cgroup = request.cgroup());
+        put!(slot, start_time = request.start_time());
+        put_submitter(slot);
+        put!(slot, internal_tag = request.internal_tag());
+        put!(slot, segments = request.segments());
+        put!(slot, hardware_queue = request.hardware_queue().map_or(0, HardwareQueue::number));
+        put!(slot, reserved = 0);
     });
+}
+
+/// Writes who runs now: read from the task itself where the kernel can give it, else by helper.
+#[inline(always)]
+fn put_submitter(slot: *mut SubmitRecord) {
+    if constant(&TUNING.task) != 0 {
+        let task = Task::current();
+        // SAFETY: both are 16 bytes without padding. The compiler stores two whole words.
+        put!(slot, comm = unsafe { transmute::<[u64; 2], [u8; 16]>(task.comm()) });
+        put!(slot, pid = task.pid());
+        put!(slot, tgid = task.tgid());
+        put!(slot, task_flags = task.flags());
+    } else {
+        // SAFETY: the slot is reserved and as large as the record, so the field is within it.
+        let comm = unsafe { &raw mut (*slot).comm };
+        // SAFETY: the helper writes all of the 16 bytes, padded with zeros.
+        unsafe { bpf_get_current_comm(comm.cast(), 16) };
+        // SAFETY: the helper has no preconditions.
+        let ids = unsafe { bpf_get_current_pid_tgid() };
+        put!(slot, pid = ids as u32);
+        put!(slot, tgid = (ids >> 32) as u32);
+        put!(slot, task_flags = 0);
+    }
 }

@@ -15,7 +15,7 @@ fn unit() -> PathBuf {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/iotruth.service"));
     let text = text.unwrap();
-    assert!(text.contains(&format!("{EXEC}daemon --config /etc/iotruth.toml\n")), "{text}");
+    assert!(text.contains(&format!("{EXEC}daemon\n")), "{text}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("unit");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("iotruth.service");

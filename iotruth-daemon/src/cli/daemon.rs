@@ -22,7 +22,7 @@ use crate::{
 /// in capitals, which overrides the configuration file.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// Configuration file [default: /etc/iotruth/iotruth.toml, if it is there]
+    /// Configuration file [default: /etc/iotruth.toml, if it is there]
     #[arg(long, value_name = "FILE", env = "IOTRUTH_CONFIG")]
     config: Option<PathBuf>,
 

@@ -14,7 +14,7 @@ use super::{ConfigError, KEYS, Layer, key::Given};
 use crate::nearest::nearest;
 
 /// The file that is read where none is named; it need not exist.
-pub const DEFAULT_PATH: &str = "/etc/iotruth/iotruth.toml";
+pub const DEFAULT_PATH: &str = "/etc/iotruth.toml";
 
 /// The layer of a file.
 pub fn from_file(path: &Path) -> Result<Layer, ConfigError> {

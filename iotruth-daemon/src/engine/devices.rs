@@ -128,7 +128,9 @@ impl Devices {
         if let Some(reused) = self.all.get_mut(usize::from(place)) {
             let old = reused.id;
             *reused = device;
-            self.by_id.remove(&old);
+            if self.by_id.get(&old) == Some(&place) {
+                self.by_id.remove(&old);
+            }
         } else {
             self.all.push(device);
         }
@@ -198,6 +200,11 @@ impl Devices {
             if self.current.get(&id.number) == Some(&place) {
                 self.current.remove(&id.number);
             }
+            // Before Linux 5.15 nothing tells the next device of this number from this one.
+            if id.sequence == 0 {
+                self.by_id.remove(&id);
+            }
+            self.last = None;
         }
     }
 
@@ -257,6 +264,19 @@ mod tests {
         let after = devices.place(id(9, 4)).unwrap();
         assert_eq!(before, after);
         assert_eq!(devices.take_unnamed(), [id(9, 0), id(9, 4)]);
+    }
+
+    #[test]
+    fn a_number_without_sequence_is_a_new_device_after_its_end() {
+        let mut devices = Devices::default();
+        let first = devices.place(id(7, 0)).unwrap();
+        devices.name(id(7, 0), "loop0", Policy::Follow);
+        devices.end(id(7, 0));
+        let second = devices.place(id(7, 0)).unwrap();
+        assert_ne!(first, second);
+        devices.name(id(7, 0), "loop0", Policy::Follow);
+        devices.get_mut(second).unwrap().operation(Operation::Read).requests = 5;
+        assert!(devices.figures()[&id(7, 0)].operations[Operation::Read as usize].is_some());
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //!
 //! `blk-flush.c` lets several requests wait for one `flush_rq` of their hardware queue. They end
 //! inside its completion, with interrupts off and on the same CPU, so that their completions follow
-//! the one of the flush in the stream of that CPU, with nothing in between.
+//! the one of the flush in the stream of that CPU and ring, with nothing in between. Other rings tell
+//! nothing: they are not read in step.
 
-use super::owner::Owner;
+use super::{owner::Owner, table::Key};
 
 /// Most requests that are remembered as waiting for a flush.
 const MAX_WAITERS: usize = 4096;
@@ -15,12 +16,13 @@ pub(super) type HardwareQueue = (u64, u16);
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
     queue: HardwareQueue,
-    request: u64,
+    key: Key,
     owner: Owner,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Failing {
+    ring: u8,
     cpu: u16,
     queue: u64,
 }
@@ -34,17 +36,17 @@ pub(super) struct Flushes {
 
 impl Flushes {
     /// A request began to wait for a flush.
-    pub(super) fn wait(&mut self, queue: HardwareQueue, request: u64, owner: Owner) {
+    pub(super) fn wait(&mut self, queue: HardwareQueue, key: Key, owner: Owner) {
         if self.waiters.len() < MAX_WAITERS {
-            self.waiters.push(Waiter { queue, request, owner });
+            self.waiters.push(Waiter { queue, key, owner });
         }
     }
 
     /// A request waits no longer.
     #[inline]
-    pub(super) fn leave(&mut self, request: u64) {
+    pub(super) fn leave(&mut self, key: Key) {
         if !self.waiters.is_empty() {
-            self.waiters.retain(|waiter| waiter.request != request);
+            self.waiters.retain(|waiter| waiter.key != key);
         }
     }
 
@@ -65,30 +67,32 @@ impl Flushes {
     }
 
     /// Requests that wait for a flush on this hardware queue.
-    pub(super) fn waiting(&self, queue: HardwareQueue) -> Vec<u64> {
+    pub(super) fn waiting(&self, queue: HardwareQueue) -> Vec<Key> {
         self.waiters
             .iter()
             .filter(|waiter| waiter.queue == queue)
-            .map(|waiter| waiter.request)
+            .map(|waiter| waiter.key)
             .collect()
     }
 
     /// A flush ended with an error on this CPU; what ends next to it failed with it.
-    pub(super) fn fail(&mut self, cpu: u16, queue: u64) {
-        self.failing.retain(|failing| failing.cpu != cpu);
-        self.failing.push(Failing { cpu, queue });
+    pub(super) fn fail(&mut self, ring: u8, cpu: u16, queue: u64) {
+        self.passed(ring, cpu);
+        self.failing.push(Failing { ring, cpu, queue });
     }
 
     /// Whether a request of `queue` that ends with an error on `cpu` ends inside a failing flush.
-    pub(super) fn fails_with(&self, cpu: u16, queue: u64) -> bool {
-        self.failing.iter().any(|failing| failing.cpu == cpu && failing.queue == queue)
+    pub(super) fn fails_with(&self, ring: u8, cpu: u16, queue: u64) -> bool {
+        self.failing
+            .iter()
+            .any(|failing| (failing.ring, failing.cpu, failing.queue) == (ring, cpu, queue))
     }
 
     /// Something else happened on this CPU: the completion of the flush is over.
     #[inline]
-    pub(super) fn passed(&mut self, cpu: u16) {
+    pub(super) fn passed(&mut self, ring: u8, cpu: u16) {
         if !self.failing.is_empty() {
-            self.failing.retain(|failing| failing.cpu != cpu);
+            self.failing.retain(|failing| (failing.ring, failing.cpu) != (ring, cpu));
         }
     }
 }

@@ -6,20 +6,19 @@
 
 use iotruth_common::{
     probe::Probe,
-    record::{CompleteRecord, RequestRecord, STATE_IDLE, SubmitRecord},
+    record::{RequestRecord, STATE_IDLE, SubmitRecord},
 };
 
 use super::{
     decode::Record,
     device::DeviceId,
     engine::Engine,
-    io_error::IoError,
-    judge::ErrorAt,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
     operation::Operation,
     owner::{Owner, Task},
     phase::Phases,
+    table::Key,
 };
 
 /// `PF_WQ_WORKER`: the task is a kernel worker, which acts for somebody else.
@@ -46,35 +45,39 @@ impl Engine {
             Record::Complete(complete) => self.complete(ring, complete),
             Record::Requeue(head) => self.requeue(ring, head),
             Record::Merge(head) => self.merge(ring, head),
-            Record::Remap(head) => self.remap(head),
+            Record::Remap(head) => self.remap(ring, head),
         }
     }
 
     /// Takes the open life of an address out of the table.
-    fn take(&mut self, head: &RequestRecord, ring: u8) -> Option<Life> {
-        let address = self.table.get_mut(head.request)?;
-        address.last = head.time;
-        let life = address.life.take()?;
-        if life.ring == ring {
-            return Some(life);
-        }
-        // A life never leaves its hardware queue, and a hardware queue never changes its ring.
-        self.lives.impossible += 1;
-        self.end_unseen(head.request, life, head.ring_lost);
-        None
+    pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Life> {
+        let address = self.table.get_mut(key)?;
+        address.last = time;
+        address.life.take()
     }
 
     /// Puts a life back that goes on.
-    fn keep(&mut self, request: u64, life: Life) {
-        if let Some(address) = self.table.get_mut(request) {
+    pub(super) fn keep(&mut self, life: Life) {
+        if let Some(address) = self.table.get_mut(life.key) {
             address.life = Some(life);
+        }
+    }
+
+    /// Ends a life whose end was not seen: its address is in use again.
+    pub(super) fn supersede(&mut self, life: Life, ring_lost: u32) {
+        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
+        // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
+        if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
+            self.end_merged(&life, false, ring_lost);
+        } else {
+            self.end_unseen(life, ring_lost);
         }
     }
 
     /// Opens a life; `None` where the address table or the device table is full.
     ///
     /// `start_time` is what the event says of the request's beginning, 0 where it says nothing.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         ring: u8,
         probe: Probe,
@@ -84,7 +87,8 @@ impl Engine {
     ) -> Option<Life> {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
-        let address = self.table.address(head.request, head.time);
+        let key = Key::new(ring, head);
+        let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
             self.lives.evicted += 1;
             return None;
@@ -102,7 +106,10 @@ impl Engine {
             incomplete: false,
             flush_sequence: false,
             data_failed: false,
-            ring,
+            data_idle: false,
+            flush_failed: false,
+            failed: None,
+            key,
             kinds: 0,
             device,
             hardware_queue: 0,
@@ -145,8 +152,8 @@ impl Engine {
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
-    fn end_merged(&mut self, request: u64, life: &Life, counted: bool) {
-        self.flushes.leave(request);
+    fn end_merged(&mut self, life: &Life, counted: bool, ring_lost: u32) {
+        self.flushes.leave(life.key);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
@@ -158,24 +165,18 @@ impl Engine {
                 device.operation(operation).merges += 1;
             }
         }
+        self.sync(life.key, ring_lost);
     }
 
     /// Start, insert, issue.
     fn submit(&mut self, ring: u8, probe: Probe, record: &SubmitRecord) {
         let head = &record.request;
-        self.flushes.passed(head.cpu);
+        self.flushes.passed(ring, head.cpu);
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
-        let mut life = self.take(head, ring);
-        if let Some(open) = life.take_if(|open| ends_before(open, probe, record)) {
-            let clone = self.table.get_mut(head.request).is_some_and(|address| address.clone);
-            if clone && matches!(open.stage, Stage::Started | Stage::Requeued) {
-                self.end_merged(head.request, &open, false);
-            } else {
-                self.flushes.leave(head.request);
-                self.end_unseen(head.request, open, head.ring_lost);
-                self.sync(head.request, head.ring_lost);
-            }
+        let mut life = self.take(Key::new(ring, head), head.time);
+        if let Some(open) = life.take_if(|open| ends_before(open, probe, head)) {
+            self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
         let Some(mut life) =
@@ -185,6 +186,13 @@ impl Engine {
         };
         if new {
             life.owner = owner(probe, record);
+            // Whoever runs the queue issues what others have queued before.
+            let queued_unseen = life.beginning_lost
+                || !life.proved
+                || head.rq_flags & self.flavor.rqf.flush_seq != 0;
+            if probe == Probe::Issue && queued_unseen {
+                life.owner.task = None;
+            }
         } else {
             self.prove(&mut life, record.start_time);
             let time = life.advance(head.time);
@@ -195,8 +203,8 @@ impl Engine {
                 life.stage = Stage::Issued;
                 life.incomplete = true;
             }
-            self.wrong_state(head.request, probe, &life);
-            self.keep(head.request, life);
+            self.wrong_state(probe, &life);
+            self.keep(life);
             return;
         }
         life.hardware_queue = record.hardware_queue;
@@ -215,7 +223,7 @@ impl Engine {
             Probe::Start => {
                 life.stage = Stage::Started;
                 if head.cmd_flags & self.flavor.req.preflush != 0 {
-                    self.flushes.wait(queue, head.request, life.owner);
+                    self.flushes.wait(queue, life.key, life.owner);
                 }
             }
             Probe::Issue => {
@@ -223,8 +231,8 @@ impl Engine {
                 life.first_issue.get_or_insert(life.last);
                 life.last_issue = Some(life.last);
                 life.done_since_issue = 0;
-                self.flushes.leave(head.request);
-                if new && self.flavor.operation(head.cmd_flags) == Operation::Flush {
+                self.flushes.leave(life.key);
+                if self.flavor.operation(head.cmd_flags) == Operation::Flush {
                     life.owner = self.flushes.owner(queue);
                 }
             }
@@ -232,13 +240,13 @@ impl Engine {
                 life.stage = Stage::Queued;
             }
         }
-        self.keep(head.request, life);
+        self.keep(life);
     }
 
     /// An event that the kernel allows only for an idle request happened to another one.
     ///
     /// It is shown at once: such a request may never end.
-    fn wrong_state(&mut self, request: u64, probe: Probe, life: &Life) {
+    fn wrong_state(&mut self, probe: Probe, life: &Life) {
         let kind = match probe {
             Probe::Issue => Kind::DoubleStart,
             Probe::Insert | Probe::Merge => Kind::QueuedInFlight,
@@ -248,29 +256,28 @@ impl Engine {
                 return;
             }
         };
-        self.show(kind, request, life, None, Phases::default());
+        self.show(kind, life, None, Phases::default());
     }
 
     /// A request went back to a queue.
     fn requeue(&mut self, ring: u8, head: &RequestRecord) {
-        self.flushes.passed(head.cpu);
-        let mut life = self.take(head, ring);
+        self.flushes.passed(ring, head.cpu);
+        let mut life = self.take(Key::new(ring, head), head.time);
         let started = head.state != STATE_IDLE;
         let ended = |open: &mut Life| match open.stage {
             Stage::DataDone => true,
-            Stage::Issued => !started || open.queue != head.queue,
-            Stage::Started | Stage::Queued | Stage::Requeued => open.queue != head.queue,
+            Stage::Issued => !started || !open.can_be(head),
+            Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),
         };
         if let Some(open) = life.take_if(ended) {
-            self.flushes.leave(head.request);
-            self.end_unseen(head.request, open, head.ring_lost);
-            self.sync(head.request, head.ring_lost);
+            self.supersede(open, head.ring_lost);
         }
         let mut life = if let Some(mut life) = life {
             let time = life.advance(head.time);
             life.events.push(timeline_event(Probe::Requeue, head, time, 0, 0));
             // It was started, and the issue was not seen.
             life.incomplete |= started && life.stage != Stage::Issued;
+            life.catch_up(head);
             life
         } else {
             let place = self.devices.place_of_number(head.device);
@@ -279,7 +286,7 @@ impl Engine {
             life.incomplete = started;
             life
         };
-        let progress = life.done_since_issue > 0 || head.data_len < life.extent.1;
+        let progress = life.done_since_issue > 0;
         let class = if head.rq_flags & self.flavor.rqf.timed_out != 0 {
             4
         } else {
@@ -297,18 +304,19 @@ impl Engine {
         }
         life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
         life.stage = Stage::Requeued;
-        self.keep(head.request, life);
+        life.last_issue = None;
+        self.keep(life);
     }
 
     /// A request died because its bios were chained to another one.
     fn merge(&mut self, ring: u8, head: &RequestRecord) {
-        self.flushes.passed(head.cpu);
-        let mut life = self.take(head, ring);
+        self.flushes.passed(ring, head.cpu);
+        let mut life = self.take(Key::new(ring, head), head.time);
         if let Some(open) = life.take_if(|open| {
-            head.state == STATE_IDLE && matches!(open.stage, Stage::Issued | Stage::DataDone)
+            let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
+            head.state == STATE_IDLE && !(queued && open.can_be(head))
         }) {
-            self.end_unseen(head.request, open, head.ring_lost);
-            self.sync(head.request, head.ring_lost);
+            self.supersede(open, head.ring_lost);
         }
         let life = if let Some(mut life) = life {
             let time = life.advance(head.time);
@@ -321,180 +329,32 @@ impl Engine {
             life
         };
         if head.state == STATE_IDLE {
-            self.end_merged(head.request, &life, true);
-            self.sync(head.request, head.ring_lost);
+            self.end_merged(&life, true, head.ring_lost);
         } else {
-            self.wrong_state(head.request, Probe::Merge, &life);
-            self.keep(head.request, life);
+            self.wrong_state(Probe::Merge, &life);
+            self.keep(life);
         }
     }
 
-    /// A request is a clone that device mapper is about to insert.
-    fn remap(&mut self, head: &RequestRecord) {
-        self.flushes.passed(head.cpu);
-        let Some(address) = self.table.address(head.request, head.time) else { return };
-        address.last = head.time;
-        address.clone = true;
-        // Clones that could not be dispatched are freed without an event.
-        if let Some(open) = address.life.take() {
-            if matches!(open.stage, Stage::Started | Stage::Requeued) {
-                self.end_merged(head.request, &open, false);
-            } else {
-                self.end_unseen(head.request, open, head.ring_lost);
-            }
-        }
-    }
-
-    /// Some or all bytes of a request ended.
-    fn complete(&mut self, ring: u8, record: &CompleteRecord) {
-        let head = &record.request;
-        let error = self.flavor.error(record.status).map(|error| (error, record.status));
-        let is_final = record.without_bio != 0 || record.bytes >= head.data_len;
-        let operation = self.flavor.operation(head.cmd_flags);
-        if error.is_none() || !self.flushes.fails_with(head.cpu, head.queue) {
-            self.flushes.passed(head.cpu);
-        }
-        let open = self.take(head, ring);
-        let known = open.is_some();
-        let mut life = if let Some(life) = open {
-            life
-        } else {
-            if self.is_echo(record, is_final, error.is_some()) {
-                return;
-            }
-            let place = self.devices.place_of_number(head.device);
-            let begun = self.begin(ring, Probe::Complete, head, place, 0);
-            let Some(life) = begun else { return };
-            life
-        };
-        let time = life.advance(head.time);
-        let event = timeline_event(Probe::Complete, head, time, record.bytes, record.status);
-        if known {
-            life.events.push(event);
-        } else {
-            life.events = Events::new(event);
-        }
-        life.flush_sequence |=
-            operation != Operation::Flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
-        if error.is_none() {
-            life.done = life.done.saturating_add(record.bytes);
-        }
-        if !is_final {
-            partial(record, &mut life);
-            self.keep(head.request, life);
+    /// A request is a clone that device mapper is about to insert: it was allocated just before.
+    fn remap(&mut self, ring: u8, head: &RequestRecord) {
+        self.flushes.passed(ring, head.cpu);
+        let key = Key::new(ring, head);
+        if self.table.address(key, head.time).is_none() {
             return;
         }
-        let sequenced = head.rq_flags & self.flavor.rqf.flush_seq != 0;
-        if life.stage == Stage::Issued && sequenced && operation != Operation::Flush {
-            life.stage = Stage::DataDone;
-            life.data_done = Some(time);
-            life.data_failed = error.is_some();
-            life.remaining = 0;
-            self.flushes.wait((life.queue, life.hardware_queue), head.request, life.owner);
-            self.keep(head.request, life);
-            return;
+        if let Some(open) = self.take(key, head.time) {
+            self.supersede(open, head.ring_lost);
         }
-        self.final_completion(record, life, known, error);
-    }
-
-    /// Whether a completion without a life is the second one of request-based device mapper, which
-    /// ends a request whose bytes were all completed by its clone.
-    fn is_echo(&mut self, record: &CompleteRecord, is_final: bool, failed: bool) -> bool {
-        let head = &record.request;
-        let Some(address) = self.table.get_mut(head.request) else { return false };
-        let echo = std::mem::take(&mut address.echo);
-        echo && is_final && !failed && record.bytes == 0 && record.without_bio != 0
-    }
-
-    /// The end of a life.
-    fn final_completion(
-        &mut self,
-        record: &CompleteRecord,
-        mut life: Life,
-        known: bool,
-        error: Option<(IoError, i32)>,
-    ) {
-        let head = &record.request;
-        let operation = self.flavor.operation(head.cmd_flags);
-        let flush = operation == Operation::Flush;
-        let idle = head.state == STATE_IDLE;
-        let issued = life.stage == Stage::Issued;
-        self.flushes.leave(head.request);
-        let clone = self.table.get_mut(head.request).is_some_and(|address| address.clone);
-        let transferred = record.bytes > 0 && error.is_none();
-        match life.stage {
-            Stage::Issued | Stage::DataDone => {}
-            Stage::Started | Stage::Queued | Stage::Requeued => {
-                if transferred
-                    && idle
-                    && !flush
-                    && !clone
-                    && !self.flavor.passthrough(head.cmd_flags)
-                {
-                    life.kinds |= Kind::CompletedWithoutStart.bit();
-                } else if !idle {
-                    // It was started, and the issue was not seen.
-                    life.incomplete = true;
-                }
-            }
-        }
-        if !known {
-            self.judge_lone_completion(record, &mut life, error.is_some());
-        }
-        if let Some((error, _)) = error {
-            let at = ErrorAt {
-                cpu: head.cpu,
-                bytes: record.bytes,
-                idle,
-                timed_out: head.rq_flags & self.flavor.rqf.timed_out != 0,
-            };
-            life.kinds |= self.error_kind(&life, at, error).bit();
-        } else if head.rq_flags & self.flavor.rqf.timed_out != 0 {
-            life.kinds |= Kind::TimedOut.bit();
-        }
-        let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
-        if !flush && (life.flush_sequence || emptied) && error.is_none() {
-            life.kinds |= Kind::FlushEmulated.bit();
-        }
-        if flush {
-            let queue = (life.queue, life.hardware_queue);
-            if error.is_some() {
-                self.flushes.fail(head.cpu, head.queue);
-            }
-            self.pre_flush_done(queue, life.last);
-        }
-        self.end(head.request, life, head.ring_lost, error);
-        self.sync(head.request, head.ring_lost);
-        if let Some(address) = self.table.get_mut(head.request) {
-            address.echo = issued;
-        }
-    }
-
-    /// A completion of a request that was not known: what is missing before it?
-    fn judge_lone_completion(&mut self, record: &CompleteRecord, life: &mut Life, failed: bool) {
-        let head = &record.request;
-        let idle = head.state == STATE_IDLE;
-        let wants_start = self.starts_traced && head.cmd_flags & self.flavor.req.preflush != 0;
-        // Never issued and refused, or an empty flush where starts are not traced: nothing misses.
-        let whole = idle && (failed || record.bytes == 0) && !wants_start;
-        life.incomplete |= !whole && life.kinds & Kind::CompletedWithoutStart.bit() == 0;
-    }
-
-    /// The flush that requests of this hardware queue waited for before their data is done.
-    fn pre_flush_done(&mut self, queue: (u64, u16), time: u64) {
-        for request in self.flushes.waiting(queue) {
-            if let Some(life) =
-                self.table.get_mut(request).and_then(|address| address.life.as_mut())
-                && life.stage == Stage::Started
-            {
-                life.pre_flushed = Some(time.max(life.first));
-            }
+        if let Some(address) = self.table.get_mut(key) {
+            address.last = head.time;
+            address.clone = true;
         }
     }
 
     /// A life ended on this address: whatever comes next is a new one.
-    fn sync(&mut self, request: u64, ring_lost: u32) {
-        if let Some(address) = self.table.get_mut(request) {
+    pub(super) fn sync(&mut self, key: Key, ring_lost: u32) {
+        if let Some(address) = self.table.get_mut(key) {
             address.synced = true;
             address.clone = false;
             address.echo = false;
@@ -509,7 +369,7 @@ impl Engine {
     pub fn close_finished(&mut self, device: DeviceId, idle_at: u64) -> bool {
         let Some(place) = self.devices.place(device) else { return false };
         let flavor = self.flavor;
-        let finished: Vec<u64> = self
+        let finished: Vec<Key> = self
             .table
             .iter_mut()
             .filter(|(_, address)| {
@@ -523,39 +383,21 @@ impl Engine {
                         && life.last < idle_at
                 })
             })
-            .map(|(request, _)| request)
+            .map(|(key, _)| key)
             .collect();
-        for request in finished.iter().copied() {
-            let life = self.table.get_mut(request).and_then(|address| address.life.take());
+        for key in finished.iter().copied() {
+            let life = self.table.get_mut(key).and_then(|address| address.life.take());
             if let Some(life) = life {
-                let ring_lost = self.refused(life.ring);
-                self.end_unseen(request, life, ring_lost);
-                self.sync(request, ring_lost);
+                let ring_lost = self.refused(key.ring);
+                self.end_unseen(life, ring_lost);
             }
         }
         !finished.is_empty()
     }
 }
 
-/// A completion that leaves bytes to transfer.
-fn partial(record: &CompleteRecord, life: &mut Life) {
-    if life.stage != Stage::Issued {
-        life.incomplete = true;
-        life.stage = Stage::Issued;
-    }
-    if record.bytes > 0 {
-        life.kinds |= Kind::PartialCompletion.bit();
-        life.done_since_issue = life.done_since_issue.saturating_add(record.bytes);
-        if life.sector != u64::MAX {
-            life.sector += u64::from(record.bytes >> 9);
-        }
-    }
-    life.remaining = record.request.data_len.saturating_sub(record.bytes);
-}
-
 /// Whether an open life must have ended, unseen, before this event of its address.
-fn ends_before(life: &Life, probe: Probe, record: &SubmitRecord) -> bool {
-    let head = &record.request;
+fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
     if head.state != STATE_IDLE {
         return false;
     }
@@ -564,27 +406,7 @@ fn ends_before(life: &Life, probe: Probe, record: &SubmitRecord) -> bool {
         (Stage::Started | Stage::Requeued, Probe::Insert)
             | (Stage::Started | Stage::Queued | Stage::Requeued, Probe::Issue)
     );
-    !next || !same_request(life, record)
-}
-
-/// Whether the request of an event can be the one of an open life, further on.
-///
-/// Merges make a request longer, on either side; nothing makes it shorter but a completion.
-fn same_request(life: &Life, record: &SubmitRecord) -> bool {
-    let head = &record.request;
-    if life.queue != head.queue || life.cmd_flags as u8 != head.cmd_flags as u8 {
-        return false;
-    }
-    if life.sector == u64::MAX || head.sector == u64::MAX {
-        return life.sector == head.sector;
-    }
-    // Only reads and writes have a length that counts sectors on every driver.
-    if head.cmd_flags as u8 > 1 {
-        return true;
-    }
-    let end = |sector: u64, bytes: u32| sector.saturating_add(u64::from(bytes >> 9));
-    head.sector <= life.sector
-        && end(head.sector, head.data_len) >= end(life.sector, life.remaining)
+    !next || !life.can_be(head)
 }
 
 /// The owner that a first event tells of.

@@ -1,5 +1,7 @@
 //! What becomes of a life that ended: a verdict, figures, and mismatches with their stories.
 
+use iotruth_common::probe::Probe;
+
 use super::{
     devices::Policy,
     engine::Engine,
@@ -17,8 +19,6 @@ use super::{
 pub(super) struct Ending {
     /// The life.
     pub(super) life: Life,
-    /// Address of the request.
-    pub(super) request: u64,
     /// The error that it ended with, and its raw number.
     pub(super) error: Option<(IoError, i32)>,
     /// Why it cannot be judged; `None` where it can.
@@ -29,13 +29,9 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(
-        &mut self,
-        request: u64,
-        life: Life,
-        ring_lost: u32,
-        error: Option<(IoError, i32)>,
-    ) {
+    pub(super) fn end(&mut self, life: Life, ring_lost: u32, error: Option<(IoError, i32)>) {
+        self.flushes.leave(life.key);
+        let error = error.or(life.failed);
         let lost = life.beginning_lost || life.ring_lost != ring_lost || life.blind != self.blind;
         let unjudged = if lost {
             Some(Unjudged::Loss)
@@ -46,10 +42,10 @@ impl Engine {
         } else {
             None
         };
-        let ending = Ending { life, request, error, unjudged };
-        let rests_on_history = TABLE
-            .iter()
-            .any(|row| ending.life.kinds & row.kind.bit() != 0 && !row.kind.self_evident());
+        let ending = Ending { life, error, unjudged };
+        let rests_on_history = TABLE.iter().any(|row| {
+            ending.life.kinds & row.kind.bit() != 0 && !self.self_evident(row.kind, &ending.life)
+        });
         if unjudged.is_none() && rests_on_history {
             if let Some(mut ending) = self.held.hold(ending) {
                 ending.unjudged = Some(Unjudged::Loss);
@@ -61,11 +57,21 @@ impl Engine {
     }
 
     /// A life ended and its end was not seen: its address is in use again, or the device is idle.
-    pub(super) fn end_unseen(&mut self, request: u64, mut life: Life, ring_lost: u32) {
+    pub(super) fn end_unseen(&mut self, mut life: Life, ring_lost: u32) {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);
-        self.end(request, life, ring_lost, None);
+        let key = life.key;
+        self.end(life, ring_lost, None);
+        self.sync(key, ring_lost);
+    }
+
+    /// Whether one event of this life proves a kind: the failed flush itself needs no history, but
+    /// what failed with it does.
+    fn self_evident(&self, kind: Kind, life: &Life) -> bool {
+        kind.self_evident()
+            || (kind == Kind::FlushFailed
+                && self.flavor.operation(life.cmd_flags) == Operation::Flush)
     }
 
     /// Lets go of the verdicts on what ended before the counters of lost events were read.
@@ -108,9 +114,9 @@ impl Engine {
             return;
         }
         for row in &TABLE {
-            let shown = ending.unjudged.is_none() || row.kind.self_evident();
+            let shown = ending.unjudged.is_none() || self.self_evident(row.kind, &ending.life);
             if kinds & row.kind.bit() != 0 && shown {
-                self.show(row.kind, ending.request, &ending.life, ending.error, phases);
+                self.show(row.kind, &ending.life, ending.error, phases);
             }
         }
     }
@@ -119,7 +125,6 @@ impl Engine {
     pub(super) fn show(
         &mut self,
         kind: Kind,
-        request: u64,
         life: &Life,
         error: Option<(IoError, i32)>,
         phases: Phases,
@@ -164,7 +169,7 @@ impl Engine {
             bytes_done: life.done,
             error,
             owner: life.owner,
-            request,
+            request: life.key.request,
             hardware_queue: life.hardware_queue,
             tag: life.tag,
             timeline: life.events.timeline(),
@@ -176,23 +181,31 @@ impl Engine {
     /// What the final completion of a request with an error is called.
     pub(super) fn error_kind(&self, life: &Life, at: ErrorAt, error: IoError) -> Kind {
         let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
-        if at.timed_out {
-            Kind::TimedOut
-        } else if life.data_failed {
-            Kind::IoError
-        } else if flush
-            || life.data_done.is_some()
-            || (life.first_issue.is_none()
-                && (at.bytes == 0 || self.flushes.fails_with(at.cpu, life.queue)))
-        {
+        // Its start has the flag. Without one only the flush that just failed can tell, but where
+        // starts are traced that is a request of its own, refused by a device that has gone.
+        let waited = life.cmd_flags & self.flavor.req.preflush != 0
+            || (!self.starts_traced && life.begin == Probe::Complete);
+        let with_flush =
+            life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
+        let before_data = life.first_issue.is_none() && (at.bytes == 0 || (waited && with_flush));
+        if !at.timed_out && (flush || life.data_done.is_some() || before_data) {
             Kind::FlushFailed
-        } else if matches!(error, IoError::NotSupported | IoError::Again) {
-            Kind::IoErrorExpected
-        } else if life.first_issue.is_none() && at.idle {
-            Kind::DispatchFailure
         } else {
-            Kind::IoError
+            data_error_kind(life, at, error)
         }
+    }
+}
+
+/// What an error of a request's own data is called.
+pub(super) const fn data_error_kind(life: &Life, at: ErrorAt, error: IoError) -> Kind {
+    if at.timed_out {
+        Kind::TimedOut
+    } else if matches!(error, IoError::NotSupported | IoError::Again) {
+        Kind::IoErrorExpected
+    } else if life.first_issue.is_none() && at.idle {
+        Kind::DispatchFailure
+    } else {
+        Kind::IoError
     }
 }
 

@@ -1,10 +1,15 @@
 //! One use of a request address, from its first event to its end.
 
-use iotruth_common::{probe::Probe, record::RequestRecord};
+use iotruth_common::{
+    probe::Probe,
+    record::{RequestRecord, STATE_IDLE},
+};
 
 use super::{
+    io_error::IoError,
     owner::Owner,
     phase::Phases,
+    table::Key,
     timeline::{Timeline, TimelineEvent},
 };
 
@@ -41,8 +46,14 @@ pub(super) struct Life {
     pub(super) flush_sequence: bool,
     /// Whether the data phase of a flush sequence failed.
     pub(super) data_failed: bool,
-    /// The ring that all its records come through.
-    pub(super) ring: u8,
+    /// Whether the request was idle when its data was done: the driver never had it.
+    pub(super) data_idle: bool,
+    /// Whether the flush before its data failed.
+    pub(super) flush_failed: bool,
+    /// The error that a part of its data ended with, or the data phase of a flush sequence.
+    pub(super) failed: Option<(IoError, i32)>,
+    /// Its request, and the ring that all its records come through.
+    pub(super) key: Key,
     /// Kinds of mismatch that it has shown so far, one bit each.
     pub(super) kinds: u32,
     /// Number in the device table.
@@ -77,7 +88,7 @@ pub(super) struct Life {
     pub(super) last: u64,
     /// First issue.
     pub(super) first_issue: Option<u64>,
-    /// Last issue.
+    /// Last issue; `None` again after a requeue: that attempt did not end at the device.
     pub(super) last_issue: Option<u64>,
     /// When the flush before its data was done.
     pub(super) pre_flushed: Option<u64>,
@@ -97,6 +108,63 @@ impl Life {
         self.last
     }
 
+    /// Whether a record can be of this life, by its queue, its operation and its extent.
+    ///
+    /// Merges make a request longer, on either side, until it is issued; nothing makes it shorter
+    /// but a completion (`blk_update_request`), which takes from its front.
+    pub(super) fn can_be(&self, head: &RequestRecord) -> bool {
+        if self.queue != head.queue || self.cmd_flags as u8 != head.cmd_flags as u8 {
+            return false;
+        }
+        if self.sector == u64::MAX || head.sector == u64::MAX {
+            return self.sector == head.sector;
+        }
+        if !sized(head) {
+            return true;
+        }
+        let end = |sector: u64, bytes: u32| sector.saturating_add(u64::from(bytes >> 9));
+        let (own, other) = (end(self.sector, self.remaining), end(head.sector, head.data_len));
+        match self.stage {
+            Stage::Issued | Stage::DataDone => other == own && head.data_len <= self.remaining,
+            Stage::Started | Stage::Queued | Stage::Requeued => {
+                head.sector <= self.sector && other >= own
+            }
+        }
+    }
+
+    /// Whether a completion can be of this life.
+    pub(super) fn can_complete(&self, head: &RequestRecord) -> bool {
+        let idle = head.state == STATE_IDLE;
+        let state = match self.stage {
+            // `blk_mq_start_request` leaves no request idle, and only a requeue makes it so again.
+            Stage::Issued => !idle,
+            // Nobody touches the state between the data and the end of a flush sequence.
+            Stage::DataDone => idle == self.data_idle && head.data_len == 0,
+            Stage::Started | Stage::Queued | Stage::Requeued => true,
+        };
+        // Nothing is left of a request whose data is done, or whose bios a multipath driver took
+        // over (`blk_steal_bios`).
+        let emptied = head.data_len == 0
+            && self.queue == head.queue
+            && self.cmd_flags as u8 == head.cmd_flags as u8;
+        state && (emptied || self.can_be(head))
+    }
+
+    /// Takes over how much is left, and notices a partial completion that was not seen.
+    pub(super) fn catch_up(&mut self, head: &RequestRecord) {
+        if !sized(head) || head.sector == u64::MAX || head.data_len == 0 {
+            return;
+        }
+        if self.stage == Stage::Issued && head.data_len < self.remaining {
+            let unseen = self.remaining - head.data_len;
+            self.done = self.done.saturating_add(unseen);
+            self.done_since_issue = self.done_since_issue.saturating_add(unseen);
+            self.incomplete = true;
+        }
+        self.remaining = head.data_len;
+        self.sector = head.sector;
+    }
+
     /// Durations of the phases of a life that ended with its last event.
     ///
     /// The phases that are given add up to the total, whatever happened in between.
@@ -109,11 +177,16 @@ impl Life {
                 return Phases::default();
             }
             let total = end - self.first;
-            return if self.pre_flushed.is_some() {
-                Phases { flush: Some(total), total: Some(total), ..Phases::default() }
-            } else {
-                Phases { queue: Some(total), total: Some(total), ..Phases::default() }
+            let flush = match (self.pre_flushed, self.data_done) {
+                (None, None) => None,
+                (Some(_), None) => Some(total),
+                // Its data was refused in the middle of a flush sequence.
+                (flushed, Some(done)) => {
+                    Some(flushed.map_or(0, |flushed| flushed.min(done) - self.first) + end - done)
+                }
             };
+            let queue = Some(total - flush.unwrap_or(0)).filter(|_| flush != Some(total));
+            return Phases { queue, flush, total: Some(total), ..Phases::default() };
         };
         let pre_flush = self
             .pre_flushed
@@ -125,18 +198,21 @@ impl Life {
             (before, after) => Some(before.unwrap_or(0) + after.unwrap_or(0)),
         };
         let data_end = self.data_done.unwrap_or(end);
-        // A request that ends while it is queued again has no attempt that reached the device.
-        let last_issue = self.last_issue.filter(|_| self.stage != Stage::Requeued);
-        let retried = last_issue != Some(first_issue);
-        let attempts_end = last_issue.unwrap_or(data_end);
+        let retried = self.last_issue != Some(first_issue);
+        let attempts_end = self.last_issue.unwrap_or(data_end);
         Phases {
             queue: since_begin.then(|| first_issue - self.first - pre_flush.unwrap_or(0)),
             retry: retried.then(|| attempts_end - first_issue),
-            device: last_issue.map(|issue| data_end - issue),
+            device: self.last_issue.map(|issue| data_end - issue),
             flush,
             total: Some(end - if since_begin { self.first } else { first_issue }),
         }
     }
+}
+
+/// Whether `__data_len` counts sectors of the device with every driver: of reads and writes alone.
+fn sized(head: &RequestRecord) -> bool {
+    head.cmd_flags as u8 <= 1
 }
 
 /// Events of a life, kept without an allocation for the ordinary ones.

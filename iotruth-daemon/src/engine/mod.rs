@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod btf;
+mod completion;
 pub mod decode;
 pub mod device;
 mod devices;

@@ -85,7 +85,8 @@ pub const REQUEUE_CLASSES: [&str; 5] =
 pub struct OperationFigures {
     /// Lives whose end is known or inferred; those that were merged into another are not in it.
     pub requests: u64,
-    /// Bytes that these transferred, as far as their ends were seen.
+    /// Bytes that these transferred without an error; where an end is inferred, what was left of the
+    /// request counts as transferred.
     pub bytes: u64,
     /// Requests that were merged into another one.
     pub merges: u64,

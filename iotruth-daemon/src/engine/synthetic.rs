@@ -1,7 +1,10 @@
 //! A little block layer for tests: it writes the records that the kernel would write.
 
+use std::collections::HashMap;
+
 use bytemuck::Zeroable;
 use iotruth_common::{
+    counters::MAX_RINGS,
     probe::{PROBES, Probe},
     record::{
         CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
@@ -30,6 +33,17 @@ pub(super) struct Request {
     pub(super) worker: bool,
 }
 
+/// For which requests `block_io_start` is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Starts {
+    /// For all.
+    All,
+    /// For those with flush flags, and for operations other than read and write.
+    Flagged,
+    /// The kernel is older than 6.5.
+    None,
+}
+
 /// Writes records into an engine; the clock is moved by the test.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -39,18 +53,29 @@ pub(super) struct Kernel {
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
-    attempts: [u64; PROBES],
-    refused: [u64; PROBES],
+    /// Where the next events happen.
+    pub(super) cpu: u16,
+    /// The hardware queue of the next requests.
+    pub(super) hardware_queue: u16,
+    /// The ring of that hardware queue.
+    pub(super) ring: usize,
+    starts: Starts,
+    attempts: HashMap<(u16, usize, usize), u64>,
+    refused: [[u64; MAX_RINGS]; PROBES],
     recursion: u64,
 }
 
 impl Kernel {
     pub(super) fn new() -> Self {
+        Self::with(Starts::All)
+    }
+
+    pub(super) fn with(starts: Starts) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
             attached: ATTACHED,
-            starts_traced: true,
-            rings: vec![0],
+            starts_traced: starts != Starts::None,
+            rings: vec![0, 1],
             index: 0,
             engines: 1,
         });
@@ -59,8 +84,12 @@ impl Kernel {
             now: ATTACHED + 1_000_000_000,
             refuse: 0,
             hide: 0,
-            attempts: [0; PROBES],
-            refused: [0; PROBES],
+            cpu: 0,
+            hardware_queue: 0,
+            ring: 0,
+            starts,
+            attempts: HashMap::new(),
+            refused: [[0; MAX_RINGS]; PROBES],
             recursion: 0,
         }
     }
@@ -98,13 +127,14 @@ impl Kernel {
         record.tgid = 42;
         record.task_flags = if rq.worker { 0x20 } else { 0x40 };
         record.cgroup = 77;
+        record.hardware_queue = self.hardware_queue;
         let Some(head) = self.head(probe, rq) else {
             Self::moved(probe, rq);
             return;
         };
         record.request = head;
         Self::moved(probe, rq);
-        self.engine.record(0, bytemuck::bytes_of(&record));
+        self.engine.record(self.ring, bytemuck::bytes_of(&record));
     }
 
     fn moved(probe: Probe, rq: &mut Request) {
@@ -113,9 +143,18 @@ impl Kernel {
         }
     }
 
-    /// Start.
+    /// Start, where it is traced.
     pub(super) fn start(&mut self, rq: &mut Request) {
-        self.submit(Probe::Start, rq);
+        let req = Flavor::linux_6_12().req;
+        let flagged = rq.cmd_flags as u8 > 1 || rq.cmd_flags & (req.preflush | req.fua) != 0;
+        let traced = match self.starts {
+            Starts::All => true,
+            Starts::Flagged => flagged,
+            Starts::None => false,
+        };
+        if traced {
+            self.submit(Probe::Start, rq);
+        }
     }
 
     /// Insert.
@@ -139,20 +178,19 @@ impl Kernel {
         record.without_bio = u32::from(!rq.bio);
         if let Some(head) = self.head(Probe::Complete, rq) {
             record.request = head;
-            self.engine.record(0, bytemuck::bytes_of(&record));
+            self.engine.record(self.ring, bytemuck::bytes_of(&record));
         }
         rq.len = rq.len.saturating_sub(bytes);
         rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
         if rq.len == 0 {
             rq.bio = false;
-            rq.state = STATE_IDLE;
         }
     }
 
     /// Requeue, merge or remap.
     pub(super) fn plain(&mut self, probe: Probe, rq: &mut Request) {
         if let Some(head) = self.head(probe, rq) {
-            self.engine.record(0, bytemuck::bytes_of(&head));
+            self.engine.record(self.ring, bytemuck::bytes_of(&head));
         }
         if probe == Probe::Requeue {
             rq.state = STATE_IDLE;
@@ -179,8 +217,10 @@ impl Kernel {
         self.now += 1;
         let mut audit = Audit { read: self.now, ..Audit::default() };
         for probe in 0..PROBES {
-            audit.attempts[probe][0] = self.attempts[probe];
-            audit.lost[probe][0] = self.refused[probe];
+            audit.lost[probe] = self.refused[probe];
+        }
+        for ((_, probe, ring), attempts) in &self.attempts {
+            audit.attempts[*probe][*ring] += attempts;
         }
         audit.recursion[0] = self.recursion;
         self.engine.audit(audit);
@@ -194,11 +234,11 @@ impl Kernel {
             self.hide -= 1;
             return None;
         }
-        let attempts = &mut self.attempts[probe as usize];
+        let attempts = self.attempts.entry((self.cpu, probe as usize, self.ring)).or_default();
         *attempts += 1;
         if self.refuse > 0 {
             self.refuse -= 1;
-            self.refused[probe as usize] += 1;
+            self.refused[probe as usize][self.ring] += 1;
             return None;
         }
         Some(RequestRecord {
@@ -207,13 +247,13 @@ impl Kernel {
             queue: 0x1000,
             sector: rq.sector,
             attempt: *attempts as u32,
-            ring_lost: self.refused.iter().sum::<u64>() as u32,
+            ring_lost: self.refused.iter().map(|row| row[self.ring]).sum::<u64>() as u32,
             device: DISK.number,
             data_len: rq.len,
             cmd_flags: rq.cmd_flags,
             rq_flags: rq.rq_flags,
             tag: 1,
-            cpu: 0,
+            cpu: self.cpu,
             probe: probe as u8,
             state: rq.state,
         })

@@ -5,6 +5,8 @@ use std::{
     hash::{BuildHasherDefault, Hasher},
 };
 
+use iotruth_common::record::RequestRecord;
+
 use super::life::Life;
 
 /// Most addresses that are remembered. A host has as many as its queues have tags: about 1,000 for
@@ -16,6 +18,25 @@ const KEEP_CLOSED: usize = 1 << 14;
 
 /// How long an address without an open life is remembered when there are too many, in nanoseconds.
 const KEEP_CLOSED_FOR: u64 = 10_000_000_000;
+
+/// What lives are joined by: a request address, and the ring that its records come through.
+///
+/// Queues of one tag set share their requests: the LUNs of a host, the namespaces of a
+/// controller (`blk_mq_alloc_map_and_rqs` makes the requests for the set). One address may thus
+/// serve hardware queues of two rings in turn, and two rings are in no order with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) request: u64,
+    pub(super) ring: u8,
+}
+
+impl Key {
+    /// Where the life of a record is looked up.
+    #[inline]
+    pub(super) const fn new(ring: u8, head: &RequestRecord) -> Self {
+        Self { request: head.request, ring }
+    }
+}
 
 /// What is known of one request address.
 #[derive(Debug, Default)]
@@ -39,32 +60,32 @@ pub(super) struct Address {
 /// All request addresses.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    addresses: HashMap<u64, Address, BuildHasherDefault<AddressHasher>>,
+    addresses: HashMap<Key, Address, BuildHasherDefault<AddressHasher>>,
     next_purge: usize,
 }
 
 impl Table {
-    /// What is known of `request`; `None` where it is new and there is no room for it.
+    /// What is known of `key`; `None` where it is new and there is no room for it.
     #[inline]
-    pub(super) fn address(&mut self, request: u64, now: u64) -> Option<&mut Address> {
+    pub(super) fn address(&mut self, key: Key, now: u64) -> Option<&mut Address> {
         if self.addresses.len() >= self.next_purge.max(KEEP_CLOSED) {
             self.purge(now);
         }
         let full = self.addresses.len() >= MAX_ADDRESSES;
-        if full && !self.addresses.contains_key(&request) {
+        if full && !self.addresses.contains_key(&key) {
             return None;
         }
-        Some(self.addresses.entry(request).or_default())
+        Some(self.addresses.entry(key).or_default())
     }
 
-    /// What is known of `request`, if anything.
-    pub(super) fn get_mut(&mut self, request: u64) -> Option<&mut Address> {
-        self.addresses.get_mut(&request)
+    /// What is known of `key`, if anything.
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Address> {
+        self.addresses.get_mut(&key)
     }
 
     /// Every address, in no order.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut Address)> {
-        self.addresses.iter_mut().map(|(request, address)| (*request, address))
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Address)> {
+        self.addresses.iter_mut().map(|(key, address)| (*key, address))
     }
 
     /// Forgets addresses without an open life: an elevator switch leaves hundreds behind.
@@ -94,6 +115,12 @@ impl Hasher for AddressHasher {
         }
     }
 
+    /// The ring, which comes after the address.
+    #[inline]
+    fn write_u8(&mut self, value: u8) {
+        self.0 ^= u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
     #[inline]
     fn write_u64(&mut self, value: u64) {
         let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_u128;
@@ -104,16 +131,16 @@ impl Hasher for AddressHasher {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what it expects")]
 mod tests {
-    use super::{KEEP_CLOSED, KEEP_CLOSED_FOR, Table};
+    use super::{KEEP_CLOSED, KEEP_CLOSED_FOR, Key, Table};
 
     #[test]
     fn unused_addresses_are_forgotten() {
         let mut table = Table::default();
         for request in 0..KEEP_CLOSED as u64 {
-            table.address(request * 64, 1).unwrap().last = 1;
+            table.address(Key { request: request * 64, ring: 0 }, 1).unwrap().last = 1;
         }
         let now = KEEP_CLOSED_FOR + 2;
-        table.address(1 << 40, now).unwrap().last = now;
+        table.address(Key { request: 1 << 40, ring: 0 }, now).unwrap().last = now;
         assert_eq!(table.addresses.len(), 1);
     }
 }

@@ -57,17 +57,18 @@ impl Tracer {
         require_tracepoints(&facts.layout)?;
         let tuning = tuning(options, facts, btf);
         let limit = memory::raise_locked_memory();
-        let mut ebpf = create_maps(options, &facts.layout, &tuning)
-            .map_err(|source| explain(source, limit))?;
+        let layout = whole_chains(facts.layout);
+        let mut ebpf =
+            create_maps(options, &layout, &tuning).map_err(|source| explain(source, limit))?;
         let types = Btf::parse(btf, Endianness::default())
             .map_err(|source| KernelError::ParseBtf { source: source.into() })?;
         let mut loaded = Vec::new();
-        for probe in present(&facts.layout) {
+        for probe in present(&layout) {
             loaded.push((probe, attach::load(&mut ebpf, probe, &types)?));
         }
         drop(types);
         memory::give_back();
-        Ok(Self { ebpf, layout: facts.layout, rings: options.rings, loaded, links: Vec::new() })
+        Ok(Self { ebpf, layout, rings: options.rings, loaded, links: Vec::new() })
     }
 
     /// Lets the programs run, those that end a life first.
@@ -182,6 +183,23 @@ fn has(layout: &Layout, probe: Probe) -> bool {
     layout.request_argument[probe as usize] != ABSENT
 }
 
+/// The way from a bio to its cgroup has five fields: where one is missing, none is of use.
+fn whole_chains(mut layout: Layout) -> Layout {
+    let chain = [
+        &mut layout.bio_blkg,
+        &mut layout.blkg_blkcg,
+        &mut layout.blkcg_cgroup,
+        &mut layout.cgroup_kn,
+        &mut layout.kn_id,
+    ];
+    if chain.iter().any(|field| **field == ABSENT) {
+        for field in chain {
+            *field = ABSENT;
+        }
+    }
+    layout
+}
+
 /// The probes that this kernel has, in the order in which they are attached.
 fn present(layout: &Layout) -> impl Iterator<Item = Probe> + use<> {
     let layout = *layout;
@@ -261,7 +279,7 @@ fn unusable(map: &str, source: MapError) -> KernelError {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelError, LoadOptions, check, highest_cpu};
+    use super::{ABSENT, KernelError, Layout, LoadOptions, check, highest_cpu, whole_chains};
 
     const GOOD: LoadOptions = LoadOptions {
         rings: 2,
@@ -282,6 +300,16 @@ mod tests {
             let refused = check(&LoadOptions { ring_bytes, ..GOOD });
             assert!(matches!(refused, Err(KernelError::Options { .. })), "{ring_bytes}");
         }
+    }
+
+    #[test]
+    fn a_broken_chain_is_no_chain() {
+        let mut layout: Layout = bytemuck::Zeroable::zeroed();
+        assert_eq!(whole_chains(layout), layout);
+        layout.cgroup_kn = ABSENT;
+        let broken = whole_chains(layout);
+        assert_eq!([broken.bio_blkg, broken.blkcg_cgroup, broken.kn_id], [ABSENT; 3]);
+        assert_eq!(broken.request_bio, 0);
     }
 
     #[test]

@@ -4,11 +4,12 @@
 mod loop_device;
 mod messages;
 mod received;
+mod wake;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iotruth::{
-    engine::btf::resolve,
+    engine::btf::{KernelFacts, resolve},
     kernel::{LoadOptions, Tracer, preflight, read_btf},
 };
 use iotruth_common::{
@@ -21,6 +22,9 @@ use self::{
     loop_device::{BLOCK, LoopDevice},
     received::Received,
 };
+
+/// A kernel thread.
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 const OPTIONS: LoadOptions = LoadOptions {
     rings: 2,
@@ -37,17 +41,39 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn load(options: &LoadOptions) -> Tracer {
+    load_as(options, |_, _| ())
+}
+
+/// Loads for a kernel that `change` makes out of this one.
+fn load_as(options: &LoadOptions, change: impl FnOnce(&mut KernelFacts, &mut Vec<u8>)) -> Tracer {
     preflight().unwrap_or_else(|error| panic!("{error}"));
-    let btf = read_btf().unwrap();
-    let facts = resolve(&btf).unwrap();
+    let mut btf = read_btf().unwrap();
+    let mut facts = resolve(&btf).unwrap();
+    change(&mut facts, &mut btf);
     Tracer::load(options, &facts, &btf).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
 fn direct_reads_come_out_as_they_went_in() {
+    check_direct_reads(load(&OPTIONS), "direct_reads_co");
+}
+
+/// Without `bpf_get_current_task_btf` (before 5.11) the programs ask helpers who runs; without the
+/// guard against recursion (before 6.1) they count with atomic additions.
+#[test]
+fn the_ways_of_older_kernels_lead_to_the_same() {
+    let tracer = load_as(&OPTIONS, |facts, btf| {
+        facts.task_btf_helper = false;
+        let guard = b"\0bpf_prog_inc_misses_counter\0";
+        let at = btf.windows(guard.len()).position(|window| window == guard).unwrap();
+        btf[at + 1] = b'x';
+    });
+    check_direct_reads(tracer, "the_ways_of_old");
+}
+
+fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
     let _alone = alone();
-    let device = LoopDevice::new("reads", 64);
-    let mut tracer = load(&OPTIONS);
+    let device = LoopDevice::new(thread_name, 64);
     let mut rings = tracer.take_rings().unwrap();
     assert_eq!(rings.len(), OPTIONS.rings);
     let attached = tracer.attach().unwrap();
@@ -81,11 +107,8 @@ fn direct_reads_come_out_as_they_went_in() {
         assert!(head.request > 1 << 63 && head.queue > 1 << 63, "kernel addresses");
         assert_eq!(issue.diskseq, sequence);
         assert_eq!(issue.tgid, std::process::id());
-        assert!(
-            b"direct_reads_com".starts_with(issue.comm.split(|byte| *byte == 0).next().unwrap())
-        );
-        assert_ne!(issue.comm[0], 0);
-        assert_eq!(issue.task_flags & 0x0020_0000, 0, "no kernel thread");
+        assert_eq!(issue.comm.split(|byte| *byte == 0).next().unwrap(), thread_name.as_bytes());
+        assert_eq!(issue.task_flags & PF_KTHREAD, 0);
         assert_eq!(issue.internal_tag, -1, "no scheduler");
         assert_eq!(issue.segments, 1);
         assert_eq!(issue.hardware_queue, 0);
@@ -210,39 +233,4 @@ fn programs_can_tell_what_they_do() {
     let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(messages.iter().any(|text| text.starts_with("first record of probe 4 on CPU ")));
     assert!(messages.iter().any(|text| text == "ring 0 is full: a record of probe 4 is lost"));
-}
-
-mod wake {
-    //! Edge-triggered polling, as the readers do it.
-
-    use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-
-    use iotruth::kernel::Ring;
-
-    pub(crate) struct Edge(OwnedFd);
-
-    impl Edge {
-        pub(crate) fn new(ring: &Ring) -> Self {
-            // SAFETY: the call has no preconditions.
-            let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
-            assert!(epoll >= 0);
-            // SAFETY: a new descriptor that nobody else owns.
-            let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
-            let mut event =
-                libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
-            let ring = ring.as_fd().as_raw_fd();
-            // SAFETY: both descriptors are open, and the event is only read.
-            let added = unsafe {
-                libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, ring, &raw mut event)
-            };
-            assert_eq!(added, 0);
-            Self(epoll)
-        }
-
-        pub(crate) fn woken(&self) -> bool {
-            let mut event = libc::epoll_event { events: 0, u64: 0 };
-            // SAFETY: there is room for one event, and the call does not wait.
-            unsafe { libc::epoll_wait(self.0.as_raw_fd(), &raw mut event, 1, 0) == 1 }
-        }
-    }
 }

@@ -7,18 +7,17 @@ use iotruth_common::{probe::Probe, record::CompleteRecord};
 
 use crate::{
     argument::{request, status_and_bytes},
-    emit::emit,
+    emit::{emit, put},
 };
 
 #[btf_tracepoint]
 fn block_rq_complete(ctx: BtfTracePointContext) {
     let Some(request) = request(&ctx, Probe::Complete) else { return };
     let Some((status, bytes)) = status_and_bytes(&ctx) else { return };
-    emit(&ctx, Probe::Complete, request, |record| CompleteRecord {
-        request: record,
-        bytes,
-        status,
-        without_bio: u32::from(!request.has_bio()),
-        reserved: 0,
+    emit(&ctx, Probe::Complete, request, |slot: *mut CompleteRecord, _| {
+        put!(slot, bytes = bytes);
+        put!(slot, status = status);
+        put!(slot, without_bio = u32::from(!request.has_bio()));
+        put!(slot, reserved = 0);
     });
 }

@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["device", "op"],
         unit: "bytes",
-        help: "Bytes that the ended requests transferred, as far as their ends were seen: the bytes of an end that is inferred are unknown and missing here.",
+        help: "Bytes that the ended requests transferred without an error. Where the end of a request was not seen and is inferred, what it still had to transfer counts as transferred.",
         collect: |shown, samples| {
             each(shown, |device, op, figures| samples.count(&[device, op], figures.bytes));
         },

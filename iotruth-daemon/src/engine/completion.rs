@@ -1,0 +1,220 @@
+//! Completions: which of them end a life, and what they say of it.
+//!
+//! `block_rq_complete` is the first statement of `blk_update_request`, which a request may pass
+//! several times: once for each part of its bytes, twice where device mapper ends what its clone has
+//! already completed, and twice in a flush sequence, for its data and for its end.
+
+use iotruth_common::{
+    probe::Probe,
+    record::{CompleteRecord, STATE_IDLE},
+};
+
+use super::{
+    engine::Engine,
+    io_error::IoError,
+    judge::{ErrorAt, data_error_kind},
+    kind::Kind,
+    life::{Events, Life, Stage, timeline_event},
+    operation::Operation,
+    table::Key,
+};
+
+/// The error of a completion, and its raw number.
+type Failure = Option<(IoError, i32)>;
+
+impl Engine {
+    /// Some or all bytes of a request ended.
+    pub(super) fn complete(&mut self, ring: u8, record: &CompleteRecord) {
+        let head = &record.request;
+        let key = Key::new(ring, head);
+        let error = self.flavor.error(record.status).map(|error| (error, record.status));
+        // Exactly what `blk_update_request` returns.
+        let is_final = record.without_bio != 0 || record.bytes >= head.data_len;
+        let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
+        if error.is_none() || !self.flushes.fails_with(ring, head.cpu, head.queue) {
+            self.flushes.passed(ring, head.cpu);
+        }
+        let mut open = self.take(key, head.time);
+        if let Some(over) = open.take_if(|open| !open.can_complete(head)) {
+            self.supersede(over, head.ring_lost);
+        }
+        let known = open.is_some();
+        let mut life = if let Some(life) = open {
+            life
+        } else {
+            if self.is_echo(key, record, is_final, error.is_some()) {
+                return;
+            }
+            let place = self.devices.place_of_number(head.device);
+            let begun = self.begin(ring, Probe::Complete, head, place, 0);
+            let Some(life) = begun else { return };
+            life
+        };
+        let time = life.advance(head.time);
+        let event = timeline_event(Probe::Complete, head, time, record.bytes, record.status);
+        if known {
+            life.events.push(event);
+            life.catch_up(head);
+        } else {
+            life.events = Events::new(event);
+        }
+        if error.is_none() {
+            life.done = life.done.saturating_add(record.bytes);
+        }
+        if !is_final {
+            self.partial(record, life, error);
+            return;
+        }
+        // `blk_flush_restore_request` takes the flag away before the end of a sequence.
+        let sequenced = !flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
+        if !(sequenced && life.stage == Stage::DataDone) {
+            self.miss_issue(record, &mut life, known, error.is_some());
+        }
+        if sequenced {
+            self.data_done(record, life, error);
+        } else {
+            self.final_completion(record, life, error);
+        }
+    }
+
+    /// Whether a completion without a life is the second one of request-based device mapper, which
+    /// ends a request whose bytes were all completed by its clone (`dm_end_request`).
+    fn is_echo(&mut self, key: Key, record: &CompleteRecord, is_final: bool, failed: bool) -> bool {
+        let Some(address) = self.table.get_mut(key) else { return false };
+        let echo = std::mem::take(&mut address.echo);
+        // The driver of device mapper has it still, so it is not idle.
+        let started = record.request.state != STATE_IDLE;
+        echo && is_final && started && !failed && record.bytes == 0 && record.without_bio != 0
+    }
+
+    /// What misses, or is wrong, where the driver was not known to have the request.
+    fn miss_issue(&mut self, record: &CompleteRecord, life: &mut Life, known: bool, failed: bool) {
+        if matches!(life.stage, Stage::Issued | Stage::DataDone) {
+            return;
+        }
+        let head = &record.request;
+        if head.state != STATE_IDLE {
+            // It was started, and the issue was not seen.
+            life.incomplete = true;
+            return;
+        }
+        let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
+        let passthrough = self.flavor.passthrough(head.cmd_flags);
+        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
+        if record.bytes > 0 && !failed {
+            if flush || passthrough || clone {
+                life.incomplete |= !known;
+            } else {
+                life.kinds |= Kind::CompletedWithoutStart.bit();
+            }
+            return;
+        }
+        // Refused, or nothing to transfer: it may have had no event before. But where starts are
+        // traced they are for all that is no plain read or write, and without bytes those have
+        // no bio left, or else are flushes, which lost their flags (`blk_insert_flush`).
+        let plain = head.cmd_flags as u8 <= 1 && (record.bytes > 0 || record.without_bio != 0);
+        life.incomplete |= !known && self.starts_traced && !flush && !plain;
+    }
+
+    /// A completion that leaves bytes to transfer.
+    fn partial(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+        if life.stage != Stage::Issued {
+            life.incomplete = true;
+            life.stage = Stage::Issued;
+        }
+        if record.bytes > 0 {
+            life.kinds |= Kind::PartialCompletion.bit();
+            life.done_since_issue = life.done_since_issue.saturating_add(record.bytes);
+            if life.sector != u64::MAX {
+                life.sector += u64::from(record.bytes >> 9);
+            }
+            // Those of its bios that ended here were told of the error, whatever comes of the rest.
+            self.fail(record, &mut life, error);
+        }
+        life.remaining = record.request.data_len.saturating_sub(record.bytes);
+        self.keep(life);
+    }
+
+    /// The data phase of a flush sequence is done; a flush may follow, and an end without bytes.
+    fn data_done(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+        let head = &record.request;
+        life.flush_sequence = true;
+        self.fail(record, &mut life, error);
+        // Device mapper completes the data a second time, without bytes.
+        if life.stage != Stage::DataDone {
+            life.stage = Stage::DataDone;
+            life.data_done = Some(life.last);
+            life.data_idle = head.state == STATE_IDLE;
+            life.remaining = 0;
+            self.flushes.leave(life.key);
+            self.flushes.wait((life.queue, life.hardware_queue), life.key, life.owner);
+        }
+        life.data_failed |= error.is_some();
+        self.keep(life);
+    }
+
+    /// Data of a request failed, and its end is still to come.
+    fn fail(&self, record: &CompleteRecord, life: &mut Life, error: Failure) {
+        if let Some((class, _)) = error {
+            life.failed = error;
+            life.kinds |= data_error_kind(life, self.error_at(record), class).bit();
+        }
+    }
+
+    fn error_at(&self, record: &CompleteRecord) -> ErrorAt {
+        ErrorAt {
+            cpu: record.request.cpu,
+            bytes: record.bytes,
+            idle: record.request.state == STATE_IDLE,
+            timed_out: self.timed_out(record),
+        }
+    }
+
+    const fn timed_out(&self, record: &CompleteRecord) -> bool {
+        record.request.rq_flags & self.flavor.rqf.timed_out != 0
+    }
+
+    /// The end of a life.
+    fn final_completion(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+        let head = &record.request;
+        let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
+        let issued = life.stage == Stage::Issued;
+        let key = life.key;
+        match error {
+            // The data phase has told it already.
+            Some(_) if life.data_failed => {}
+            Some((class, _)) => {
+                life.kinds |= self.error_kind(&life, self.error_at(record), class).bit();
+            }
+            None if self.timed_out(record) => life.kinds |= Kind::TimedOut.bit(),
+            None => {}
+        }
+        let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
+        if !flush && (life.flush_sequence || emptied) && error.is_none() {
+            life.kinds |= Kind::FlushEmulated.bit();
+        }
+        if flush {
+            if error.is_some() {
+                self.flushes.fail(key.ring, head.cpu, head.queue);
+            }
+            self.pre_flush_done((life.queue, life.hardware_queue), life.last, error.is_some());
+        }
+        self.end(life, head.ring_lost, error);
+        self.sync(key, head.ring_lost);
+        if let Some(address) = self.table.get_mut(key) {
+            address.echo = issued;
+        }
+    }
+
+    /// The flush that requests of this hardware queue waited for before their data is done.
+    fn pre_flush_done(&mut self, queue: (u64, u16), time: u64, failed: bool) {
+        for key in self.flushes.waiting(queue) {
+            if let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
+                && life.stage == Stage::Started
+            {
+                life.pre_flushed = Some(time.max(life.first));
+                life.flush_failed = failed;
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Single lives and what is told of them.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use iotruth_common::probe::Probe;
+
+use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
+use crate::engine::{
+    flavor::Flavor,
+    io_error::IoError,
+    kind::Kind,
+    operation::Operation,
+    phase::Phase,
+    synthetic::{DISK, Kernel},
+};
+
+#[test]
+fn ordinary_lives_are_consistent() {
+    let mut kernel = Kernel::new();
+    for number in 0..10 {
+        kernel.ordinary(0x40 * (number % 3), READ, number * 8, false);
+        kernel.ordinary(0x4000, WRITE, number * 8, true);
+    }
+    let snapshot = snapshot(&mut kernel);
+    let reads = figures(&snapshot, Operation::Read);
+    assert_eq!((reads.requests, reads.bytes), (10, 40_960));
+    assert_eq!(reads.phase_unknown[Phase::Queue as usize], 10);
+    assert_eq!(reads.phases[Phase::Device as usize].as_ref().unwrap().sum(), 300_000);
+    let writes = figures(&snapshot, Operation::Write);
+    assert_eq!(writes.phases[Phase::Queue as usize].as_ref().unwrap().sum(), 20_000);
+    assert_eq!(snapshot.lives.judged, 20);
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn a_short_transfer_is_information_and_its_error_is_critical() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 0, 16_384);
+    kernel.issue(&mut rq);
+    kernel.after(10).complete(&mut rq, 6144, 0);
+    kernel.after(10).plain(Probe::Requeue, &mut rq);
+    kernel.after(10).insert(&mut rq);
+    kernel.after(10).issue(&mut rq);
+    kernel.after(10).complete(&mut rq, 10_240, IOERR);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(
+        kinds(&snapshot),
+        [Kind::RequeueShortTransfer, Kind::IoError, Kind::PartialCompletion]
+    );
+    let error = &snapshot.mismatches[1];
+    assert_eq!((error.sector, error.bytes, error.bytes_done), (Some(12), 10_240, 6144));
+    assert_eq!(error.error, Some((IoError::Io, 10)));
+    assert_eq!(error.owner.task.unwrap().name(), "fio");
+    assert_eq!(error.timeline.events.len(), 6);
+    assert_eq!((error.phases.retry, error.phases.device), (Some(40), Some(10)));
+    assert_eq!(snapshot.devices[&DISK].requeues, [0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn a_write_with_flushes_on_both_sides_adds_up() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, WRITE | flavor.req.preflush | flavor.req.fua, 8, 4096);
+    let mut flush = kernel.allocate(0x80, FLUSH | flavor.req.preflush, u64::MAX, 0);
+    flush.bio = false;
+    flush.worker = true;
+    flush.rq_flags = flavor.rqf.flush_seq;
+    kernel.start(&mut rq);
+    rq.rq_flags = flavor.rqf.flush_seq;
+    kernel.after(5).issue(&mut flush);
+    kernel.after(100).complete(&mut flush, 0, 0);
+    kernel.after(3).insert(&mut rq);
+    kernel.after(4).issue(&mut rq);
+    kernel.after(50).complete(&mut rq, 4096, 0);
+    flush.state = 0;
+    flush.allocated = kernel.now;
+    kernel.after(6).issue(&mut flush);
+    kernel.after(200).complete(&mut flush, 0, 0);
+    rq.rq_flags = 0;
+    kernel.complete(&mut rq, 0, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::FlushEmulated]);
+    let phases = snapshot.mismatches[0].phases;
+    assert_eq!(phases.queue, Some(7));
+    assert_eq!(phases.device, Some(50));
+    assert_eq!(phases.flush, Some(105 + 206));
+    assert_eq!(phases.total, Some(368));
+    assert_eq!(figures(&snapshot, Operation::Flush).requests, 2);
+    assert_eq!(figures(&snapshot, Operation::Write).bytes, 4096);
+}
+
+#[test]
+fn a_failing_flush_takes_its_waiters_with_it_and_is_told_once_each() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::new();
+    let mut empty = kernel.allocate(0x40, WRITE | flavor.req.preflush | flavor.req.sync, 0, 0);
+    let mut data = kernel.allocate(0xc0, WRITE | flavor.req.preflush, 64, 4096);
+    let mut flush = kernel.allocate(0x80, FLUSH | flavor.req.preflush, u64::MAX, 0);
+    flush.bio = false;
+    flush.worker = true;
+    kernel.start(&mut empty);
+    kernel.after(1).start(&mut data);
+    kernel.after(5).issue(&mut flush);
+    kernel.after(100).complete(&mut flush, 0, IOERR);
+    kernel.complete(&mut empty, 0, IOERR);
+    data.cmd_flags = WRITE;
+    kernel.complete(&mut data, 4096, IOERR);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::FlushFailed; 3]);
+    // A worker issued the flush, on behalf of the one task that waited for it.
+    assert!(snapshot.mismatches.iter().all(|entry| entry.owner.task.unwrap().pid == 42));
+}
+
+#[test]
+fn a_refused_request_outside_a_flush_is_a_dispatch_failure() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.after(10).complete(&mut rq, 4096, 16);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::DispatchFailure]);
+    assert_eq!(snapshot.mismatches[0].error, Some((IoError::Offline, 16)));
+    assert_eq!(snapshot.mismatches[0].phases.queue, Some(10));
+}
+
+#[test]
+fn states_that_cannot_be_are_driver_bugs() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.after(5).issue(&mut rq);
+    kernel.after(5).insert(&mut rq);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    let mut never = kernel.allocate(0x80, READ, 8, 4096);
+    kernel.insert(&mut never);
+    kernel.after(5).complete(&mut never, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(
+        kinds(&snapshot),
+        [Kind::DoubleStart, Kind::QueuedInFlight, Kind::CompletedWithoutStart]
+    );
+}
+
+#[test]
+fn requeues_have_their_classes() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.after(1).plain(Probe::Requeue, &mut rq);
+    kernel.after(1).issue(&mut rq);
+    kernel.after(1).plain(Probe::Requeue, &mut rq);
+    kernel.after(1).issue(&mut rq);
+    rq.rq_flags = flavor.rqf.timed_out;
+    kernel.after(1).plain(Probe::Requeue, &mut rq);
+    rq.rq_flags = 0;
+    kernel.after(1).issue(&mut rq);
+    kernel.after(1).complete(&mut rq, 0, IOERR);
+    kernel.after(1).plain(Probe::Requeue, &mut rq);
+    kernel.after(1).issue(&mut rq);
+    kernel.after(1).complete(&mut rq, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.devices[&DISK].requeues, [1, 1, 1, 0, 1]);
+    let mut shown = kinds(&snapshot);
+    shown.sort();
+    assert_eq!(
+        shown,
+        [
+            Kind::RequeueBusyBeforeStart,
+            Kind::RequeueBusyAfterStart,
+            Kind::RequeueRetry,
+            Kind::RequeueTimeout
+        ]
+    );
+}
+
+#[test]
+fn merged_requests_end_without_a_request_of_their_own() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, WRITE, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.after(1).plain(Probe::Merge, &mut rq);
+    let mut unseen = kernel.allocate(0x80, WRITE, 8, 4096);
+    kernel.after(1).plain(Probe::Merge, &mut unseen);
+    let mut grown = kernel.allocate(0x40, WRITE, 16, 4096);
+    kernel.insert(&mut grown);
+    (grown.sector, grown.len) = (8, 12_288);
+    kernel.after(1).issue(&mut grown);
+    kernel.after(1).complete(&mut grown, 12_288, 0);
+    let snapshot = snapshot(&mut kernel);
+    let writes = figures(&snapshot, Operation::Write);
+    assert_eq!((writes.requests, writes.merges, writes.bytes), (1, 2, 12_288));
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn a_second_completion_of_device_mapper_is_no_life() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.after(1).complete(&mut rq, 4096, 0);
+    kernel.after(1).complete(&mut rq, 0, 0);
+    assert_eq!(snapshot(&mut kernel).lives.opened, 1);
+}

@@ -1,0 +1,98 @@
+//! What is told of lives of which records are missing.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use super::{IOERR, READ, figures, kinds, snapshot};
+use crate::engine::{
+    kind::Kind,
+    operation::Operation,
+    phase::Phase,
+    snapshot::Unjudged,
+    synthetic::{DISK, Kernel},
+};
+
+#[test]
+fn an_end_that_nobody_counted_as_lost_is_inferred() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(9).complete(&mut rq, 4096, 0);
+    kernel.after(9).ordinary(0x40, READ, 16, false);
+    let snapshot = snapshot(&mut kernel);
+    let reads = figures(&snapshot, Operation::Read);
+    assert_eq!((reads.requests, reads.bytes), (2, 8192));
+    assert_eq!(reads.unjudged[Unjudged::Inferred as usize], 1);
+    assert_eq!(snapshot.lives.inferred, 1);
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn an_idle_device_has_no_ghosts() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(9).complete(&mut rq, 4096, 0);
+    kernel.audit();
+    let now = kernel.now;
+    kernel.engine.close_finished(DISK, now - 100);
+    assert_eq!(snapshot(&mut kernel).lives.open, 1, "its last event is younger than the look");
+    kernel.engine.close_finished(DISK, now);
+    assert_eq!(snapshot(&mut kernel).lives.open, 0);
+}
+
+#[test]
+fn what_rests_on_history_is_not_shown_after_a_skipped_program() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.after(10).complete(&mut rq, 4096, IOERR);
+    kernel.skip(1);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 1);
+}
+
+#[test]
+fn an_error_is_its_own_proof_even_among_losses() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x80, READ, 0, true);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.refuse = 2;
+    kernel.ordinary(0x80, READ, 0, true);
+    kernel.after(10).complete(&mut rq, 4096, IOERR);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::IoError]);
+    assert_eq!(snapshot.mismatches[0].phases.total, None);
+}
+
+#[test]
+fn a_life_whose_beginning_may_be_lost_is_not_judged() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    // The insert is refused, and what is left looks like a direct issue.
+    kernel.refuse = 1;
+    kernel.ordinary(0x40, READ, 8, true);
+    kernel.after(5_000_000).ordinary(0x40, READ, 16, true);
+    let snapshot = snapshot(&mut kernel);
+    let reads = figures(&snapshot, Operation::Read);
+    assert_eq!(reads.unjudged[Unjudged::Loss as usize], 1);
+    assert_eq!(reads.phases[Phase::Total as usize].as_ref().unwrap().count(), 2);
+}
+
+#[test]
+fn what_began_before_the_programs_is_not_judged() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.allocated = 5;
+    kernel.issue(&mut rq);
+    kernel.after(1).complete(&mut rq, 4096, 0);
+    let mut stale = kernel.allocate(0x40, READ, 8, 4096);
+    stale.allocated = 5;
+    kernel.issue(&mut stale);
+    kernel.after(1).complete(&mut stale, 4096, 0);
+    let reads = figures(&snapshot(&mut kernel), Operation::Read);
+    assert_eq!(reads.unjudged[Unjudged::PreExisting as usize], 1, "the second one is proved");
+    assert_eq!(reads.requests, 2);
+}

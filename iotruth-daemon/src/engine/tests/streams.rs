@@ -1,0 +1,249 @@
+//! Many lives at once, of every path, with and without losses.
+
+use proptest::prelude::*;
+
+use super::{
+    check_books,
+    paths::{PATHS, Path},
+    script::Player,
+    snapshot,
+};
+use crate::engine::{
+    kind::{KINDS, Kind, Severity, TABLE},
+    snapshot::Snapshot,
+    synthetic::{DISK, Kernel, Starts},
+};
+
+/// Request addresses in use, each with a hardware queue and a flush request of its own.
+const ADDRESSES: usize = 6;
+
+/// What the scheduler does next.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// Which address goes on, and with which path if it is free.
+    address: usize,
+    path: usize,
+    wait: u64,
+    cpu: u16,
+    /// What is lost of it, if losses of this class are played.
+    loss: Loss,
+    audit: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Nothing,
+    /// Refused by the ring.
+    Refused,
+    /// The program was running already, which is counted and read later.
+    Skipped,
+    /// Nobody counts it.
+    Hidden,
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let loss = prop_oneof![
+        20 => Just(Loss::Nothing),
+        1 => Just(Loss::Refused),
+        1 => Just(Loss::Skipped),
+        1 => Just(Loss::Hidden),
+    ];
+    let wait = prop_oneof![0_u64..50, 0_u64..4_000_000];
+    let turn = (0..ADDRESSES, 0..PATHS.len(), wait, 0_u16..3, loss, prop::bool::weighted(0.03));
+    prop::collection::vec(
+        turn.prop_map(|(address, path, wait, cpu, loss, audit)| Turn {
+            address,
+            path,
+            wait,
+            cpu,
+            loss,
+            audit,
+        }),
+        1..400,
+    )
+}
+
+fn starts() -> impl Strategy<Value = Starts> {
+    prop_oneof![Just(Starts::All), Just(Starts::Flagged), Just(Starts::None)]
+}
+
+/// What was put into a stream.
+#[derive(Debug, Default)]
+struct Played {
+    lives: u64,
+    kinds: [u64; KINDS],
+}
+
+struct Scheduler {
+    kernel: Kernel,
+    starts: Starts,
+    open: [Option<Player>; ADDRESSES],
+    /// Lives that an address must go through until one more of its events may be hidden.
+    whole: [u32; ADDRESSES],
+    played: Played,
+}
+
+impl Scheduler {
+    fn new(starts: Starts) -> Self {
+        let mut scheduler = Self {
+            kernel: Kernel::with(starts),
+            starts,
+            open: Default::default(),
+            whole: [0; ADDRESSES],
+            played: Played::default(),
+        };
+        // Every address and flush is known to be free once.
+        for address in 0..ADDRESSES {
+            scheduler.place(address);
+            for script in ["s d c", "fd fc"] {
+                let ask = super::script::Ask::Read;
+                let mut player =
+                    Player::new(&scheduler.kernel, ask, script, Self::request(address));
+                while player.step(scheduler.kernel.after(1_000)) {}
+            }
+        }
+        scheduler.kernel.after(10_000_000);
+        scheduler
+    }
+
+    const fn request(address: usize) -> u64 {
+        0x40 * (address as u64 + 1)
+    }
+
+    fn place(&mut self, address: usize) {
+        self.kernel.hardware_queue = address as u16;
+        self.kernel.ring = address % 2;
+    }
+
+    fn play(&mut self, turns: &[Turn], losses: &[Loss]) {
+        for turn in turns {
+            let loss = if losses.contains(&turn.loss) { turn.loss } else { Loss::Nothing };
+            self.turn(turn, loss);
+            if turn.audit {
+                self.kernel.audit();
+                check_books(&self.kernel.engine.snapshot(self.kernel.now));
+            }
+        }
+        for address in 0..ADDRESSES {
+            while self.open[address].is_some() {
+                self.step(address);
+            }
+        }
+    }
+
+    fn turn(&mut self, turn: &Turn, loss: Loss) {
+        let address = turn.address;
+        self.place(address);
+        self.kernel.cpu = turn.cpu;
+        self.kernel.after(turn.wait);
+        if self.open[address].is_none() {
+            let path = &PATHS[turn.path];
+            let player = Player::new(&self.kernel, path.ask, path.script, Self::request(address));
+            self.open[address] = Some(player);
+            self.count(path);
+            self.whole[address] = self.whole[address].saturating_sub(1);
+        }
+        match loss {
+            Loss::Nothing => {}
+            Loss::Refused => self.kernel.refuse = 1,
+            Loss::Skipped => {
+                self.kernel.hide = 1;
+                self.kernel.skip(1);
+            }
+            Loss::Hidden if self.whole[address] == 0 => {
+                self.kernel.hide = 1;
+                self.whole[address] = 3;
+            }
+            Loss::Hidden => {}
+        }
+        self.step(address);
+        // A token without an event loses nothing.
+        self.kernel.hide = 0;
+        self.kernel.refuse = 0;
+    }
+
+    fn step(&mut self, address: usize) {
+        self.place(address);
+        let Some(player) = &mut self.open[address] else { return };
+        if !player.step(&mut self.kernel) {
+            self.open[address] = None;
+            if self.starts == Starts::None {
+                // Without starts a refused request right after a failed flush looks like a part
+                // of it; something else on its CPU tells them apart.
+                let cpu = self.kernel.cpu;
+                for cpu in 0..3 {
+                    self.kernel.cpu = cpu;
+                    self.kernel.ordinary(
+                        0x4000 + u64::from(self.kernel.hardware_queue) * 64,
+                        0,
+                        8,
+                        false,
+                    );
+                    self.played.lives += 1;
+                }
+                self.kernel.cpu = cpu;
+            }
+        }
+    }
+
+    fn count(&mut self, path: &Path) {
+        self.played.lives += 1;
+        for kind in path.shown(self.starts) {
+            self.played.kinds[kind as usize] += 1;
+        }
+    }
+}
+
+fn shown(snapshot: &Snapshot) -> [u64; KINDS] {
+    snapshot.devices[&DISK].mismatches
+}
+
+/// Kinds that were told more often than they happened, other than for information.
+fn invented(snapshot: &Snapshot, played: &Played) -> Vec<Kind> {
+    let told = shown(snapshot);
+    TABLE
+        .iter()
+        .filter(|row| row.severity > Severity::Info)
+        .map(|row| row.kind)
+        .filter(|kind| told[*kind as usize] > played.kinds[*kind as usize])
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn without_loss_everything_is_told_once(turns in turns(), starts in starts()) {
+        let mut scheduler = Scheduler::new(starts);
+        scheduler.play(&turns, &[]);
+        let snapshot = snapshot(&mut scheduler.kernel);
+        prop_assert_eq!(snapshot.lives.unjudged, 0);
+        prop_assert_eq!(snapshot.lives.open, 0);
+        prop_assert_eq!(shown(&snapshot), scheduler.played.kinds);
+    }
+
+    #[test]
+    fn a_counted_loss_makes_no_mismatch(turns in turns(), starts in starts()) {
+        let mut scheduler = Scheduler::new(starts);
+        scheduler.play(&turns, &[Loss::Refused, Loss::Skipped]);
+        let snapshot = snapshot(&mut scheduler.kernel);
+        prop_assert_eq!(invented(&snapshot, &scheduler.played), []);
+    }
+
+    #[test]
+    fn a_refused_record_is_a_loss_and_nothing_else(turns in turns(), starts in starts()) {
+        let mut scheduler = Scheduler::new(starts);
+        scheduler.play(&turns, &[Loss::Refused]);
+        let snapshot = snapshot(&mut scheduler.kernel);
+        prop_assert_eq!(invented(&snapshot, &scheduler.played), []);
+        prop_assert_eq!(snapshot.lives.inferred, 0);
+    }
+
+    #[test]
+    fn a_loss_that_nobody_counts_makes_no_mismatch(turns in turns(), starts in starts()) {
+        let mut scheduler = Scheduler::new(starts);
+        scheduler.play(&turns, &[Loss::Hidden]);
+        let snapshot = snapshot(&mut scheduler.kernel);
+        prop_assert_eq!(invented(&snapshot, &scheduler.played), []);
+    }
+}
