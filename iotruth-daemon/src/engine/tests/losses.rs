@@ -1,8 +1,9 @@
 //! What is told of lives of which records are missing.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use super::{IOERR, READ, figures, kinds, snapshot};
+use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
@@ -95,4 +96,21 @@ fn what_began_before_the_programs_is_not_judged() {
     let reads = figures(&snapshot(&mut kernel), Operation::Read);
     assert_eq!(reads.unjudged[Unjudged::PreExisting as usize], 1, "the second one is proved");
     assert_eq!(reads.requests, 2);
+}
+
+#[test]
+fn a_start_proves_its_life_whatever_time_its_request_still_carries() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::new();
+    let mut empty = kernel.allocate(0x40, WRITE | flavor.req.preflush, 0, 0);
+    empty.allocated = 5;
+    let mut flush = kernel.allocate(0x80, FLUSH | flavor.req.preflush, u64::MAX, 0);
+    flush.bio = false;
+    kernel.start(&mut empty);
+    kernel.after(5).issue(&mut flush);
+    kernel.after(100).complete(&mut flush, 0, 0);
+    kernel.complete(&mut empty, 0, 0);
+    let writes = figures(&snapshot(&mut kernel), Operation::Write);
+    assert_eq!(writes.unjudged, [0; 3]);
+    assert_eq!(writes.phases[Phase::Flush as usize].as_ref().unwrap().count(), 1);
 }
