@@ -11,7 +11,7 @@ use iotruth_common::counters::{CpuCounters, MAX_RINGS, RingLost};
 /// What each CPU counted; the daemon makes it as long as there are possible CPUs.
 ///
 /// A plain array looked up by CPU number, not a per-CPU array: the verifier inlines its look-up on
-/// every kernel, and user space maps or reads it in one go.
+/// every kernel.
 #[map]
 pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, 0);
 

@@ -18,10 +18,11 @@ use crate::{
 };
 
 /// Debian packages that the tests on this machine's kernel use, and what for.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("fio", "load at full speed, with a count of its own"),
     ("e2fsprogs", "ext4 on a loop device, for its journal's flushes"),
-    ("util-linux", "losetup, unshare and setpriv"),
+    ("mount", "loop devices and what is mounted on them"),
+    ("procps", "kill"),
     ("systemd", "systemd-analyze, which judges the unit in deploy/"),
 ];
 

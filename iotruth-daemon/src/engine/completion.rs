@@ -65,6 +65,13 @@ impl Engine {
             self.partial(record, life, error);
             return;
         }
+        // Only the end of a flush sequence has a bio and no bytes, after it had some.
+        if record.without_bio == 0 && head.data_len == 0 && life.remaining > 0 {
+            life.incomplete = true;
+            life.done = life.done.saturating_add(life.remaining);
+            life.stage = Stage::DataDone;
+            life.data_done = Some(time);
+        }
         // `blk_flush_restore_request` takes the flag away before the end of a sequence.
         let sequenced = !flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
         if !(sequenced && life.stage == Stage::DataDone) {
@@ -89,15 +96,22 @@ impl Engine {
 
     /// What misses, or is wrong, where the driver was not known to have the request.
     fn miss_issue(&mut self, record: &CompleteRecord, life: &mut Life, known: bool, failed: bool) {
-        if matches!(life.stage, Stage::Issued | Stage::DataDone) {
-            return;
+        let idle = record.request.state == STATE_IDLE;
+        match life.stage {
+            Stage::DataDone => return,
+            // Only a requeue, which was not seen, makes it idle again.
+            Stage::Issued => {
+                life.incomplete |= idle;
+                return;
+            }
+            // It was started, and the issue was not seen.
+            Stage::Started | Stage::Queued | Stage::Requeued if !idle => {
+                life.incomplete = true;
+                return;
+            }
+            Stage::Started | Stage::Queued | Stage::Requeued => {}
         }
         let head = &record.request;
-        if head.state != STATE_IDLE {
-            // It was started, and the issue was not seen.
-            life.incomplete = true;
-            return;
-        }
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
         let passthrough = self.flavor.passthrough(head.cmd_flags);
         let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
@@ -112,8 +126,12 @@ impl Engine {
         // Refused, or nothing to transfer: it may have had no event before. But where starts are
         // traced they are for all that is no plain read or write, and without bytes those have
         // no bio left, or else are flushes, which lost their flags (`blk_insert_flush`).
-        let plain = head.cmd_flags as u8 <= 1 && (record.bytes > 0 || record.without_bio != 0);
-        life.incomplete |= !known && self.starts_traced && !flush && !plain;
+        let emptied = record.bytes == 0 && record.without_bio == 0;
+        let plain = head.cmd_flags as u8 <= 1 && !emptied;
+        // A flush fails only with the flush command it waited for.
+        let alone =
+            failed && emptied && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
+        life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
     }
 
     /// A completion that leaves bytes to transfer.
@@ -178,8 +196,9 @@ impl Engine {
     fn final_completion(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
         let head = &record.request;
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
-        let issued = life.stage == Stage::Issued;
+        let transferred = record.bytes > 0 && head.state != STATE_IDLE;
         let key = life.key;
+        life.data_idle |= head.state == STATE_IDLE;
         match error {
             // The data phase has told it already.
             Some(_) if life.data_failed => {}
@@ -200,9 +219,9 @@ impl Engine {
             self.pre_flush_done((life.queue, life.hardware_queue), life.last, error.is_some());
         }
         self.end(life, head.ring_lost, error);
-        self.sync(key, head.ring_lost);
+        self.sync(key, (head.ring_lost, self.blind));
         if let Some(address) = self.table.get_mut(key) {
-            address.echo = issued;
+            address.echo = transferred;
         }
     }
 

@@ -68,7 +68,8 @@ impl Engine {
         let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
-            self.end_merged(&life, false, ring_lost);
+            let lost = (life.ring_lost, life.blind);
+            self.end_merged(&life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
         }
@@ -152,7 +153,7 @@ impl Engine {
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
-    fn end_merged(&mut self, life: &Life, counted: bool, ring_lost: u32) {
+    fn end_merged(&mut self, life: &Life, counted: bool, lost: (u32, u32)) {
         self.flushes.leave(life.key);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
@@ -165,7 +166,7 @@ impl Engine {
                 device.operation(operation).merges += 1;
             }
         }
-        self.sync(life.key, ring_lost);
+        self.sync(life.key, lost);
     }
 
     /// Start, insert, issue.
@@ -330,7 +331,7 @@ impl Engine {
             life
         };
         if head.state == STATE_IDLE {
-            self.end_merged(&life, true, head.ring_lost);
+            self.end_merged(&life, true, (head.ring_lost, self.blind));
         } else {
             self.wrong_state(Probe::Merge, &life);
             self.keep(life);
@@ -350,16 +351,21 @@ impl Engine {
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = true;
+            // Nothing of the clone comes before this.
+            address.synced = true;
+            address.lost = (head.ring_lost, self.blind);
         }
     }
 
     /// A life ended on this address: whatever comes next is a new one.
-    pub(super) fn sync(&mut self, key: Key, ring_lost: u32) {
+    ///
+    /// `lost` is what had been lost when it was last known to be there.
+    pub(super) fn sync(&mut self, key: Key, lost: (u32, u32)) {
         if let Some(address) = self.table.get_mut(key) {
             address.synced = true;
             address.clone = false;
             address.echo = false;
-            address.lost = (ring_lost, self.blind);
+            address.lost = lost;
         }
     }
 

@@ -7,7 +7,7 @@ use super::{
     engine::Engine,
     io_error::IoError,
     kind::{Kind, TABLE},
-    life::Life,
+    life::{Life, Stage},
     mismatch::Mismatch,
     operation::Operation,
     phase::{Phase, Phases},
@@ -61,17 +61,33 @@ impl Engine {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);
-        let key = life.key;
+        // What was lost since it began may as well be the beginning of what comes next.
+        let (key, lost) = (life.key, (life.ring_lost, life.blind));
         self.end(life, ring_lost, None);
-        self.sync(key, ring_lost);
+        self.sync(key, lost);
     }
 
-    /// Whether one event of this life proves a kind: the failed flush itself needs no history, but
-    /// what failed with it does.
+    /// Whether one event of this life proves a kind.
     fn self_evident(&self, kind: Kind, life: &Life) -> bool {
-        kind.self_evident()
-            || (kind == Kind::FlushFailed
-                && self.flavor.operation(life.cmd_flags) == Operation::Flush)
+        match kind {
+            // The failed flush itself needs no history, but what failed with it does.
+            Kind::FlushFailed => self.flavor.operation(life.cmd_flags) == Operation::Flush,
+            // Of an idle request only its history tells that it was not refused at once.
+            Kind::IoError => !life.data_idle,
+            Kind::DoubleStart
+            | Kind::QueuedInFlight
+            | Kind::CompletedWithoutStart
+            | Kind::RequeueBusyBeforeStart
+            | Kind::RequeueBusyAfterStart
+            | Kind::RequeueRetry
+            | Kind::RequeueShortTransfer
+            | Kind::RequeueTimeout
+            | Kind::IoErrorExpected
+            | Kind::PartialCompletion
+            | Kind::DispatchFailure
+            | Kind::TimedOut
+            | Kind::FlushEmulated => kind.self_evident(),
+        }
     }
 
     /// Lets go of the verdicts on what ended before the counters of lost events were read.
@@ -202,7 +218,8 @@ pub(super) const fn data_error_kind(life: &Life, at: ErrorAt, error: IoError) ->
         Kind::TimedOut
     } else if matches!(error, IoError::NotSupported | IoError::Again) {
         Kind::IoErrorExpected
-    } else if life.first_issue.is_none() && at.idle {
+    } else if at.idle && (life.first_issue.is_none() || matches!(life.stage, Stage::Issued)) {
+        // One that was issued is not idle: something between was not seen, and it rests on that.
         Kind::DispatchFailure
     } else {
         Kind::IoError

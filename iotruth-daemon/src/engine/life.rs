@@ -135,19 +135,23 @@ impl Life {
     /// Whether a completion can be of this life.
     pub(super) fn can_complete(&self, head: &RequestRecord) -> bool {
         let idle = head.state == STATE_IDLE;
-        let state = match self.stage {
-            // `blk_mq_start_request` leaves no request idle, and only a requeue makes it so again.
-            Stage::Issued => !idle,
-            // Nobody touches the state between the data and the end of a flush sequence.
-            Stage::DataDone => idle == self.data_idle && head.data_len == 0,
-            Stage::Started | Stage::Queued | Stage::Requeued => true,
-        };
         // Nothing is left of a request whose data is done, or whose bios a multipath driver took
         // over (`blk_steal_bios`).
         let emptied = head.data_len == 0
             && self.queue == head.queue
             && self.cmd_flags as u8 == head.cmd_flags as u8;
-        state && (emptied || self.can_be(head))
+        match self.stage {
+            // `blk_mq_start_request` leaves no request idle. Only a requeue does, and if that was
+            // not seen the same extent tells that this is still the same request.
+            Stage::Issued if idle => {
+                head.data_len > 0 && head.sector == self.sector && self.can_be(head)
+            }
+            // Nobody touches the state between the data and the end of a flush sequence.
+            Stage::DataDone => idle == self.data_idle && emptied,
+            Stage::Issued | Stage::Started | Stage::Queued | Stage::Requeued => {
+                emptied || self.can_be(head)
+            }
+        }
     }
 
     /// Takes over how much is left, and notices a partial completion that was not seen.

@@ -16,13 +16,13 @@ mod counters;
 #[cfg(feature = "kernel")]
 mod logger;
 #[cfg(feature = "kernel")]
-mod memory;
-#[cfg(feature = "kernel")]
 mod preflight;
 #[cfg(feature = "kernel")]
 mod recursion;
 #[cfg(feature = "kernel")]
 mod ring;
+#[cfg(feature = "kernel")]
+mod system;
 #[cfg(feature = "kernel")]
 mod tracer;
 

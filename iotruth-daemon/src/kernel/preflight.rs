@@ -6,21 +6,17 @@ use aya::{maps::MapType, programs::ProgramType, sys};
 
 use super::{KernelError, btf};
 
-const STATUS: &str = "/proc/self/status";
+/// Capabilities belong to a thread, though as a rule all threads of a process have the same.
+const STATUS: &str = "/proc/thread-self/status";
 
 /// Numbers of capabilities, from `linux/capability.h`.
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Fails if this process on this kernel could not load the programs.
+/// Fails if this thread on this kernel could not load the programs.
 pub fn preflight() -> Result<(), KernelError> {
-    let status =
-        fs::read_to_string(STATUS).map_err(|source| KernelError::Proc { path: STATUS, source })?;
-    let missing = missing_capabilities(effective(&status).unwrap_or(0));
-    if !missing.is_empty() {
-        return Err(KernelError::Capabilities { missing });
-    }
+    capabilities()?;
     if !Path::new(btf::PATH).exists() {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
@@ -34,7 +30,15 @@ pub fn preflight() -> Result<(), KernelError> {
     Ok(())
 }
 
-/// The set of effective capabilities in `/proc/self/status`.
+/// Fails if this thread may not load programs.
+pub(super) fn capabilities() -> Result<(), KernelError> {
+    let status =
+        fs::read_to_string(STATUS).map_err(|source| KernelError::Proc { path: STATUS, source })?;
+    let missing = missing_capabilities(effective(&status).unwrap_or(0));
+    if missing.is_empty() { Ok(()) } else { Err(KernelError::Capabilities { missing }) }
+}
+
+/// The set of effective capabilities in `/proc/thread-self/status`.
 fn effective(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()

@@ -17,7 +17,7 @@ use iotruth_common::{
 
 use super::{
     Attached, CounterReader, KernelError, LoadOptions, LogReader, Ring, attach, btf, counters,
-    logger, memory,
+    logger, preflight, system,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -53,10 +53,13 @@ impl Tracer {
         facts: &KernelFacts,
         btf: &[u8],
     ) -> Result<Self, KernelError> {
+        // Before aya is asked for anything: it finds out once for the whole process what the
+        // kernel can do, and without the capabilities that would be nothing.
+        preflight::capabilities()?;
         check(options)?;
         require_tracepoints(&facts.layout)?;
         let tuning = tuning(options, facts, btf);
-        let limit = memory::raise_locked_memory();
+        let limit = system::raise_locked_memory();
         let layout = whole_chains(facts.layout);
         let mut ebpf =
             create_maps(options, &layout, &tuning).map_err(|source| explain(source, limit))?;
@@ -67,7 +70,7 @@ impl Tracer {
             loaded.push((probe, attach::load(&mut ebpf, probe, &types)?));
         }
         drop(types);
-        memory::give_back();
+        system::give_back();
         Ok(Self { ebpf, layout, rings: options.rings, loaded, links: Vec::new() })
     }
 
@@ -77,7 +80,7 @@ impl Tracer {
             let link = attach::attach(&mut self.ebpf, probe)?;
             self.links.push((probe, link));
         }
-        let at = memory::monotonic();
+        let at = system::monotonic();
         let programs = Probe::ALL
             .into_iter()
             .map(|probe| ProgramStatus { probe, missing: missing(&self.layout, probe) })
@@ -129,6 +132,7 @@ impl Tracer {
         for (probe, link) in self.links.drain(..) {
             attach::detach(&mut self.ebpf, probe, link)?;
         }
+        system::wait_for_programs();
         Ok(())
     }
 }
@@ -156,7 +160,7 @@ fn duplicate(
 
 /// Refuses options that the kernel would answer with a bare "invalid argument".
 fn check(options: &LoadOptions) -> Result<(), KernelError> {
-    let page = memory::page_bytes();
+    let page = system::page_bytes();
     if !options.rings.is_power_of_two() || options.rings > MAX_RINGS {
         return Err(KernelError::Options {
             what: format!("{} rings are not possible", options.rings),
@@ -226,7 +230,7 @@ fn tuning(options: &LoadOptions, facts: &KernelFacts, btf: &[u8]) -> Tuning {
 
 /// Creates the maps, sized for this machine, with the globals frozen in.
 fn create_maps(options: &LoadOptions, layout: &Layout, tuning: &Tuning) -> Result<Ebpf, EbpfError> {
-    let page = memory::page_bytes();
+    let page = system::page_bytes();
     let level = if options.log { Level::Debug as u8 } else { 0 };
     let mut loader = EbpfLoader::new();
     loader

@@ -3,6 +3,7 @@
 
 mod loop_device;
 mod messages;
+mod privilege;
 mod received;
 mod wake;
 
@@ -14,7 +15,7 @@ use iotruth::{
 };
 use iotruth_common::{
     counters::MAX_RINGS,
-    probe::Probe,
+    probe::{PROBES, Probe},
     record::{STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT},
 };
 
@@ -233,4 +234,35 @@ fn programs_can_tell_what_they_do() {
     let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(messages.iter().any(|text| text.starts_with("first record of probe 4 on CPU ")));
     assert!(messages.iter().any(|text| text == "ring 0 is full: a record of probe 4 is lost"));
+}
+
+#[test]
+fn missing_capabilities_are_named_before_and_while_loading() {
+    let btf = read_btf().unwrap();
+    let facts = resolve(&btf).unwrap();
+    let message = "missing CAP_BPF and CAP_PERFMON: run iotruth as root (sudo)";
+    privilege::without(|| {
+        let checked = preflight().unwrap_err().to_string();
+        assert!(checked.starts_with(message), "{checked}");
+        let loaded = Tracer::load(&OPTIONS, &facts, &btf).unwrap_err().to_string();
+        assert!(loaded.starts_with(message), "{loaded}");
+    });
+}
+
+#[test]
+fn the_two_capabilities_are_enough() {
+    let _alone = alone();
+    let device = LoopDevice::new("caps", 64);
+    let number = device.number();
+    privilege::only_bpf_and_perfmon(|| {
+        let mut tracer = load(&OPTIONS);
+        let mut rings = tracer.take_rings().unwrap();
+        tracer.attach().unwrap();
+        device.read(50, 64);
+        tracer.detach().unwrap();
+        let mut received = Received::default();
+        received.drain(&mut rings);
+        assert!(received.submits.iter().filter(|one| one.request.device == number).count() >= 50);
+        assert_eq!(tracer.counters().unwrap().read().unwrap().recursion, [0; PROBES]);
+    });
 }

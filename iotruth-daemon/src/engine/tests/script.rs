@@ -94,6 +94,11 @@ impl Player {
         true
     }
 
+    /// Whether the next group has a flush that fails.
+    pub(super) fn fails_flush(&self) -> bool {
+        self.script.split_whitespace().nth(self.next).is_some_and(|group| group.contains("fc!"))
+    }
+
     fn token(&mut self, kernel: &mut Kernel, token: &str) {
         let flavor = Flavor::linux_6_12();
         let (name, status) = token.split_once('!').unwrap_or((token, "0"));

@@ -1,4 +1,4 @@
-//! Memory and clock of this process: four calls of libc that the standard library lacks.
+//! The calls of libc that the standard library lacks.
 
 /// Raises the limit of locked memory to what the maps may need; the limit that holds afterwards,
 /// `None` where there is none.
@@ -46,4 +46,16 @@ pub(super) fn monotonic() -> u64 {
     // SAFETY: the pointer is to a live struct that the call only writes; the clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Waits until programs that were running when this was called have ended.
+///
+/// Detaching does not wait for those on other CPUs. At least up to Linux 6.18 they run with
+/// preemption off, so the grace period behind `membarrier` (`synchronize_rcu`) waits for them.
+/// Where it is refused, or programs can be preempted (7.3), the pause is a thousand times as long
+/// as a program runs.
+pub(super) fn wait_for_programs() {
+    // SAFETY: the call takes a command, flags and a CPU number, and touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    std::thread::sleep(std::time::Duration::from_millis(1));
 }
