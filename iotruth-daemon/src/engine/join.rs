@@ -180,9 +180,10 @@ impl Engine {
             self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
-        let Some(mut life) =
-            life.or_else(|| self.begin(ring, probe, head, device, record.start_time))
-        else {
+        // A start is the beginning itself. The field still has the time of the last use then:
+        // `blk_account_io_start` sets it after the event.
+        let begun = if probe == Probe::Start { head.time } else { record.start_time };
+        let Some(mut life) = life.or_else(|| self.begin(ring, probe, head, device, begun)) else {
             return;
         };
         if new {
@@ -195,7 +196,7 @@ impl Engine {
                 life.owner.task = None;
             }
         } else {
-            self.prove(&mut life, record.start_time);
+            self.prove(&mut life, begun);
             let time = life.advance(head.time);
             life.events.push(timeline_event(probe, head, time, 0, 0));
         }

@@ -23,7 +23,7 @@ fn requests_that_come_back_are_information_and_end_once() {
     assert_eq!(scrape.unjudged(name, "read"), 0);
     assert!(scrape.nanoseconds(name, "read", "total") > 0.0);
     assert_eq!(daemon.mismatches().len(), 0, "a busy device is no incident");
-    let all = daemon.all_mismatches();
+    let all = daemon.all_mismatches(name);
     assert!(all.iter().all(|entry| entry.kind() == "requeue_busy_before_start"), "{all:?}");
     assert_eq!(scrape.count("iotruth_events_lost_total", &[]), 0, "lost by any counter");
 }

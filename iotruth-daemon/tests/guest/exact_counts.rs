@@ -52,7 +52,7 @@ fn every_request_is_counted_and_judged() {
             }
         }
         let after = quiet(&daemon);
-        assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches());
+        assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
         assert_eq!(after.count("iotruth_events_lost_total", &[]), 0, "lost by any counter");
         assert_eq!(after.existing("iotruth_lives_inferred_total", &[]), 0);
         assert_eq!(after.existing("iotruth_lives_open", &[]), 0);

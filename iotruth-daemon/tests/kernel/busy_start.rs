@@ -31,5 +31,5 @@ fn after_one_second_no_life_is_pre_existing() {
         warm.unjudged_for(name, "pre_existing"),
         "of {later} later lives"
     );
-    assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches());
+    assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
 }

@@ -46,7 +46,7 @@ fn a_value_of_the_wrong_kind_is_refused() {
 #[test]
 fn a_file_that_is_not_toml_is_refused() {
     let _turn = turn();
-    let message = refused_config("listen = [\n", 2);
+    let message = refused_config("listen = [\n", 1);
     assert!(message.contains("TOML"), "{message}");
 }
 

@@ -43,8 +43,10 @@ fn exactly_the_provoked_errors_are_shown_while_schedulers_switch() {
     };
     settle(&daemon, &device, &mut expected);
     let after = quiet(&daemon);
+    let errors = daemon.mismatches();
+    assert_eq!(errors.len() as u64, ERRORS, "no more than these: {errors:?}");
     let mut shown: Vec<_> = daemon
-        .all_mismatches()
+        .all_mismatches(device.name())
         .iter()
         .map(|entry| {
             let what = (entry.device().to_owned(), entry.kind().to_owned());

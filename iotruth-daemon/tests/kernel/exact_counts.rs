@@ -50,7 +50,7 @@ fn reads_and_writes_are_counted_exactly_under_every_scheduler() {
     // The bytes of an end that was not seen are those that were asked for.
     assert_eq!(after.bytes(name, "read") - before.bytes(name, "read"), reads * 4096);
     assert_eq!(after.bytes(name, "write") - before.bytes(name, "write"), writes * 4096);
-    assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches());
+    assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
     assert_eq!(after.counted_losses(), 0);
     // With the scheduler none there is no insert, and that alone makes no life doubtful.
     let inferred = after.unjudged_for(name, "inferred");

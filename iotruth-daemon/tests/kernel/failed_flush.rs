@@ -25,8 +25,7 @@ fn a_cache_that_fails_to_flush_is_flush_failed() {
     disk.flush().expect_err("the cache cannot be made durable");
     let scrape = quiet(&daemon);
 
-    let all = daemon.all_mismatches();
-    let ours: Vec<_> = all.iter().filter(|entry| entry.device() == device.name()).collect();
+    let ours = daemon.all_mismatches(device.name());
     assert!(ours.iter().all(|entry| entry.kind() == "flush_failed"), "{ours:?}");
     assert!(ours.iter().all(|entry| entry.severity() == "critical"), "{ours:?}");
     // The command that the device got, and the request of the caller that waited for it.
@@ -37,8 +36,9 @@ fn a_cache_that_fails_to_flush_is_flush_failed() {
     let (owner, _) = asked.owner().unwrap_or_else(|| panic!("no owner: {asked:?}"));
     assert_eq!(owner, u64::from(process::id()));
     // Below it, the writes found no room.
-    let below: Vec<_> = all.iter().filter(|entry| entry.device() == lower.name()).collect();
+    let below = daemon.all_mismatches(lower.name());
     assert!(below.iter().any(|entry| entry.kind() == "io_error"), "{below:?}");
-    assert!(all.iter().all(|entry| entry.kind() != "dispatch_failure"), "{all:?}");
+    let shown = daemon.mismatches();
+    assert!(shown.iter().all(|entry| entry.kind() != "dispatch_failure"), "{shown:?}");
     assert_eq!(scrape.counted_losses(), 0);
 }

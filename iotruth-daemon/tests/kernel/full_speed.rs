@@ -66,7 +66,7 @@ fn a_minute_of_random_reads_is_counted_without_loss() {
     assert_eq!(bytes, done.read_bytes + (expected.reads - planned.reads) * 4096);
     assert!(inferred * 2_000 <= done.reads, "{inferred} inferred of {}", done.reads);
     assert_eq!(after.unjudged(name, "read"), inferred);
-    assert_eq!(scrape.mismatches(name), 0, "{:?}", daemon.all_mismatches());
+    assert_eq!(scrape.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
     let bound = MEMORY + rings;
     let most = most.load(Ordering::Relaxed);
     assert!(most < bound, "{most} bytes of anonymous memory, {bound} are allowed");

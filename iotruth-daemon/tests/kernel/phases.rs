@@ -54,7 +54,7 @@ fn phases_add_up_in_a_life_with_a_retry() {
     let mut file = DirectFile::open(device.path(), 16384);
     file.read(0).err();
     quiet(&daemon);
-    let entries = daemon.all_mismatches();
+    let entries = daemon.all_mismatches(device.name());
     let failed = entries
         .iter()
         .find(|entry| entry.kind() == "io_error")

@@ -36,7 +36,8 @@ fn loss_is_counted_and_a_real_error_is_still_shown() {
     assert!(lost > 0, "the ring was large enough, nothing is tested");
     let consistent = scrape.measured(busy.name(), "read", "total");
     assert!(consistent * 100 >= done.reads, "{consistent} of {} lives were judged", done.reads);
-    for entry in daemon.all_mismatches() {
+    assert_eq!(scrape.mismatches(busy.name()), 0, "{:?}", daemon.all_mismatches(busy.name()));
+    for entry in [daemon.mismatches(), daemon.all_mismatches(broken.name())].concat() {
         assert_eq!((entry.device(), entry.kind()), (broken.name(), "io_error"), "{entry:?}");
         let sector = entry.sector().unwrap_or(u64::MAX);
         assert!(injected.contains(&sector), "not provoked: {entry:?}");

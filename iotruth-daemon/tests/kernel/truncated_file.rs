@@ -30,7 +30,7 @@ fn the_error_is_shown_and_the_short_transfer_is_information() {
     let events = error.events();
     assert_eq!(events, ["issue", "complete", "requeue", "insert", "issue", "complete"]);
 
-    let all = daemon.all_mismatches();
+    let all = daemon.all_mismatches(device.name());
     let mut kinds: Vec<_> = all.iter().map(|entry| (entry.kind(), entry.severity())).collect();
     kinds.sort_unstable();
     assert_eq!(

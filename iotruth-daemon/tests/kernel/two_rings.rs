@@ -52,10 +52,11 @@ fn two_devices_fill_two_rings_and_no_life_crosses() {
 
 /// The ring that fills when this device reads.
 fn ring_of(daemon: &Daemon, device: &LoopDevice) -> usize {
+    let mut file = DirectFile::open(device.path(), 4096);
+    file.read(0).expect("our device can be read");
     quiet(daemon);
     let before = daemon.status().received_by_ring();
     assert_eq!(before.len(), 8, "as many rings as were asked for");
-    let mut file = DirectFile::open(device.path(), 4096);
     for offset in Offsets::new(4, 4 << 20).take(500) {
         file.read(offset).expect("our device can be read");
     }

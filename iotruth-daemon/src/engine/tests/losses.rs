@@ -5,6 +5,7 @@ use iotruth_common::probe::Probe;
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
@@ -184,4 +185,21 @@ fn an_empty_flush_after_an_unseen_end_is_a_request_of_its_own() {
     kernel.after(5).complete(&mut flush, 0, 0);
     let writes = figures(&snapshot(&mut kernel), Operation::Write);
     assert_eq!((writes.requests, writes.unjudged.iter().sum::<u64>()), (2, 1));
+}
+
+#[test]
+fn a_start_proves_its_life_whatever_time_its_request_still_carries() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::new();
+    let mut empty = kernel.allocate(0x40, WRITE | flavor.req.preflush, 0, 0);
+    empty.allocated = 5;
+    let mut flush = kernel.allocate(0x80, FLUSH | flavor.req.preflush, u64::MAX, 0);
+    flush.bio = false;
+    kernel.start(&mut empty);
+    kernel.after(5).issue(&mut flush);
+    kernel.after(100).complete(&mut flush, 0, 0);
+    kernel.complete(&mut empty, 0, 0);
+    let writes = figures(&snapshot(&mut kernel), Operation::Write);
+    assert_eq!(writes.unjudged, [0; 3]);
+    assert_eq!(writes.phases[Phase::Flush as usize].as_ref().unwrap().count(), 1);
 }

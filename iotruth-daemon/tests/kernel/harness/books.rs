@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use super::{daemon::Daemon, metrics::Scrape, patience::wait_for};
 
 /// How many equal scrapes in a row mean that no event is on its way any more.
-const EQUAL_SCRAPES: u32 = 3;
+const EQUAL_SCRAPES: u32 = 5;
 
 /// Waits until the event counters stand still and balance: every attempt was received, or counted
 /// as lost. Then requests, histograms and unjudged lives must agree too.

@@ -1,5 +1,7 @@
 //! What `/status` says.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// One answer.
@@ -17,10 +19,12 @@ impl Status {
     /// How many records came out of each ring.
     pub(crate) fn received_by_ring(&self) -> Vec<u64> {
         let rings = self.json["rings"].as_array().unwrap_or_else(|| panic!("no rings: {self:?}"));
-        rings
-            .iter()
-            .map(|ring| ring["received"].as_u64().unwrap_or_else(|| panic!("no count: {self:?}")))
-            .collect()
+        let number = |ring: &Value, field: &str| {
+            ring[field].as_u64().unwrap_or_else(|| panic!("no {field}: {self:?}"))
+        };
+        let rings = rings.iter().map(|ring| (number(ring, "ring"), number(ring, "received")));
+        let rings: BTreeMap<u64, u64> = rings.collect();
+        rings.into_values().collect()
     }
 
     /// Why a program is not attached; `None` where it is.
