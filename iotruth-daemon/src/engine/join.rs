@@ -180,12 +180,15 @@ impl Engine {
             self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
-        // A start is the beginning itself. The field still has the time of the last use then:
-        // `blk_account_io_start` sets it after the event.
-        let begun = if probe == Probe::Start { head.time } else { record.start_time };
-        let Some(mut life) = life.or_else(|| self.begin(ring, probe, head, device, begun)) else {
+        let Some(mut life) =
+            life.or_else(|| self.begin(ring, probe, head, device, record.start_time))
+        else {
             return;
         };
+        // A start proves itself: `blk_account_io_start` sets the field only after the event, which
+        // still carries the time of the last use. Only a clone has an event before it.
+        let begun = if probe == Probe::Start { head.time } else { record.start_time };
+        self.prove(&mut life, begun);
         if new {
             life.owner = owner(probe, record);
             // Whoever runs the queue issues what others have queued before.
@@ -196,7 +199,6 @@ impl Engine {
                 life.owner.task = None;
             }
         } else {
-            self.prove(&mut life, begun);
             let time = life.advance(head.time);
             life.events.push(timeline_event(probe, head, time, 0, 0));
         }
