@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{build, privilege::Elevation, setup};
 
 /// Where the daemon listens unless it is told otherwise.
-const URL: &str = "http://127.0.0.1:9947";
+const ADDRESS: &str = "127.0.0.1:9947";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -24,7 +24,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
         bail!("the daemon needs root (or CAP_BPF and CAP_PERFMON), and there is no sudo here");
     }
     let binary = build::daemon(&setup::ensure()?, true, false)?;
-    print!("{}", greeting());
+    print!("{}", greeting(address(&options.arguments)));
     // Replacing ourselves lets signals and the exit code of the daemon through.
     let mut daemon = start(elevation, &binary);
     let error = daemon.arg("daemon").args(&options.arguments).exec();
@@ -43,12 +43,26 @@ fn start(elevation: Elevation, binary: &Path) -> Command {
     }
 }
 
-fn greeting() -> String {
+/// The address that the arguments name; one in the configuration or the environment stays unseen.
+fn address(arguments: &[OsString]) -> &str {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--listen") {
+            Some("") => return words.next().unwrap_or(ADDRESS),
+            Some(value) => return value.strip_prefix('=').unwrap_or(ADDRESS),
+            None => {}
+        }
+    }
+    ADDRESS
+}
+
+fn greeting(address: &str) -> String {
+    let url = format!("http://{address}");
     format!(
-        "\niotruth is starting on {URL} (stop it with Ctrl-C). Try, in another terminal:\n\
-         \x20 curl -s {URL}/metrics\n\
-         \x20 curl -s '{URL}/mismatches?format=text'\n\
-         \x20 curl -s {URL}/status\n\n"
+        "\niotruth is starting on {url} (stop it with Ctrl-C). Try, in another terminal:\n\
+         \x20 curl -s {url}/metrics\n\
+         \x20 curl -s '{url}/mismatches?format=text'\n\
+         \x20 curl -s {url}/status\n\n"
     )
 }
 
@@ -58,9 +72,19 @@ mod tests {
 
     #[test]
     fn the_greeting_gives_three_lines_that_can_be_pasted() {
-        let text = greeting();
+        let text = greeting(ADDRESS);
         let lines: Vec<_> = text.lines().filter(|line| line.starts_with("  curl ")).collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[1].contains("'http://127.0.0.1:9947/mismatches?format=text'"), "{text}");
+    }
+
+    #[test]
+    fn the_greeting_follows_the_arguments() {
+        let of = |words: &[&str]| {
+            address(&words.iter().map(OsString::from).collect::<Vec<_>>()).to_owned()
+        };
+        assert_eq!(of(&["--device", "sd*", "--listen", "[::1]:80"]), "[::1]:80");
+        assert_eq!(of(&["--listen=127.0.0.1:1"]), "127.0.0.1:1");
+        assert_eq!(of(&["--bpf-log"]), ADDRESS);
     }
 }
