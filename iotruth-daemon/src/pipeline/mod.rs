@@ -99,6 +99,7 @@ fn read(
         let mailbox = Arc::new(Mailbox::default());
         let reader = Reader {
             sources: tracing.sources(rings),
+            ring_bytes: plan.ring_bytes,
             counters: tracing.counters()?,
             engine: Engine::new(EngineConfig {
                 flavor: tracing.flavor,

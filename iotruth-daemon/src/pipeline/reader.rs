@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use iotruth_common::record::SubmitRecord;
 use rustix::{event::epoll, io::Errno};
 use tracing::{debug, error};
 
@@ -21,6 +22,9 @@ use crate::{
 
 /// Records that are taken from one ring before the next one has its turn.
 const TURN: usize = 16_384;
+
+/// Bytes that the largest record takes up in a ring.
+const RECORD: usize = size_of::<SubmitRecord>() + 8;
 
 /// How often the counters of lost events are read while there is traffic, in nanoseconds.
 const AUDIT_EVERY: u64 = 100_000_000;
@@ -85,6 +89,8 @@ impl Mailbox {
 pub(super) struct Reader<S, C> {
     /// The rings that it drains.
     pub(super) sources: Vec<S>,
+    /// Bytes of each ring.
+    pub(super) ring_bytes: u32,
     /// The counters beside them.
     pub(super) counters: C,
     /// Where the records go.
@@ -123,8 +129,9 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
             epoll::add(&epoll, source.wake(), epoll::EventData::new_u64(0), flags)?;
         }
         let mut events = Vec::with_capacity(self.sources.len().max(1));
-        let mut tick = Tick::new();
-        let mut rounds = Rounds::default();
+        let mut tick = Tick::new(self.ring_bytes as usize / RECORD);
+        // What there is at first is shown at once: no record, but which rings are drained.
+        let mut rounds = Rounds { unpublished: true, ..Rounds::default() };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             if !stopping {

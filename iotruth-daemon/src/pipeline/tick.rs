@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tick {
     now: Duration,
+    /// Records of one look above which the next one comes sooner.
+    many: usize,
 }
 
 impl Tick {
@@ -14,13 +16,15 @@ impl Tick {
     const SHORTEST: Duration = Duration::from_millis(2);
     /// When nothing happens. It bounds how late a stop or a quiet record is noticed.
     pub(super) const LONGEST: Duration = Duration::from_millis(100);
-    /// Records of one look above which the next one comes sooner.
-    const MANY: usize = 4096;
-    /// Records of one look below which the next one comes later.
-    const FEW: usize = 512;
+    /// [`Self::many`] where the rings are large.
+    const MOST: usize = 4096;
+    /// Less than one of so many parts of [`Self::many`], and the next look comes later.
+    const FEW: usize = 8;
 
-    pub(super) const fn new() -> Self {
-        Self { now: Self::LONGEST }
+    /// For rings that hold so many records each. A look at a small ring never finds many: what
+    /// counts is how full it was.
+    pub(super) fn new(ring_records: usize) -> Self {
+        Self { now: Self::LONGEST, many: (ring_records / 4).min(Self::MOST) }
     }
 
     /// How long to sleep now.
@@ -30,9 +34,9 @@ impl Tick {
 
     /// Takes note of how many records the last look found.
     pub(super) fn found(&mut self, records: usize) {
-        if records > Self::MANY {
+        if records > self.many {
             self.now = (self.now / 2).max(Self::SHORTEST);
-        } else if records < Self::FEW {
+        } else if records < (self.many / Self::FEW).max(1) {
             self.now = (self.now * 2).min(Self::LONGEST);
         }
     }
@@ -44,7 +48,7 @@ mod tests {
 
     #[test]
     fn it_follows_the_traffic_within_its_bounds() {
-        let mut tick = Tick::new();
+        let mut tick = Tick::new(60_000);
         for _ in 0..20 {
             tick.found(100_000);
         }
@@ -55,5 +59,16 @@ mod tests {
             tick.found(0);
         }
         assert_eq!(tick.duration(), Tick::LONGEST);
+    }
+
+    #[test]
+    fn a_full_ring_is_load_however_small_it_is() {
+        let mut tick = Tick::new(30);
+        for _ in 0..20 {
+            tick.found(30);
+        }
+        assert_eq!(tick.duration(), Tick::SHORTEST);
+        tick.found(0);
+        assert!(tick.duration() > Tick::SHORTEST);
     }
 }
