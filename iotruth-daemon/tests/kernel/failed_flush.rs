@@ -4,7 +4,7 @@ use std::process;
 
 use crate::harness::{
     books::quiet, daemon::Daemon, direct_io::DirectFile, ext4::Ext4, loop_device::LoopDevice,
-    tmpfs::Tmpfs, turn::turn,
+    mismatches::Entry, tmpfs::Tmpfs, turn::turn,
 };
 
 #[test]
@@ -29,7 +29,7 @@ fn a_cache_that_fails_to_flush_is_flush_failed() {
     assert!(ours.iter().all(|entry| entry.kind() == "flush_failed"), "{ours:?}");
     assert!(ours.iter().all(|entry| entry.severity() == "critical"), "{ours:?}");
     // The command that the device got, and the request of the caller that waited for it.
-    let mut operations: Vec<_> = ours.iter().map(|entry| entry.operation()).collect();
+    let mut operations: Vec<_> = ours.iter().map(Entry::operation).collect();
     operations.sort_unstable();
     assert_eq!(operations, ["flush", "write"]);
     let asked = ours.iter().find(|entry| entry.operation() == "write").unwrap();
