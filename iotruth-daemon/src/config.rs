@@ -58,8 +58,10 @@ pub struct Config {
 /// A fault that a test wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A reader thread panics soon after the start.
+    /// A reader thread panics after its first records.
     ReaderPanic,
+    /// A reader thread stands still after its first records.
+    ReaderStall,
 }
 
 /// What one source says; `None` where it says nothing.

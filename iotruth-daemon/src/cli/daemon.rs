@@ -82,6 +82,7 @@ pub(super) struct Flags {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FaultFlag {
     ReaderPanic,
+    ReaderStall,
 }
 
 /// The same reading as in files and the environment, with the same words for what is allowed.
@@ -115,7 +116,10 @@ fn configure(
             read => read?,
         },
     };
-    let fault = flags.fault.map(|FaultFlag::ReaderPanic| Fault::ReaderPanic);
+    let fault = flags.fault.map(|fault| match fault {
+        FaultFlag::ReaderPanic => Fault::ReaderPanic,
+        FaultFlag::ReaderStall => Fault::ReaderStall,
+    });
     let layer = flags.layer().over(from_environment(variables)?).over(file);
     Ok(Config { fault, ..Config::resolve(layer)? })
 }

@@ -196,6 +196,8 @@ impl Devices {
         if let Some(place) = self.by_id.get(&id).copied() {
             if let Some(device) = self.all.get_mut(usize::from(place)) {
                 device.ended = true;
+                // Nobody will ask for them any more, and histograms are large.
+                device.figures.operations = Default::default();
             }
             if self.current.get(&id.number) == Some(&place) {
                 self.current.remove(&id.number);

@@ -80,6 +80,8 @@ pub struct Engine {
     losses: [u64; LOSSES],
     audit: Audit,
     newest: u64,
+    /// Time of the first record since the last [`Engine::take_oldest`].
+    oldest: Option<u64>,
 }
 
 impl Engine {
@@ -106,6 +108,7 @@ impl Engine {
             losses: [0; LOSSES],
             audit: Audit::default(),
             newest: 0,
+            oldest: None,
         }
     }
 
@@ -129,6 +132,7 @@ impl Engine {
             Arrival::Late => self.lose(Loss::Late, 0),
         }
         self.newest = self.newest.max(head.time);
+        self.oldest.get_or_insert(head.time);
         if let Some(refusals) = self.refusals.get_mut(ring)
             && refusals.count != head.ring_lost
         {
@@ -203,10 +207,9 @@ impl Engine {
         self.devices.busy()
     }
 
-    /// Time of the newest record: nanoseconds of `CLOCK_MONOTONIC`, 0 if there was none.
-    #[must_use]
-    pub const fn newest(&self) -> u64 {
-        self.newest
+    /// Time of the first record since this was last asked: nanoseconds of `CLOCK_MONOTONIC`.
+    pub const fn take_oldest(&mut self) -> Option<u64> {
+        self.oldest.take()
     }
 
     /// Whether verdicts wait for the next audit.

@@ -57,10 +57,15 @@ impl Log {
     }
 
     fn drop_one(&mut self) {
-        let largest = self.entries.values_mut().max_by_key(|entries| entries.len());
-        if largest.and_then(VecDeque::pop_front).is_some() {
+        let largest = self.entries.iter().max_by_key(|(_, entries)| entries.len());
+        let Some(key) = largest.map(|(key, _)| *key) else { return };
+        let Some(entries) = self.entries.get_mut(&key) else { return };
+        if entries.pop_front().is_some() {
             self.count -= 1;
             self.dropped += 1;
+        }
+        if entries.is_empty() {
+            self.entries.remove(&key);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The clocks: the kernel's, which stamps the records, and the one on the wall.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -20,9 +20,4 @@ pub(super) fn anchor() -> Anchor {
     let after = monotonic();
     // The wall was read between the two, most probably in the middle.
     Anchor { monotonic: before + (after - before) / 2, wall }
-}
-
-/// The time between two moments of `CLOCK_MONOTONIC`.
-pub(super) const fn between(earlier: u64, later: u64) -> Duration {
-    Duration::from_nanos(later.saturating_sub(earlier))
 }

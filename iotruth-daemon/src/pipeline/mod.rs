@@ -4,7 +4,8 @@
 //! rest is one tokio thread: HTTP, publishing, signals.
 
 mod clock;
-mod devices;
+mod cpus;
+mod lookout;
 mod outcome;
 mod plan;
 mod process;
@@ -25,7 +26,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use self::{
-    devices::Watch,
+    lookout::Lookout,
     outcome::Readers,
     plan::Plan,
     publish::Publisher,
@@ -52,8 +53,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let cpus = std::thread::available_parallelism()?.get();
-        let plan = Plan::new(config, cpus, rustix::param::page_size() as u32);
+        let plan = Plan::new(config, cpus::online(), rustix::param::page_size() as u32);
         let mut tracing = Tracing::begin(config, &plan)?;
         if config.bpf_log {
             tracing.log()?;
@@ -74,7 +74,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         }
         info!("stopping: detaching the programs and draining the rings");
         tracing.detach();
-        let joined = readers.stop();
+        let joined = readers.stop().await;
         if let Err(stalled) = publisher.look() {
             warn!("{stalled}");
         }
@@ -109,7 +109,7 @@ fn read(
                 index,
                 engines: plan.readers.len(),
             }),
-            watch: Watch::new(Arc::clone(config)),
+            lookout: Lookout::start(Arc::clone(config))?,
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
             fault: config.fault,

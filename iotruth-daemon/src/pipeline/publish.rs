@@ -16,9 +16,11 @@ pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// How many looks pass between two readings of the clocks and of the process's own counters.
 const LOOKS_PER_AUDIT: u32 = 5;
 
-/// A reader that has not gone round for this long is stalled.
-const STALLED: Duration = Duration::from_secs(10);
-const _: () = assert!(STALLED.as_millis() > 10 * Tick::LONGEST.as_millis());
+/// A reader that has not gone round between so many looks is stalled. Looks are counted rather than
+/// seconds, because a process that was stopped, or a machine that slept, has lost seconds and not
+/// its readers.
+const STALLED: u32 = 15;
+const _: () = assert!(PUBLISH_EVERY.as_millis() * STALLED as u128 > 20 * Tick::LONGEST.as_millis());
 
 /// Merges, and swaps a new view in when something changed.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Publisher {
     rings: Vec<usize>,
     anchor: Anchor,
     looks: u32,
+    /// Rounds of each reader at the last look, and how many looks have seen just these.
+    rounds: Vec<(u64, u32)>,
     view: watch::Sender<Arc<View>>,
 }
 
@@ -44,17 +48,17 @@ impl Publisher {
             status: Arc::new(status),
             anchor,
         }));
-        (Self { mailboxes, shown: Vec::new(), rings, anchor, looks: 0, view }, receiver)
+        let rounds = vec![(0, 0); mailboxes.len()];
+        (Self { mailboxes, shown: Vec::new(), rings, anchor, looks: 0, rounds, view }, receiver)
     }
 
     /// Shows what the readers know now; the error says which of them has stalled.
     pub(super) fn look(&mut self) -> Result<(), Stalled> {
-        let now = clock::monotonic();
-        for (number, mailbox) in self.mailboxes.iter().enumerate() {
-            let alive = mailbox.alive();
-            let silent = clock::between(alive, now);
-            if alive != 0 && silent > STALLED {
-                return Err(Stalled { number, silent });
+        for (number, (mailbox, seen)) in self.mailboxes.iter().zip(&mut self.rounds).enumerate() {
+            let rounds = mailbox.rounds();
+            *seen = if seen.0 == rounds { (rounds, seen.1 + 1) } else { (rounds, 0) };
+            if seen.1 >= STALLED {
+                return Err(Stalled { number });
             }
         }
         let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
@@ -118,8 +122,7 @@ impl Publisher {
 
 /// A reader that does not go round any more.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("reader {number} has stalled: nothing was read for {} s", silent.as_secs())]
+#[error("reader {number} has stalled, and what happens is seen by nobody")]
 pub(super) struct Stalled {
     number: usize,
-    silent: Duration,
 }

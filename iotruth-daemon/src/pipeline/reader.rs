@@ -14,7 +14,7 @@ use iotruth_common::record::SubmitRecord;
 use rustix::{event::epoll, io::Errno};
 use tracing::{debug, error};
 
-use super::{clock, devices::Watch, tick::Tick};
+use super::{clock, lookout::Lookout, tick::Tick};
 use crate::{
     config::Fault,
     engine::{Audit, Engine, snapshot::Snapshot},
@@ -23,14 +23,21 @@ use crate::{
 /// Records that are taken from one ring before the next one has its turn.
 const TURN: usize = 16_384;
 
+/// How often each ring has its turn before the reader does something else.
+const PASSES: usize = 8;
+
 /// Bytes that the largest record takes up in a ring.
 const RECORD: usize = size_of::<SubmitRecord>() + 8;
 
 /// How often the counters of lost events are read while there is traffic, in nanoseconds.
 const AUDIT_EVERY: u64 = 100_000_000;
 
-/// How often they are read while there is none, and how often devices are looked after.
+/// How often they are read while there is none, in nanoseconds.
 const IDLE_AUDIT_EVERY: u64 = 1_000_000_000;
+
+/// How often it is looked whether devices are still there, or idle, in nanoseconds. A number that is
+/// used again is noticed at once, by the disk's sequence number in its first record.
+const LOOK_EVERY: u64 = 1_000_000_000;
 
 /// How often what is known is published while it changes, in nanoseconds.
 const PUBLISH_EVERY: u64 = 200_000_000;
@@ -57,8 +64,8 @@ pub(super) trait Counters: Send {
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     snapshot: Mutex<Arc<Snapshot>>,
-    /// Last time the reader went round, in nanoseconds of `CLOCK_MONOTONIC`.
-    alive: AtomicU64,
+    /// How often the reader went round.
+    rounds: AtomicU64,
     /// From the oldest record that a snapshot was the first to have, to that snapshot.
     lag: AtomicU64,
 }
@@ -69,12 +76,12 @@ impl Mailbox {
         Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// When the reader last went round, in nanoseconds of `CLOCK_MONOTONIC`.
-    pub(super) fn alive(&self) -> u64 {
-        self.alive.load(Ordering::Relaxed)
+    /// How often the reader went round: it moves for as long as the reader is alive.
+    pub(super) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
     }
 
-    /// How old a record is at most when it is first shown.
+    /// How old the oldest record was when the newest snapshot first showed it.
     pub(super) fn lag(&self) -> Duration {
         Duration::from_nanos(self.lag.load(Ordering::Relaxed))
     }
@@ -96,7 +103,7 @@ pub(super) struct Reader<S, C> {
     /// Where the records go.
     pub(super) engine: Engine,
     /// Names and presence of devices.
-    pub(super) watch: Watch,
+    pub(super) lookout: Lookout,
     /// Where snapshots go.
     pub(super) mailbox: Arc<Mailbox>,
     /// Set when it shall drain what is left, publish and end.
@@ -131,26 +138,26 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
         let mut events = Vec::with_capacity(self.sources.len().max(1));
         let mut tick = Tick::new(self.ring_bytes as usize / RECORD);
         // What there is at first is shown at once: no record, but which rings are drained.
-        let mut rounds = Rounds { unpublished: true, ..Rounds::default() };
+        let mut rounds = Rounds { drained: true, unpublished: true, ..Rounds::default() };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
-            if !stopping {
+            if !stopping && rounds.drained {
                 wait(epoll.as_fd(), &mut events, tick.duration())?;
             }
             let now = clock::monotonic();
-            self.mailbox.alive.store(now, Ordering::Relaxed);
-            if self.fault == Some(Fault::ReaderPanic) && rounds.records > 0 {
-                panic_as_told();
+            self.mailbox.rounds.fetch_add(1, Ordering::Relaxed);
+            if rounds.records > 0 {
+                break_as_told(self.fault);
             }
-            let taken = self.drain();
-            tick.found(taken);
-            rounds.records += taken as u64;
-            if taken > 0 {
-                rounds.waiting_since.get_or_insert(now);
-                rounds.unaudited = true;
-                rounds.unpublished = true;
+            let before = rounds.records;
+            self.drain(&mut rounds);
+            tick.found((rounds.records - before) as usize);
+            rounds.unpublished |= self.lookout.tell(&mut self.engine);
+            let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
+            if look {
+                rounds.looked = now;
             }
-            self.watch.name_new(&mut self.engine);
+            self.lookout.ask(&mut self.engine, look);
             let age = now.saturating_sub(rounds.audited);
             let due = (rounds.unaudited || self.engine.awaits_audit()) && age >= AUDIT_EVERY;
             if due || age >= IDLE_AUDIT_EVERY || stopping {
@@ -160,17 +167,19 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
             if (rounds.unpublished && due) || stopping {
                 self.publish(&mut rounds);
             }
-            if stopping {
+            if stopping && rounds.drained {
                 debug!("reader stopped after {} records", rounds.records);
                 return Ok(());
             }
         }
     }
 
-    /// Takes every record that is in the rings now.
-    fn drain(&mut self) -> usize {
+    /// Takes the records that are in the rings now. Where more keep coming than can be taken, it
+    /// leaves after [`PASSES`], so that counting and showing go on under any load.
+    fn drain(&mut self, rounds: &mut Rounds) {
+        rounds.drained = false;
         let mut all = 0;
-        loop {
+        for _ in 0..PASSES {
             let mut most = 0;
             for source in &mut self.sources {
                 let ring = source.ring();
@@ -180,45 +189,46 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
                 most = most.max(taken);
             }
             if most < TURN {
-                return all;
+                rounds.drained = true;
+                break;
             }
         }
+        rounds.records += all as u64;
+        rounds.unaudited |= all > 0;
+        rounds.unpublished |= all > 0;
     }
 
     /// Reads the counters, takes every record that was written before, and settles the books.
     fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
-        let look_after = now.saturating_sub(rounds.looked_after) >= IDLE_AUDIT_EVERY;
-        let idle = if look_after { self.watch.idle(&self.engine) } else { Vec::new() };
-        let read = clock::monotonic();
-        let audit = Audit { read, ..self.counters.read()? };
-        let taken = self.drain();
-        rounds.records += taken as u64;
-        rounds.unaudited = taken > 0;
-        rounds.unpublished |= self.engine.audit(audit);
-        rounds.audited = now;
-        if look_after {
-            rounds.looked_after = now;
-            for (device, idle_at) in idle {
-                rounds.unpublished |= self.engine.close_finished(device, idle_at);
-            }
-            rounds.unpublished |= self.watch.end_gone(&mut self.engine, now);
+        let audit = Audit { read: clock::monotonic(), ..self.counters.read()? };
+        rounds.unaudited = false;
+        self.drain(rounds);
+        // A backlog may hold records from before the reading: the verdicts wait for the next one.
+        if rounds.drained {
+            rounds.unpublished |= self.engine.audit(audit);
         }
+        rounds.audited = now;
         Ok(())
     }
 
     fn publish(&mut self, rounds: &mut Rounds) {
-        self.watch.name_new(&mut self.engine);
         let now = clock::monotonic();
-        let lag = rounds.waiting_since.take().map_or(0, |since| now.saturating_sub(since));
+        let lag = self.engine.take_oldest().map_or(0, |oldest| now.saturating_sub(oldest));
         self.mailbox.publish(self.engine.snapshot(now), lag);
         rounds.published = now;
         rounds.unpublished = false;
     }
 }
 
-/// What `--fault reader-panic` asks for, to prove that a dead reader is noticed.
-fn panic_as_told() -> ! {
-    panic!("the reader was told to panic");
+/// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
+fn break_as_told(fault: Option<Fault>) {
+    match fault {
+        None => {}
+        Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
+        Some(Fault::ReaderStall) => loop {
+            thread::park();
+        },
+    }
 }
 
 /// When a reader last did what it does now and then.
@@ -226,12 +236,14 @@ fn panic_as_told() -> ! {
 struct Rounds {
     records: u64,
     audited: u64,
-    looked_after: u64,
+    looked: u64,
     published: u64,
+    /// Whether the last look left nothing in the rings.
+    drained: bool,
+    /// Whether records were taken since the counters were read.
     unaudited: bool,
+    /// Whether something changed since the last snapshot.
     unpublished: bool,
-    /// When the oldest records were taken that no snapshot has yet.
-    waiting_since: Option<u64>,
 }
 
 /// Sleeps until a ring wakes the reader or the time is over.

@@ -1,69 +1,94 @@
 //! What sysfs says of a block device.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::engine::device::DeviceId;
 
-fn path(id: DeviceId) -> PathBuf {
-    PathBuf::from(format!("/sys/dev/block/{id}"))
+/// The folder of a disk in sysfs; `None` where it has gone.
+///
+/// Paths of an nvme multipath device are hidden disks: they have no number in sysfs, and only their
+/// sequence number leads to them.
+pub(super) fn find(id: DeviceId) -> Option<PathBuf> {
+    let by_number = PathBuf::from(format!("/sys/dev/block/{id}"));
+    if is(&by_number, id) {
+        return fs::canonicalize(by_number).ok();
+    }
+    if id.sequence == 0 {
+        return None;
+    }
+    let disks = fs::read_dir("/sys/block").ok()?.flatten();
+    disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
 }
 
-fn read(id: DeviceId, file: &str) -> Option<String> {
-    fs::read_to_string(path(id).join(file)).ok()
-}
-
-/// The name of a disk as under `/sys/block`; `None` where it has gone.
-pub(super) fn name(id: DeviceId) -> Option<String> {
-    let target = fs::read_link(path(id)).ok()?;
-    Some(target.file_name()?.to_str()?.to_owned())
-}
-
-/// Whether the disk with this number is still the same one.
-pub(super) fn is_present(id: DeviceId) -> bool {
-    match read(id, "diskseq") {
-        Some(sequence) => {
-            id.sequence == 0 || sequence.trim().parse().is_ok_and(|now: u64| now == id.sequence)
-        }
+/// Whether the disk in this folder is still the one that is meant.
+pub(super) fn is(folder: &Path, id: DeviceId) -> bool {
+    match sequence(folder) {
+        Some(sequence) => id.sequence == 0 || sequence == id.sequence,
         // Kernels before 5.15 have no such file.
-        None => path(id).exists(),
+        None => folder.exists(),
     }
 }
 
-/// Whether the kernel itself says that the driver has no request of this disk.
+/// The name of the disk in this folder, as under `/sys/block`.
+pub(super) fn name(folder: &Path) -> Option<String> {
+    Some(folder.file_name()?.to_str()?.to_owned())
+}
+
+/// Whether the kernel itself says that the driver has no request of the disk in this folder.
 ///
 /// The kernel counts only where statistics are on (`blk_mq_check_in_driver`, `RQF_IO_STAT`), so
 /// without them nothing is known.
-pub(super) fn is_idle(id: DeviceId) -> bool {
-    read(id, "queue/iostats").is_some_and(|on| on.trim() == "1")
-        && read(id, "inflight").is_some_and(|counts| {
+pub(super) fn is_idle(folder: &Path) -> bool {
+    read(folder, "queue/iostats").is_some_and(|on| on.trim() == "1")
+        && read(folder, "inflight").is_some_and(|counts| {
             let mut counts = counts.split_whitespace();
             counts.next() == Some("0") && counts.all(|count| count == "0")
         })
 }
 
+fn sequence(folder: &Path) -> Option<u64> {
+    read(folder, "diskseq")?.trim().parse().ok()
+}
+
+fn read(folder: &Path, file: &str) -> Option<String> {
+    fs::read_to_string(folder.join(file)).ok()
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what it expects")]
 mod tests {
-    use super::{is_present, name};
+    use std::fs;
+
+    use super::{find, is, name};
     use crate::engine::device::DeviceId;
 
     #[test]
-    fn a_device_that_is_not_there_has_no_name() {
-        let nothing = DeviceId { number: 0xfff0_004d, sequence: 1 };
-        assert_eq!(name(nothing), None);
-        assert!(!is_present(nothing));
+    fn a_device_that_is_not_there_is_not_found() {
+        assert_eq!(find(DeviceId { number: 0xfff0_004d, sequence: 0 }), None);
+        assert_eq!(find(DeviceId { number: 0xfff0_004d, sequence: u64::MAX }), None);
     }
 
     #[test]
-    fn every_disk_of_this_machine_has_the_name_that_its_number_leads_to() {
-        for entry in std::fs::read_dir("/sys/block").unwrap().flatten() {
+    fn every_disk_of_this_machine_is_found_by_its_number_and_by_its_sequence() {
+        for entry in fs::read_dir("/sys/block").unwrap().flatten() {
             let disk = entry.file_name().into_string().unwrap();
-            let dev = std::fs::read_to_string(entry.path().join("dev")).unwrap();
+            let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap();
+            let dev = read("dev");
             let numbers: Vec<u32> = dev.trim().split(':').flat_map(str::parse).collect();
             let [major, minor] = numbers[..] else { panic!("{dev}") };
-            let id = DeviceId { number: major << 20 | minor, sequence: 0 };
-            assert_eq!(name(id), Some(disk));
-            assert!(is_present(id));
+            let number = major << 20 | minor;
+            let by_number = find(DeviceId { number, sequence: 0 }).unwrap();
+            assert_eq!(name(&by_number).as_deref(), Some(disk.as_str()));
+            // As for a hidden disk, whose number leads nowhere.
+            let sequence = read("diskseq").trim().parse().unwrap();
+            let hidden = DeviceId { number: 0xfff0_004d, sequence };
+            let by_sequence = find(hidden).unwrap();
+            assert_eq!(name(&by_sequence).as_deref(), Some(disk.as_str()));
+            assert!(is(&by_sequence, hidden));
+            assert!(!is(&by_sequence, DeviceId { number, sequence: sequence + 1_000_000 }));
         }
     }
 }
