@@ -70,3 +70,23 @@ fn series_end_and_begin_with_their_device() {
     assert_eq!(after.mismatches(name), 0);
     assert_eq!(quiet(&daemon).counted_losses(), 0);
 }
+
+#[test]
+fn another_file_under_the_same_number_is_another_device() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(64);
+    let slot = Slot::add(Slot::free_number());
+    let daemon = Daemon::start(&[]);
+    for round in 0..3_u64 {
+        let file = tmpfs.file(&format!("disk{round}"), 8 << 20);
+        // The disk stays, and only its sequence number tells that it is another one now.
+        let device = LoopDevice::at(&slot.path(), &file);
+        let mut disk = DirectFile::open(device.path(), 4096);
+        // More than the one before: never the sum of both.
+        let reads = 200 + 50 * round;
+        for offset in Offsets::new(round, 8 << 20).take(reads as usize) {
+            disk.read(offset).expect("our device can be read");
+        }
+        settle(&daemon, &device, &mut Counts { reads, writes: 0 });
+    }
+}
