@@ -207,6 +207,7 @@ impl Snapshot {
             mine.recursion = mine.recursion.max(more.recursion);
         }
         self.rings.extend_from_slice(&other.rings);
+        self.rings.sort_unstable_by_key(|figures| figures.ring);
         add(&mut self.losses, &other.losses);
         self.losses[Loss::Recursion as usize] =
             self.probes.iter().map(|figures| figures.recursion).sum();
