@@ -23,7 +23,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use self::refusal::Refusal;
-pub use self::server::{HttpError, bind, serve};
+pub use self::server::{HttpError, Limits, bind, serve};
 use crate::{
     export::{
         metrics,
