@@ -23,7 +23,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use self::refusal::Refusal;
-pub use self::server::{HttpError, bind, serve};
+pub use self::server::{HttpError, Limits, bind, serve};
 use crate::{
     export::{
         metrics,
@@ -45,7 +45,10 @@ const ENDPOINTS: [(&str, &str); 6] = [
     ("/mismatches", "requests that failed or behaved oddly, newest first"),
     ("/status", "how the daemon is doing, and whether its books balance"),
     ("/healthz", "answers while the daemon is alive"),
-    ("/readyz", "200 while what is shown can be believed, else 503 with the reason"),
+    (
+        "/readyz",
+        "200 while all readers run and the programs are attached, else 503 with the reason",
+    ),
 ];
 
 const JSON: &str = "application/json";

@@ -56,7 +56,7 @@ pub struct Status {
     pub ring_bytes: u32,
     /// One for each reader thread.
     pub readers: Vec<ReaderStatus>,
-    /// Why `/readyz` fails; `None` where all is well.
+    /// Why `/readyz` fails; `None` while all readers run and the programs are attached.
     pub not_ready: Option<String>,
     /// What is switched off or unusual here, each in one sentence.
     pub notes: Vec<String>,

@@ -1,4 +1,5 @@
-//! `/healthz` and `/readyz`: whether the daemon is alive, and whether it can be believed.
+//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its readers run and its programs
+//! are attached. Whether its books balance is for `/status`.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -14,7 +15,7 @@ struct Answer<'a> {
     reason: Option<&'a str>,
 }
 
-/// Whether all is well, and the body of `/readyz` that says so.
+/// Whether all readers run and the programs are attached, and the body of `/readyz` that says so.
 ///
 /// `orphaned` is true where nothing will ever replace this view.
 #[must_use]

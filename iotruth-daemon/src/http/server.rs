@@ -1,19 +1,49 @@
 //! The socket: opened with clear errors, served until told to stop.
 
-use std::{
-    future::{Future, IntoFuture},
-    io,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
+use tracing::warn;
 
 /// How long answers that have begun may take after the order to stop: a client that does not read
 /// must not keep the daemon alive.
 const DRAIN: Duration = Duration::from_secs(2);
+/// Pause after the kernel could not give us a connection.
+const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
+
+/// Ready to fail once the server is told to stop.
+type Told = watch::Receiver<()>;
+
+/// What clients may take. Every local user can connect, and each connection costs the daemon a file
+/// descriptor, of which it has few.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; further ones wait in the kernel's queue until one ends.
+    pub connections: usize,
+    /// How long a client may take over the head of a request, or be silent between two requests.
+    pub header: Duration,
+    /// Age at which a connection is closed after the answer that it is at, so that a client that
+    /// asks and never reads does not hold one for ever.
+    pub connection: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, header: Duration::from_secs(5), connection: Duration::from_mins(1) }
+    }
+}
 
 /// Why there is no HTTP.
 #[derive(Debug, Error)]
@@ -54,9 +84,6 @@ pub enum HttpError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// The server stopped by itself.
-    #[error("the HTTP server stopped")]
-    Serve(#[source] io::Error),
 }
 
 /// Opens the socket.
@@ -78,20 +105,57 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), HttpError> {
-    let (told, stopping) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        shutdown.await;
-        drop(told);
-    });
-    let too_long = async {
-        // Ready when the sender is gone, which is all that it tells.
-        let _ = stopping.await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        result = server.into_future() => result.map_err(HttpError::Serve),
-        () = too_long => Ok(()),
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let (tell, told) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < limits.connections => {
+                match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(converse(stream, router.clone(), limits, told.clone()));
+                    }
+                    // A client that left the queue is gone from it; what else can fail (no
+                    // descriptors, no memory) stays, and must not be tried in a busy loop.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        warn!("cannot accept an HTTP connection, trying again: {error}");
+                        tokio::select! {
+                            () = &mut shutdown => break,
+                            () = tokio::time::sleep(ACCEPT_AGAIN) => {}
+                        }
+                    }
+                }
+            }
+        }
     }
+    drop(listener);
+    drop(tell);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // Who needs longer is cut off when the set is dropped.
+    let _ = timeout(DRAIN, all).await;
+}
+
+/// One connection from its first byte to its last.
+async fn converse(stream: TcpStream, router: Router, limits: Limits, mut told: Told) {
+    let connection = http1::Builder::new()
+        // Without a timer, hyper does not know how late it is and waits for ever.
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    // How a connection ended is the client's affair; what it asked for was answered or refused.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        // Fails when the sender is gone, which is all that it tells.
+        _ = told.changed() => {}
+        () = tokio::time::sleep(limits.connection) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(DRAIN, connection).await;
 }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
-use super::{HttpError, bind, router, serve};
+use super::{HttpError, Limits, bind, router, serve};
 use crate::{export::sample, view::View};
 
 /// A server on a free port of the loopback, in a thread of its own.
@@ -30,6 +30,10 @@ struct Answer {
 
 impl Server {
     fn start(view: View) -> Self {
+        Self::with(view, Limits::default())
+    }
+
+    fn with(view: View, limits: Limits) -> Self {
         let (views, receiver) = watch::channel(Arc::new(view));
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
@@ -41,7 +45,7 @@ impl Server {
                 let shutdown = async move {
                     let _ = stopped.await;
                 };
-                serve(listener, router(receiver), shutdown).await.unwrap();
+                serve(listener, router(receiver), limits, shutdown).await;
             });
         });
         let address = told.recv().unwrap();
@@ -216,6 +220,66 @@ fn a_client_that_says_nothing_does_not_stop_the_end() {
     assert_eq!(server.get("/healthz").status, 200);
     let took = server.stop();
     assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+/// So short that a test can wait for it.
+const IMPATIENT: Limits = Limits {
+    connections: 64,
+    header: Duration::from_millis(200),
+    connection: Duration::from_mins(1),
+};
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// Waits until the server ends the connection, whatever it says before.
+fn wait_for_end(mut stream: TcpStream) {
+    stream.read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn clients_that_do_not_finish_a_head_are_disconnected() {
+    let server = Server::with(sample::fresh(), IMPATIENT);
+    wait_for_end(connect(&server));
+
+    let mut half = connect(&server);
+    half.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    wait_for_end(half);
+
+    let mut idle = connect(&server);
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    let mut text = String::new();
+    idle.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("}\n"), "{text}");
+}
+
+#[test]
+fn silent_clients_at_the_limit_delay_the_next_one_and_no_more() {
+    let server = Server::with(sample::fresh(), IMPATIENT);
+    let silent: Vec<_> = (0..IMPATIENT.connections).map(|_| connect(&server)).collect();
+    assert_eq!(server.get("/healthz").status, 200);
+    let ended = silent.iter().filter(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        matches!(stream.peek(&mut [0]), Ok(0))
+    });
+    assert!(ended.count() > 0, "the last one had to wait until another one was gone");
+}
+
+#[test]
+fn a_connection_ends_at_its_age_even_if_nobody_reads_the_answers() {
+    let limits = Limits { connections: 1, connection: Duration::from_millis(200), ..IMPATIENT };
+    let server = Server::with(sample::busy(), limits);
+    let mut deaf = connect(&server);
+    deaf.set_nonblocking(true).unwrap();
+    // Until the answers fill the buffers of both sockets, and then the requests as well.
+    let mut asked = 0;
+    while asked < 20_000 && deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").is_ok() {
+        asked += 1;
+    }
+    assert_eq!(server.get("/healthz").status, 200);
 }
 
 #[test]

@@ -143,9 +143,7 @@ fn serve(
             // Either way the sender is gone.
             stopped.await.unwrap_or_default();
         };
-        if let Err(error) = http::serve(listener, http::router(view), stopped).await {
-            error!("HTTP: {error}");
-        }
+        http::serve(listener, http::router(view), http::Limits::default(), stopped).await;
     });
     (stop, task)
 }

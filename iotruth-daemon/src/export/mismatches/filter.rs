@@ -1,5 +1,7 @@
 //! Which mismatches are asked for.
 
+use std::collections::HashSet;
+
 use crate::{
     engine::{
         kind::{Kind, Severity, TABLE},
@@ -76,10 +78,7 @@ impl Filter {
             });
         }
         Ok(Self {
-            devices: query
-                .list("device")
-                .map(|name| device(name, view))
-                .collect::<Result<Vec<_>, _>>()?,
+            devices: devices(&query, view)?,
             kinds,
             severities,
             since: query.number("since")?,
@@ -91,12 +90,19 @@ impl Filter {
     /// Whether a mismatch is asked for.
     #[must_use]
     pub fn lets_pass(&self, mismatch: &Mismatch) -> bool {
-        let device =
-            |name: &String| *name == mismatch.device_name || *name == mismatch.device.to_string();
-        (self.devices.is_empty() || self.devices.iter().any(device))
+        self.is_of_a_device(mismatch)
             && (self.kinds.is_empty() || self.kinds.contains(&mismatch.kind))
             && self.severities.contains(&mismatch.kind.row().severity)
             && self.since.is_none_or(|since| mismatch.id > since)
+    }
+
+    fn is_of_a_device(&self, mismatch: &Mismatch) -> bool {
+        if self.devices.is_empty() {
+            return true;
+        }
+        // Once and not for each name: a query may name hundreds.
+        let number = mismatch.device.to_string();
+        self.devices.iter().any(|name| *name == mismatch.device_name || *name == number)
     }
 }
 
@@ -107,13 +113,28 @@ fn kind(slug: &str) -> Result<Kind, QueryError> {
     })
 }
 
-fn device(name: &str, view: &View) -> Result<String, QueryError> {
-    let name = name.strip_prefix("/dev/").unwrap_or(name);
+/// The devices that are named; one that has no request in the view is an error.
+fn devices(query: &Query<'_>, view: &View) -> Result<Vec<String>, QueryError> {
+    let mut named = query.list("device").peekable();
+    if named.peek().is_none() {
+        return Ok(Vec::new());
+    }
     let devices = view.snapshot.devices.values().map(|device| (&device.name, device.id));
     let logged = view.snapshot.mismatches.iter().map(|entry| (&entry.device_name, entry.device));
-    if devices.chain(logged).any(|(known, id)| known == name || id.to_string() == name) {
-        return Ok(name.to_owned());
-    }
+    let known: HashSet<String> =
+        devices.chain(logged).flat_map(|(name, id)| [name.clone(), id.to_string()]).collect();
+    named
+        .map(|name| name.strip_prefix("/dev/").unwrap_or(name))
+        .map(
+            |name| {
+                if known.contains(name) { Ok(name.to_owned()) } else { Err(unseen(name, view)) }
+            },
+        )
+        .collect()
+}
+
+/// The error for a device that has no request in the view.
+fn unseen(name: &str, view: &View) -> QueryError {
     let mut names: Vec<&str> =
         view.snapshot.devices.values().map(|device| device.name.as_str()).collect();
     names.sort_unstable();
@@ -123,7 +144,7 @@ fn device(name: &str, view: &View) -> Result<String, QueryError> {
     } else {
         format!("devices with requests are {}", names.join(", "))
     };
-    Err(QueryError { error: format!("no request of device={name} was seen{hint}"), remedy })
+    QueryError { error: format!("no request of device={name} was seen{hint}"), remedy }
 }
 
 #[cfg(test)]
@@ -190,6 +211,14 @@ mod tests {
             let error = filter(&[(key, value)]).unwrap_err();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn a_long_name_is_refused_without_a_hint() {
+        let name = format!("nvme0n1{}", "x".repeat(2_000));
+        let error = filter(&[("device", &name)]).unwrap_err();
+        let expected = format!("no request of device={name} was seen: devices with requests are");
+        assert!(error.starts_with(&expected), "{error}");
     }
 
     #[test]
