@@ -40,6 +40,17 @@ impl Elevation {
         })
     }
 
+    /// Says what root is needed for and lets sudo ask for its password now, if it would later.
+    pub(crate) fn unlock(self, reason: &str) -> Result<()> {
+        match self {
+            Self::SudoAsks => {
+                println!("{reason}");
+                command::run(Command::new("sudo").arg("--validate"))
+            }
+            Self::Root | Self::Sudo | Self::Impossible => Ok(()),
+        }
+    }
+
     /// A command that runs `program` as root, or none where that would need a password.
     pub(crate) fn unattended(self, program: &str) -> Option<Command> {
         match self {

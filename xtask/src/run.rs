@@ -23,7 +23,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     if elevation == Elevation::Impossible {
         bail!("the daemon needs root (or CAP_BPF and CAP_PERFMON), and there is no sudo here");
     }
-    let binary = build::daemon(&setup::ensure()?, true, false)?;
+    let binary = build::daemon(&setup::ensure_attended(elevation)?, true, false)?;
     print!("{}", greeting(address(&options.arguments)));
     // Replacing ourselves lets signals and the exit code of the daemon through.
     let mut daemon = start(elevation, &binary);

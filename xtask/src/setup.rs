@@ -48,6 +48,37 @@ pub(crate) fn ensure() -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// Does the same for a command that a person waits for: if Debian packages are to be installed and
+/// sudo asks for a password, it may ask.
+pub(crate) fn ensure_attended(elevation: Elevation) -> Result<Toolchain> {
+    let toolchains = toolchain::usable()?;
+    if elevation == Elevation::SudoAsks && ready(&toolchains)?.is_none() && apt::exists()? {
+        let llvms: Vec<u32> = toolchains.iter().map(|toolchain| toolchain.llvm).collect();
+        let wanted = wanted(&llvms, |llvm| linker::llvm_prefix(llvm).is_some());
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let missing = apt::missing(&wanted)?;
+        if !missing.is_empty() {
+            elevation.unlock(&format!(
+                "building eBPF programs needs these Debian packages, and installing them takes \
+                 root: {}",
+                missing.join(" ")
+            ))?;
+        }
+    }
+    ensure()
+}
+
+/// The packages that [`install`] will probably want, given the LLVMs of the usable toolchains.
+///
+/// It may turn to others where apt does not offer these, which only apt's answers can tell.
+fn wanted(llvms: &[u32], is_here: impl Fn(u32) -> bool) -> Vec<String> {
+    match llvms.iter().copied().find(|llvm| linker::knows(*llvm)) {
+        Some(llvm) if is_here(llvm) => Vec::new(),
+        Some(llvm) => vec![llvm_package(llvm)],
+        None => DEBIAN_RUST.iter().chain([&DEBIAN_LLVM]).map(ToString::to_string).collect(),
+    }
+}
+
 fn ready(toolchains: &[Toolchain]) -> Result<Option<(Toolchain, PathBuf)>> {
     for toolchain in toolchains {
         if let Some(linker) = linker::find(toolchain.llvm)? {
@@ -137,5 +168,29 @@ fn by_hand(toolchains: &[Toolchain]) -> String {
             workspace::tools().join("bin").display(),
             llvm = toolchain.llvm,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_libraries_of_the_first_toolchain_that_can_have_a_linker_are_wanted() {
+        assert_eq!(wanted(&[22, 21], |_| false), ["llvm-22-dev"]);
+        // No linker can be built for this one, so the next one counts.
+        assert_eq!(wanted(&[14, 21], |llvm| llvm == 14), ["llvm-21-dev"]);
+    }
+
+    #[test]
+    fn nothing_is_wanted_where_the_libraries_are_here() {
+        assert!(wanted(&[22], |llvm| llvm == 22).is_empty());
+    }
+
+    #[test]
+    fn without_a_toolchain_debians_is_wanted_with_its_libraries() {
+        let all = ["rustc-web", "cargo-web", "rust-web-src", "llvm-22-dev"];
+        assert_eq!(wanted(&[], |_| true), all);
+        assert_eq!(wanted(&[14], |_| true), all);
     }
 }

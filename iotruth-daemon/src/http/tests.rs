@@ -223,11 +223,8 @@ fn a_client_that_says_nothing_does_not_stop_the_end() {
 }
 
 /// So short that a test can wait for it.
-const IMPATIENT: Limits = Limits {
-    connections: 64,
-    header: Duration::from_millis(200),
-    connection: Duration::from_mins(1),
-};
+const IMPATIENT: Limits =
+    Limits { connections: 64, header: Duration::from_secs(1), connection: Duration::from_mins(1) };
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).unwrap();
