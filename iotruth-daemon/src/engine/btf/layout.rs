@@ -107,7 +107,7 @@ pub(super) fn resolve(index: &Index<'_>, notes: &mut Vec<String>) -> Result<Layo
         Some(found) => *(DISKSEQ.slot)(&mut layout) = found,
         None => notes.push(
             "This kernel does not number its disks (gendisk.diskseq came with Linux 5.15): a disk \
-             that takes over the device number of a removed one within two seconds may be taken \
+             that takes over the device number of a removed one within a second may be taken \
              for it."
                 .into(),
         ),

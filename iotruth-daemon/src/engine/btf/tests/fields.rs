@@ -106,7 +106,7 @@ fn without_a_disk_sequence_number_a_note_says_so() {
     assert_eq!(facts.layout.disk_diskseq, ABSENT);
     assert_eq!(facts.notes.len(), 1);
     assert!(facts.notes[0].contains("gendisk.diskseq"), "{:?}", facts.notes);
-    assert!(facts.notes[0].ends_with("within two seconds may be taken for it."));
+    assert!(facts.notes[0].ends_with("within a second may be taken for it."));
 }
 
 #[test]
