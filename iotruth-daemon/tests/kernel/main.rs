@@ -10,6 +10,7 @@
 mod harness;
 
 mod batched_writes;
+mod bpf_log;
 mod busy_start;
 mod config_errors;
 mod dead_reader;
