@@ -18,6 +18,7 @@ mod elevator_switch;
 mod exact_counts;
 mod exposition;
 mod failed_flush;
+mod filters;
 mod fsync_owners;
 mod full_speed;
 mod http_errors;
