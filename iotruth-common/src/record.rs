@@ -21,7 +21,7 @@ pub struct RequestRecord {
     /// Low half of the attempt number of this (CPU, probe, ring), counted before the reservation.
     /// The first attempt is 1. A number that is missing is a record that was lost.
     pub attempt: u32,
-    /// How many records this ring had refused, by all CPUs together, when this one was written.
+    /// How many records this ring had refused, by all CPUs together, just before `time`.
     pub ring_lost: u32,
     /// `dev_t` of the disk, `major << 20 | first_minor`; 0 where the queue has no disk.
     pub device: u32,

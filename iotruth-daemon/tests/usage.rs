@@ -86,7 +86,8 @@ fn a_device_that_does_not_exist_is_refused() {
 #[cfg(not(feature = "kernel"))]
 #[test]
 fn a_binary_without_ebpf_says_so() {
-    let (code, _, error) = iotruth(&["daemon", "--config", "/dev/null"], &[]);
+    let arguments = ["daemon", "--config", "/dev/null", "--listen", "127.0.0.1:0"];
+    let (code, _, error) = iotruth(&arguments, &[]);
     assert_eq!(code, 1);
     assert!(error.starts_with("iotruth: this binary was built without eBPF"), "{error}");
     assert!(error.contains("cargo xtask build"), "{error}");

@@ -52,14 +52,16 @@ pub(crate) fn emit<R>(
 ) {
     const { assert!(size_of::<R>() >= size_of::<RequestRecord>()) };
     // SAFETY: the helper has no preconditions.
-    let time = unsafe { bpf_ktime_get_ns() };
-    // SAFETY: as above.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let shard = shard(request);
     let index = probe as usize * MAX_RINGS + shard as usize;
     let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
     let Some(losses) = RING_LOST.get_ptr_mut(0) else { return };
     let lost_here = losses.cast::<u64>().wrapping_add(shard as usize);
+    // In this order: what the record knows of losses happened before its time.
+    let ring_lost = load_shared(lost_here) as u32;
+    // SAFETY: as above.
+    let time = unsafe { bpf_ktime_get_ns() };
 
     let attempt = count(attempts(counters, index)) as u32;
     let ring = ring(shard);
@@ -81,7 +83,7 @@ pub(crate) fn emit<R>(
     put!(head, queue = queue as u64);
     put!(head, sector = request.sector());
     put!(head, attempt = attempt);
-    put!(head, ring_lost = load_shared(lost_here) as u32);
+    put!(head, ring_lost = ring_lost);
     let disk = request.disk(queue);
     put!(head, device = disk.map_or(0, Disk::device));
     put!(head, data_len = request.data_len());

@@ -24,8 +24,9 @@ use super::{
 /// `PF_WQ_WORKER`: the task is a kernel worker, which acts for somebody else.
 const PF_WQ_WORKER: u32 = 0x20;
 
-/// How far the clocks of two CPUs and the counting of a loss may be apart, in nanoseconds.
-const LOSS_SLACK: u64 = 1_000_000;
+/// How far the clocks of two CPUs may be apart, in nanoseconds. A record reads what its ring has lost
+/// before it reads the clock, so a loss that it knows of is no newer than the record.
+const LOSS_SLACK: u64 = 10_000;
 
 /// Classes of requeue, in the order of [`super::snapshot::REQUEUE_CLASSES`].
 const REQUEUE_KINDS: [Kind; 5] = [

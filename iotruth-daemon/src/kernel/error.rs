@@ -9,7 +9,10 @@ pub(crate) type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// The feature `kernel` is off.
-    #[error("built without eBPF; rebuild with the default features")]
+    #[error(
+        "this binary was built without eBPF and cannot trace; build one that can with \
+         `cargo xtask build --release`"
+    )]
     BuiltWithout,
     /// The process may not load programs.
     #[error(

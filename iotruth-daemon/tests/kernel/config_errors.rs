@@ -1,9 +1,10 @@
 //! Settings that cannot be meant are refused, with the place and the remedy.
 
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use crate::harness::{
     daemon::{Daemon, refused},
+    nobody::Lent,
     tmpfs::Tmpfs,
     turn::turn,
 };
@@ -69,9 +70,28 @@ fn a_file_that_cannot_be_read_is_refused() {
     let missing = "/nonexistent/iotruth.toml";
     let (_, message) = refused(&["--config", missing], |_| {});
     assert!(message.contains(missing) && message.contains("No such file"), "{message}");
-    // Root may read every file, but nobody can read a directory as one.
+    // Nobody, and not even root, can read a directory as a file.
     let (_, message) = refused(&["--config", "/"], |_| {});
     assert!(message.contains("directory"), "{message}");
+}
+
+#[test]
+fn a_file_that_is_closed_to_the_user_is_refused() {
+    let _turn = turn();
+    let place = Tmpfs::new(1);
+    let path = config(&place, "rings = 4\n");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0)).expect("our file can be closed");
+    let path = path.to_str().expect("a path of our own is plain");
+    // Root may read every file.
+    let lent = Lent::new();
+    let (code, message) = refused(&["--config", path], |command| lent.as_nobody(command));
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains(path), "the path is not named:\n{message}");
+    assert!(message.contains("Permission denied"), "the cause is not told:\n{message}");
+    assert!(
+        message.contains("permissions") && message.contains("--config"),
+        "no remedy:\n{message}"
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@
 mod harness;
 
 mod batched_writes;
+mod bpf_log;
 mod busy_start;
 mod config_errors;
 mod dead_reader;
@@ -17,6 +18,7 @@ mod elevator_switch;
 mod exact_counts;
 mod exposition;
 mod failed_flush;
+mod filters;
 mod fsync_owners;
 mod full_speed;
 mod http_errors;

@@ -1,31 +1,17 @@
 //! Started without the rights that it needs, the daemon says which ones.
 
-use std::{fs, os::unix::fs::PermissionsExt, os::unix::process::CommandExt, process::Command};
-
 use crate::harness::{
-    daemon::{self, Daemon, refused},
+    daemon::{Daemon, refused},
+    nobody::Lent,
     restrict::{Capability, locked_memory, without},
-    tmpfs::Directory,
     turn::turn,
 };
 
 #[test]
 fn an_ordinary_user_is_told_what_is_missing() {
     let _turn = turn();
-    // The build directory may be closed to others, so the binary is lent to them.
-    let directory = Directory::new();
-    fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let binary = directory.path().join("iotruth");
-    fs::copy(daemon::command().get_program(), &binary).unwrap();
-    let lent = binary.clone();
-    let (_, message) = refused(&[], move |command| {
-        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        let mut other = Command::new(lent);
-        other.args(arguments).stdout(std::process::Stdio::null());
-        other.stderr(std::process::Stdio::piped()).current_dir("/").uid(65_534).gid(65_534);
-        *command = other;
-    });
-    fs::remove_file(&binary).unwrap();
+    let lent = Lent::new();
+    let (_, message) = refused(&[], |command| lent.as_nobody(command));
     assert!(message.contains("missing CAP_BPF and CAP_PERFMON"), "{message}");
     assert!(message.contains("sudo") || message.contains("root"), "no remedy:\n{message}");
 }

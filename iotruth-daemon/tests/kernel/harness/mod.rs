@@ -13,6 +13,7 @@ pub(crate) mod load;
 pub(crate) mod loop_device;
 pub(crate) mod metrics;
 pub(crate) mod mismatches;
+pub(crate) mod nobody;
 pub(crate) mod patience;
 pub(crate) mod restrict;
 pub(crate) mod run;
