@@ -191,6 +191,11 @@ impl Devices {
         }
     }
 
+    /// Whether it is still unknown if this device is to be shown.
+    pub(super) fn is_unnamed(&self, id: DeviceId) -> bool {
+        self.by_id.get(&id).and_then(|place| self.get(*place)).is_some_and(|device| device.unnamed)
+    }
+
     /// Ends the series of a device that has gone.
     pub(super) fn end(&mut self, id: DeviceId) {
         if let Some(place) = self.by_id.get(&id).copied() {

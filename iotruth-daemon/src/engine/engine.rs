@@ -262,7 +262,8 @@ impl Engine {
                 mismatches_dropped: self.log.dropped(),
                 ..self.lives
             },
-            mismatches: self.log.entries(),
+            // Whoever is excluded must not be seen for the moment that its name is looked up.
+            mismatches: self.log.entries(|device| !self.devices.is_unnamed(device)),
         }
     }
 }

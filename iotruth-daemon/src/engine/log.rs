@@ -95,9 +95,10 @@ impl Log {
         self.dropped
     }
 
-    /// Every entry, in the order of the ids.
-    pub(super) fn entries(&self) -> Vec<Arc<Mismatch>> {
-        let mut entries: Vec<_> = self.entries.values().flatten().cloned().collect();
+    /// The entries of the devices that are `shown`, in the order of the ids.
+    pub(super) fn entries(&self, shown: impl Fn(DeviceId) -> bool) -> Vec<Arc<Mismatch>> {
+        let of_shown = self.entries.iter().filter(|((_, device), _)| shown(*device));
+        let mut entries: Vec<_> = of_shown.flat_map(|(_, entries)| entries).cloned().collect();
         entries.sort_unstable_by_key(|entry| entry.id);
         entries
     }
@@ -147,7 +148,7 @@ mod tests {
         for sector in 0..2 * MAX_ENTRIES as u64 {
             log.add(mismatch(Kind::PartialCompletion, sector, sector));
         }
-        let entries = log.entries();
+        let entries = log.entries(|_| true);
         assert_eq!(entries.len(), MAX_ENTRIES);
         assert_eq!(entries[0].kind, Kind::TimedOut);
         assert_eq!(log.dropped(), MAX_ENTRIES as u64 + 1);
@@ -161,7 +162,7 @@ mod tests {
             log.add(mismatch(Kind::IoError, 8, time));
         }
         log.add(mismatch(Kind::IoError, 16, 10));
-        let entries = log.entries();
+        let entries = log.entries(|_| true);
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
     }
@@ -171,9 +172,9 @@ mod tests {
         let mut log = Log::new(1, 1);
         log.add(mismatch(Kind::IoError, 8, 1));
         log.forget(DeviceId::default());
-        assert!(log.entries().is_empty());
+        assert!(log.entries(|_| true).is_empty());
         log.add(mismatch(Kind::IoError, 8, 2));
         log.rename(DeviceId::default(), "sda");
-        assert_eq!(log.entries()[0].device_name, "sda");
+        assert_eq!(log.entries(|_| true)[0].device_name, "sda");
     }
 }

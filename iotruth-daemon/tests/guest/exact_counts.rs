@@ -1,4 +1,4 @@
-//! Every request is counted and judged, under every I/O scheduler.
+//! Every request is counted and judged, under every I/O scheduler, with and without start events.
 
 use crate::{
     harness::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reads, and as many writes, for each scheduler.
-const EACH: u64 = 1_000;
+const EACH: u64 = 500;
 
 #[test]
 fn every_request_is_counted_and_judged() {
@@ -20,41 +20,53 @@ fn every_request_is_counted_and_judged() {
     // Completed by a timer interrupt, by a soft interrupt, and by the submitter.
     for (irqmode, queues) in [("2", "2"), ("1", "1"), ("0", "2")] {
         let device = NullBlk::new(&[("irqmode", irqmode), ("submit_queues", queues)]);
-        let name = device.name();
-        let daemon = Daemon::start(&["--start-events"]);
-        let mut file = DirectFile::open(&device.path(), 4096);
-        let mut offsets = Offsets::new(1, 64 << 20);
-        for scheduler in ["none", "mq-deadline", "kyber", "bfq"] {
-            device.set_scheduler(scheduler);
-            let before = quiet(&daemon);
-            let disk = DiskStats::of(name);
-            for offset in offsets.by_ref().take(EACH as usize) {
-                file.write(offset).expect("the device can be written");
-            }
-            for offset in offsets.by_ref().take(EACH as usize) {
-                file.read(offset).expect("the device can be read");
-            }
-            let after = quiet(&daemon);
-            let kernel = DiskStats::of(name).since(disk);
-            assert_eq!((kernel.reads, kernel.writes), (EACH, EACH), "{scheduler}: the kernel");
-            for op in ["read", "write"] {
-                let what = format!("irqmode {irqmode}, {scheduler}, {op}");
-                let requests = after.requests(name, op) - before.requests(name, op);
-                assert_eq!(requests, EACH, "{what}: requests");
-                let bytes = after.bytes(name, op) - before.bytes(name, op);
-                assert_eq!(bytes, EACH * 4096, "{what}: bytes");
-                for phase in ["queue", "device", "total"] {
-                    let measured =
-                        after.measured(name, op, phase) - before.measured(name, op, phase);
-                    assert_eq!(measured, EACH, "{what}: {phase}");
-                }
-                assert_eq!(after.unjudged(name, op), 0, "{what}: unjudged");
-            }
+        for starts in [false, true] {
+            counted_and_judged(&device, starts, &format!("irqmode {irqmode}, starts {starts}"));
+        }
+    }
+}
+
+fn counted_and_judged(device: &NullBlk, starts: bool, mode: &str) {
+    let name = device.name();
+    let flags: &[&str] = if starts { &["--start-events"] } else { &[] };
+    let daemon = Daemon::start(flags);
+    let mut file = DirectFile::open(&device.path(), 4096);
+    let mut offsets = Offsets::new(1, 64 << 20);
+    let mut before = quiet(&daemon);
+    for scheduler in ["none", "mq-deadline", "kyber", "bfq"] {
+        device.set_scheduler(scheduler);
+        let disk = DiskStats::of(name);
+        for offset in offsets.by_ref().take(EACH as usize) {
+            file.write(offset).expect("the device can be written");
+        }
+        for offset in offsets.by_ref().take(EACH as usize) {
+            file.read(offset).expect("the device can be read");
         }
         let after = quiet(&daemon);
-        assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
-        assert_eq!(after.count("iotruth_events_lost_total", &[]), 0, "lost by any counter");
-        assert_eq!(after.existing("iotruth_lives_inferred_total", &[]), 0);
-        assert_eq!(after.existing("iotruth_lives_open", &[]), 0);
+        let kernel = DiskStats::of(name).since(disk);
+        assert_eq!((kernel.reads, kernel.writes), (EACH, EACH), "{mode}, {scheduler}: the kernel");
+        for op in ["read", "write"] {
+            let what = format!("{mode}, {scheduler}, {op}");
+            let requests = after.requests(name, op) - before.requests(name, op);
+            assert_eq!(requests, EACH, "{what}: requests");
+            let bytes = after.bytes(name, op) - before.bytes(name, op);
+            assert_eq!(bytes, EACH * 4096, "{what}: bytes");
+            for phase in ["queue", "device", "total"] {
+                // Without a scheduler nothing is inserted: only a start tells when waiting began.
+                let unseen = phase == "queue" && scheduler == "none" && !starts;
+                let expected = if unseen { (0, EACH) } else { (EACH, 0) };
+                let measured = after.measured(name, op, phase) - before.measured(name, op, phase);
+                let unknown =
+                    after.phase_unknown(name, op, phase) - before.phase_unknown(name, op, phase);
+                assert_eq!((measured, unknown), expected, "{what}: {phase}");
+            }
+            assert_eq!(after.unjudged(name, op), 0, "{what}: unjudged");
+        }
+        before = after;
     }
+    let after = before;
+    assert_eq!(after.mismatches(name), 0, "{mode}: {:?}", daemon.all_mismatches(name));
+    assert_eq!(after.count("iotruth_events_lost_total", &[]), 0, "{mode}: lost by any counter");
+    assert_eq!(after.existing("iotruth_lives_inferred_total", &[]), 0, "{mode}");
+    assert_eq!(after.existing("iotruth_lives_open", &[]), 0, "{mode}");
 }

@@ -8,17 +8,28 @@ use crate::harness::{
 /// What a program says of its first record on a CPU.
 const FIRST: &str = "eBPF: first record of probe ";
 
+/// What it says when its ring refuses a record.
+const FULL: &str = "eBPF: ring 0 is full: a record of probe ";
+
 #[test]
 fn programs_speak_only_when_told_to() {
     let _turn = turn();
     let device = LoopDevice::new(1);
     let mut file = DirectFile::open(device.path(), 4096);
 
-    let talkative = Daemon::start(&["--bpf-log"]);
+    // A ring of one page, which a burst fills.
+    let talkative = Daemon::start(&["--bpf-log", "--rings", "1", "--ring-budget", "4096"]);
     file.read(0).expect("our device can be read");
     wait_for("a message of a program", || {
         let messages = talkative.messages();
         if messages.lines().any(|line| line.contains(FIRST)) { Ok(()) } else { Err(messages) }
+    });
+    wait_for("a message about a full ring", || {
+        for _ in 0..500 {
+            file.read(0).expect("our device can be read");
+        }
+        let messages = talkative.messages();
+        if messages.contains(FULL) { Ok(()) } else { Err(messages) }
     });
     drop(talkative);
 

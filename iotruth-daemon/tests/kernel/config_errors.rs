@@ -80,7 +80,7 @@ fn a_file_that_is_closed_to_the_user_is_refused() {
     let _turn = turn();
     let place = Tmpfs::new(1);
     let path = config(&place, "rings = 4\n");
-    fs::set_permissions(&path, PermissionsExt::from_mode(0o0)).expect("our file can be closed");
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o000)).expect("our file can be closed");
     let path = path.to_str().expect("a path of our own is plain");
     // Root may read every file.
     let lent = Lent::new();

@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
 
 mod loop_device;
-mod messages;
 mod privilege;
 mod received;
 mod wake;
@@ -217,23 +216,6 @@ fn a_ring_wakes_its_reader_above_the_mark() {
     device.read(400, 64);
     assert!(poll.woken(), "80 kB are");
     tracer.detach().unwrap();
-}
-
-#[test]
-fn programs_can_tell_what_they_do() {
-    let _alone = alone();
-    let messages = messages::capture();
-    let device = LoopDevice::new("log", 64);
-    let mut tracer = load(&LoadOptions { rings: 1, ring_bytes: 4096, log: true, ..OPTIONS });
-    let _rings = tracer.take_rings().unwrap();
-    let mut logger = tracer.logger().unwrap();
-    tracer.attach().unwrap();
-    device.read(100, 64);
-    tracer.detach().unwrap();
-    logger.flush();
-    let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(messages.iter().any(|text| text.starts_with("first record of probe 4 on CPU ")));
-    assert!(messages.iter().any(|text| text == "ring 0 is full: a record of probe 4 is lost"));
 }
 
 #[test]

@@ -203,3 +203,14 @@ fn a_start_proves_its_life_whatever_time_its_request_still_carries() {
     assert_eq!(writes.unjudged, [0; 3]);
     assert_eq!(writes.phases[Phase::Flush as usize].as_ref().unwrap().count(), 1);
 }
+
+#[test]
+fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.after(5).complete(&mut rq, 4096, IOERR);
+    let unnamed = kernel.engine.snapshot(kernel.now);
+    assert!(unnamed.devices.is_empty() && unnamed.mismatches.is_empty());
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+}
