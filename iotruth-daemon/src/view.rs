@@ -78,7 +78,7 @@ pub struct ProgramStatus {
 pub struct ReaderStatus {
     /// How many rings it drains.
     pub rings: usize,
-    /// From the newest record in its rings to the snapshot that has it.
+    /// Age of the oldest record that its newest snapshot was the first to show.
     pub lag: Duration,
 }
 

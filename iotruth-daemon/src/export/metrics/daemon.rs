@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "seconds",
-        help: "From the newest record in the rings to the snapshot that has it, for the reader that is furthest behind.",
+        help: "Age of the oldest record that the newest snapshot was the first to show, for the reader that is furthest behind: time in the ring included.",
         collect: |shown, samples| {
             let lag = shown.view.status.readers.iter().map(|reader| reader.lag).max();
             samples.value(&[], lag.unwrap_or(Duration::ZERO).as_secs_f64());
