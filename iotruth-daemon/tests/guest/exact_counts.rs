@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Reads, and as many writes, for each scheduler.
-const EACH: u64 = 500;
+const EACH: u64 = 1_000;
 
 #[test]
 fn every_request_is_counted_and_judged() {
