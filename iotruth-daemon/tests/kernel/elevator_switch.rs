@@ -61,8 +61,8 @@ fn exactly_the_provoked_errors_are_shown_while_schedulers_switch() {
     assert_eq!(shown, provoked);
     assert_eq!(after.counted_losses(), 0);
     let inferred = after.unjudged_for(device.name(), "inferred");
-    // What this machine hides comes in clusters, for which a few thousand reads are too few; the
-    // rate is held where there are millions.
+    // Once 3 of 5,449 reads were inferred here, and it is not known why: the bound of 1 in
+    // 2,000, which `exact_counts` and `full_speed` hold, is to come back when it is.
     assert!(inferred <= 10 + reads / 2_000, "{inferred} inferred of {reads}");
     assert_eq!(after.unjudged(device.name(), "read"), inferred);
 }

@@ -46,8 +46,8 @@ fn two_devices_fill_two_rings_and_no_life_crosses() {
         let scrape = settle(&daemon, device, &mut expected);
         // A life that crossed rings would have lost its end.
         let inferred = scrape.unjudged_for(name, "inferred");
-        // What this machine hides comes in clusters, for which a few thousand reads are too few; the
-        // rate is held where there are millions.
+        // Once 3 of 5,449 reads were inferred here, and it is not known why: the bound of 1 in
+        // 2,000, which `exact_counts` and `full_speed` hold, is to come back when it is.
         assert!(inferred <= 10 + reads / 2_000, "{name}: {inferred} inferred of {reads}");
         assert_eq!(scrape.unjudged(name, "read"), inferred);
         assert_eq!(scrape.mismatches(name), 0);
