@@ -42,20 +42,38 @@ fn installed(dpkg_query: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Does apt know a version of this package that it could install?
-pub(crate) fn offers(package: &str) -> Result<bool> {
-    let policy = command::output(Command::new("apt-cache").args(["policy", package]))?;
-    Ok(candidate(&policy).is_some())
+/// What apt knows of one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Versions {
+    pub(crate) installed: Option<String>,
+    /// The one that apt would install now; the same where that one is installed.
+    pub(crate) offered: Option<String>,
 }
 
-fn candidate(policy: &str) -> Option<&str> {
-    let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
-    (version != "(none)").then_some(version)
+pub(crate) fn versions(package: &str) -> Result<Versions> {
+    let policy = command::output(Command::new("apt-cache").args(["policy", package]))?;
+    Ok(parse_policy(&policy))
+}
+
+fn parse_policy(policy: &str) -> Versions {
+    let version = |key| {
+        let version = policy.lines().find_map(|line| line.trim().strip_prefix(key))?;
+        (version != "(none)").then(|| version.to_owned())
+    };
+    Versions { installed: version("Installed: "), offered: version("Candidate: ") }
+}
+
+/// Does apt know a version of this package that it could install?
+pub(crate) fn offers(package: &str) -> Result<bool> {
+    Ok(versions(package)?.offered.is_some())
 }
 
 /// The command that a person would type to install `packages`.
 pub(crate) fn advice(packages: &[&str]) -> String {
-    format!("sudo apt-get install --no-install-recommends {}", packages.join(" "))
+    format!(
+        "sudo apt-get update && sudo apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    )
 }
 
 /// Installs those of `packages` that are missing, in one call, and says so.
@@ -72,19 +90,24 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
+    refresh_unless_all_offered(&missing)?;
+    install_newest(&missing)
+}
+
+/// Installs the newest offered version of each of `packages`, also over an older one.
+pub(crate) fn install_newest(packages: &[&str]) -> Result<()> {
     let elevation = Elevation::detect()?;
     if elevation.unattended("true").is_none() {
         bail!(
-            "these Debian packages are missing, and installing them takes root; run: {}",
-            advice(&missing)
+            "these Debian packages are needed, and installing them takes root; run: {}",
+            advice(packages)
         );
     }
-    refresh_unless_all_offered(&missing)?;
-    println!("installing Debian packages: {}", missing.join(" "));
+    println!("installing Debian packages: {}", packages.join(" "));
     // Package lists that are older than the archive name files that are gone by now.
-    if install_once(elevation, &missing).is_err() {
+    if install_once(elevation, packages).is_err() {
         refresh()?;
-        install_once(elevation, &missing)?;
+        install_once(elevation, packages)?;
     }
     Ok(())
 }
@@ -192,10 +215,17 @@ mod tests {
     }
 
     #[test]
-    fn a_package_without_candidate_is_not_offered() {
-        let offered = "kmod:\n  Installed: (none)\n  Candidate: 30+20221128-1\n";
-        assert_eq!(candidate(offered), Some("30+20221128-1"));
-        assert_eq!(candidate("kmod:\n  Installed: 30\n  Candidate: (none)\n"), None);
-        assert_eq!(candidate(""), None);
+    fn the_installed_version_and_the_offered_one_are_told_apart() {
+        let versions = |installed: Option<&str>, offered: Option<&str>| Versions {
+            installed: installed.map(str::to_owned),
+            offered: offered.map(str::to_owned),
+        };
+        let older = "kmod:\n  Installed: 29-1\n  Candidate: 30+20221128-1\n";
+        assert_eq!(parse_policy(older), versions(Some("29-1"), Some("30+20221128-1")));
+        let absent = "kmod:\n  Installed: (none)\n  Candidate: 30-1\n";
+        assert_eq!(parse_policy(absent), versions(None, Some("30-1")));
+        let gone = "kmod:\n  Installed: (none)\n  Candidate: (none)\n";
+        assert_eq!(parse_policy(gone), versions(None, None));
+        assert_eq!(parse_policy(""), versions(None, None));
     }
 }

@@ -95,9 +95,8 @@ fn install() -> Result<Toolchain> {
     if !apt::exists()? {
         bail!("{}", by_hand(&toolchain::usable()?));
     }
-    // Where they are installed already, making them known to rustup takes no rights at all.
-    let missing = !apt::missing(&DEBIAN_RUST)?.is_empty();
-    if missing && Elevation::detect()?.unattended("true").is_none() {
+    // Where it is installed already, making it known to rustup takes no rights at all.
+    if !debian_rust_is_installed()? && Elevation::detect()?.unattended("true").is_none() {
         bail!(
             "no Rust toolchain here can build eBPF programs, and installing Debian's takes root. \
              Run this and try again: {}",
@@ -135,14 +134,35 @@ fn build_linker_for_one_of(toolchains: &[Toolchain]) -> Result<Option<Toolchain>
     Ok(None)
 }
 
-fn install_debian_rust() -> Result<()> {
-    apt::refresh_unless_all_offered(&DEBIAN_RUST)?;
+/// Is Debian's Rust here, and new enough?
+fn debian_rust_is_installed() -> Result<bool> {
     for package in DEBIAN_RUST {
-        if !apt::offers(package)? {
-            bail!("apt offers no package {package}. {}", by_hand(&[]));
+        let installed = apt::versions(package)?.installed;
+        if !installed.is_some_and(|version| toolchain::is_new_enough(&version)) {
+            return Ok(false);
         }
     }
-    apt::install(&DEBIAN_RUST)?;
+    Ok(true)
+}
+
+/// Installs Debian's Rust, or brings one that is too old up to date, and makes it known to rustup.
+fn install_debian_rust() -> Result<()> {
+    if !debian_rust_is_installed()? {
+        // Package lists of some months ago offer a compiler of some versions ago.
+        apt::refresh()?;
+        for package in DEBIAN_RUST {
+            match apt::versions(package)?.offered {
+                None => bail!("apt offers no package {package}. {}", by_hand(&[])),
+                Some(version) if !toolchain::is_new_enough(&version) => bail!(
+                    "apt's newest {package} is {version}, and {} is needed. {}",
+                    toolchain::MINIMUM,
+                    by_hand(&[])
+                ),
+                Some(_) => (),
+            }
+        }
+        apt::install_newest(&DEBIAN_RUST)?;
+    }
     let known = toolchain::usable()?;
     if !known.iter().any(|toolchain| toolchain.name == DEBIAN_TOOLCHAIN) {
         let mut link = Command::new("rustup");
@@ -155,6 +175,7 @@ fn llvm_package(llvm: u32) -> String {
     format!("llvm-{llvm}-dev")
 }
 
+/// What a person can do where apt is no help.
 fn by_hand(toolchains: &[Toolchain]) -> String {
     match toolchains.first() {
         None => "no Rust toolchain here can build eBPF programs. Run this and try again: \

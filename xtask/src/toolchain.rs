@@ -36,7 +36,7 @@ pub(crate) fn usable() -> Result<Vec<Toolchain>> {
             found.push(toolchain);
         }
     }
-    found.retain(|toolchain| is_new_enough(&toolchain.release, env!("CARGO_PKG_RUST_VERSION")));
+    found.retain(|toolchain| is_new_enough(&toolchain.release));
     // A nightly is what the eBPF target is made for; the others need to be talked into it.
     found.sort_by_key(|toolchain| !toolchain.name.starts_with("nightly"));
     Ok(found)
@@ -67,8 +67,15 @@ fn parse_version(name: &str, verbose: &str) -> Option<Toolchain> {
     Some(Toolchain { name: name.to_owned(), release: field("release: ")?.to_owned(), llvm })
 }
 
-/// Is a release such as `1.97.0-nightly` at least `minimum`?
-fn is_new_enough(release: &str, minimum: &str) -> bool {
+/// The oldest Rust that builds this workspace.
+pub(crate) const MINIMUM: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// Can a release such as `1.97.0-nightly`, or a package version that begins like one, build this?
+pub(crate) fn is_new_enough(release: &str) -> bool {
+    is_at_least(release, MINIMUM)
+}
+
+fn is_at_least(release: &str, minimum: &str) -> bool {
     match (major_minor(release), major_minor(minimum)) {
         (Some(release), Some(minimum)) => release >= minimum,
         (None, _) | (_, None) => false,
@@ -114,10 +121,11 @@ mod tests {
 
     #[test]
     fn a_toolchain_older_than_the_workspace_is_no_use() {
-        assert!(is_new_enough("1.97.0-nightly", "1.95"));
-        assert!(is_new_enough("1.95.0", "1.95"));
-        assert!(!is_new_enough("1.85.0", "1.95"));
-        assert!(is_new_enough("2.0.0", "1.95"));
-        assert!(!is_new_enough("unknown", "1.95"));
+        assert!(is_at_least("1.97.0-nightly", "1.95"));
+        assert!(is_at_least("1.95.0", "1.95"));
+        assert!(!is_at_least("1.85.0", "1.95"));
+        assert!(!is_at_least("1.85.0+dfsg3-1~deb12u3", "1.95"));
+        assert!(is_at_least("2.0.0", "1.95"));
+        assert!(!is_at_least("unknown", "1.95"));
     }
 }
