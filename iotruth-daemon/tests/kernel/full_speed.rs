@@ -15,6 +15,7 @@ use crate::harness::{
     loop_device::LoopDevice,
     settle::{Counts, settle},
     turn::turn,
+    witness::Witness,
 };
 
 /// What the daemon may keep in anonymous memory. The pages of its rings are the kernel's, and are not
@@ -26,6 +27,7 @@ fn a_minute_of_random_reads_is_counted_without_loss() {
     let _turn = turn();
     let device = LoopDevice::new(256);
     let name = device.name();
+    let witness = Witness::new();
     let daemon = Daemon::start(&[]);
     let before = quiet(&daemon);
     let disk = DiskStats::of(name);
@@ -63,6 +65,8 @@ fn a_minute_of_random_reads_is_counted_without_loss() {
     assert_eq!(after.counted_losses(), 0);
     let bytes = scrape.bytes(name, "read") - before.bytes(name, "read");
     assert_eq!(bytes, done.read_bytes + (expected.reads - planned.reads) * 4096);
+    let unseen = witness.ends(name);
+    assert!(inferred <= unseen, "{inferred} inferred, {unseen} with a witness");
     assert!(inferred * 2_000 <= done.reads, "{inferred} inferred of {}", done.reads);
     assert_eq!(after.unjudged(name, "read"), inferred);
     assert_eq!(scrape.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));

@@ -1,12 +1,19 @@
 //! The eBPF programs in the machine's own kernel. Needs root; fails without.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says what it expects by failing"
+)]
 
-mod loop_device;
+#[path = "../kernel/harness/mod.rs"]
+#[expect(dead_code, reason = "no daemon is run here")]
+mod harness;
+
 mod privilege;
 mod received;
 mod wake;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fs;
 
 use iotruth::{
     engine::btf::{KernelFacts, resolve},
@@ -19,9 +26,15 @@ use iotruth_common::{
 };
 
 use self::{
-    loop_device::{BLOCK, LoopDevice},
+    harness::{direct_io::DirectFile, loop_device::LoopDevice, turn::turn},
     received::Received,
 };
+
+/// Bytes of one read.
+const BLOCK: usize = 4096;
+
+/// How many different blocks the tests read.
+const BLOCKS: usize = 64;
 
 /// A kernel thread.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -34,12 +47,6 @@ const OPTIONS: LoadOptions = LoadOptions {
     log: false,
 };
 
-/// The programs see the whole machine: one test at a time has quieter rings.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn load(options: &LoadOptions) -> Tracer {
     load_as(options, |_, _| ())
 }
@@ -51,6 +58,26 @@ fn load_as(options: &LoadOptions, change: impl FnOnce(&mut KernelFacts, &mut Vec
     let mut facts = resolve(&btf).unwrap();
     change(&mut facts, &mut btf);
     Tracer::load(options, &facts, &btf).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Reads so many blocks one by one past the page cache, wrapping around after [`BLOCKS`].
+fn read_blocks(device: &LoopDevice, reads: usize) {
+    let mut file = DirectFile::open(device.path(), BLOCK);
+    for read in 0..reads {
+        assert_eq!(file.read((read % BLOCKS * BLOCK) as u64).unwrap(), BLOCK);
+    }
+}
+
+fn attribute(device: &LoopDevice, attribute: &str) -> String {
+    let path = format!("/sys/block/{}/{attribute}", device.name());
+    fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+/// The kernel's `dev_t`.
+fn number(device: &LoopDevice) -> u32 {
+    let text = attribute(device, "dev");
+    let (major, minor) = text.split_once(':').unwrap();
+    major.parse::<u32>().unwrap() << 20 | minor.parse::<u32>().unwrap()
 }
 
 #[test]
@@ -72,16 +99,16 @@ fn the_ways_of_older_kernels_lead_to_the_same() {
 }
 
 fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
-    let _alone = alone();
-    let device = LoopDevice::new(thread_name, 64);
+    let _turn = turn();
+    let device = LoopDevice::new(1);
     let mut rings = tracer.take_rings().unwrap();
     assert_eq!(rings.len(), OPTIONS.rings);
     let attached = tracer.attach().unwrap();
     assert_eq!(attached.programs.len(), Probe::ALL.len());
     assert!(attached.programs.iter().all(|program| program.missing.is_none()), "{attached:?}");
-    device.read(100, 64);
-    let number = device.number();
-    let sequence = device.sequence();
+    read_blocks(&device, 100);
+    let number = number(&device);
+    let sequence = attribute(&device, "diskseq").parse::<u64>().unwrap();
     tracer.detach().unwrap();
 
     let mut received = Received::default();
@@ -113,7 +140,7 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
         assert_eq!(issue.segments, 1);
         assert_eq!(issue.hardware_queue, 0);
         if issues.len() == 100 {
-            assert_eq!(head.sector as usize, read % 64 * 8);
+            assert_eq!(head.sector as usize, read % BLOCKS * 8);
         }
     }
     let completes: Vec<_> =
@@ -147,8 +174,8 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
 
 #[test]
 fn what_a_full_ring_refuses_is_counted_exactly() {
-    let _alone = alone();
-    let device = LoopDevice::new("full", 64);
+    let _turn = turn();
+    let device = LoopDevice::new(1);
     let mut tracer = load(&LoadOptions { rings: 1, ring_bytes: 4096, ..OPTIONS });
     let mut rings = tracer.take_rings().unwrap();
     let reader = tracer.counters().unwrap();
@@ -156,10 +183,10 @@ fn what_a_full_ring_refuses_is_counted_exactly() {
     let mut received = Received::default();
     // Nobody drains: a page takes some twenty reads. Twice, for gaps within the numbers.
     for _ in 0..2 {
-        device.read(300, 64);
+        read_blocks(&device, 300);
         received.drain(&mut rings);
     }
-    device.read(3, 64);
+    read_blocks(&device, 3);
     tracer.detach().unwrap();
     received.drain(&mut rings);
 
@@ -182,20 +209,20 @@ fn what_a_full_ring_refuses_is_counted_exactly() {
 
 #[test]
 fn starts_are_traced_when_asked_for_and_only_then() {
-    let _alone = alone();
-    let device = LoopDevice::new("starts", 64);
+    let _turn = turn();
+    let device = LoopDevice::new(1);
     for start_events in [false, true] {
         let mut tracer = load(&LoadOptions { start_events, ..OPTIONS });
         let mut rings = tracer.take_rings().unwrap();
         tracer.attach().unwrap();
-        device.read(50, 64);
+        read_blocks(&device, 50);
         tracer.detach().unwrap();
         let mut received = Received::default();
         received.drain(&mut rings);
         let starts = received
             .submits
             .iter()
-            .filter(|record| record.request.device == device.number())
+            .filter(|record| record.request.device == number(&device))
             .filter(|record| Probe::from_wire(record.request.probe) == Some(Probe::Start))
             .filter(|record| record.tgid == std::process::id())
             .count();
@@ -205,15 +232,15 @@ fn starts_are_traced_when_asked_for_and_only_then() {
 
 #[test]
 fn a_ring_wakes_its_reader_above_the_mark() {
-    let _alone = alone();
-    let device = LoopDevice::new("wake", 64);
+    let _turn = turn();
+    let device = LoopDevice::new(1);
     let mut tracer = load(&LoadOptions { rings: 1, fill_mark: 32 << 10, ..OPTIONS });
     let rings = tracer.take_rings().unwrap();
     let poll = wake::Edge::new(&rings[0]);
     tracer.attach().unwrap();
-    device.read(50, 64);
+    read_blocks(&device, 50);
     assert!(!poll.woken(), "10 kB are no reason to wake anybody");
-    device.read(400, 64);
+    read_blocks(&device, 400);
     assert!(poll.woken(), "80 kB are");
     tracer.detach().unwrap();
 }
@@ -233,14 +260,14 @@ fn missing_capabilities_are_named_before_and_while_loading() {
 
 #[test]
 fn the_two_capabilities_are_enough() {
-    let _alone = alone();
-    let device = LoopDevice::new("caps", 64);
-    let number = device.number();
+    let _turn = turn();
+    let device = LoopDevice::new(1);
+    let number = number(&device);
     privilege::only_bpf_and_perfmon(|| {
         let mut tracer = load(&OPTIONS);
         let mut rings = tracer.take_rings().unwrap();
         tracer.attach().unwrap();
-        device.read(50, 64);
+        read_blocks(&device, 50);
         tracer.detach().unwrap();
         let mut received = Received::default();
         received.drain(&mut rings);

@@ -21,3 +21,4 @@ pub(crate) mod settle;
 pub(crate) mod status;
 pub(crate) mod tmpfs;
 pub(crate) mod turn;
+pub(crate) mod witness;
