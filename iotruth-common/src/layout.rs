@@ -42,6 +42,10 @@ pub struct Layout {
     pub request_start_time: u32,
     /// `request.nr_phys_segments`
     pub request_segments: u32,
+    /// `request.ref`, its counter: 0 where the request is free.
+    pub request_references: u32,
+    /// How much of a request is read again: the end of the last field above that the daemon compares.
+    pub request_bytes: u32,
     /// `request.rq_disk`; [`ABSENT`] where `request_queue.disk` exists.
     pub request_disk: u32,
     /// `request_queue.disk`; [`ABSENT`] before Linux 5.14.
@@ -74,4 +78,4 @@ pub struct Layout {
     pub task_comm: u32,
 }
 
-const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 27));
+const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 29));

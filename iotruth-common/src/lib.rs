@@ -9,4 +9,5 @@ pub mod counters;
 pub mod layout;
 pub mod probe;
 pub mod record;
+pub mod reread;
 pub mod tuning;

@@ -11,7 +11,10 @@ mod key;
 mod pattern;
 pub mod value;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use iotruth_common::counters::MAX_RINGS;
 
@@ -47,6 +50,10 @@ pub struct Config {
     pub start_events: bool,
     /// Whether the eBPF programs log what is rare.
     pub bpf_log: bool,
+    /// How long a request may be without an event before it is stuck.
+    pub stuck_after: Duration,
+    /// How long a device may take for a flush before it is slow.
+    pub slow_flush_after: Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -76,6 +83,8 @@ pub struct Layer {
     pub exclude: Option<Vec<Pattern>>,
     pub start_events: Option<bool>,
     pub bpf_log: Option<bool>,
+    pub stuck_after: Option<Duration>,
+    pub slow_flush_after: Option<Duration>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
 }
@@ -93,6 +102,8 @@ impl Layer {
             exclude: self.exclude.or(below.exclude),
             start_events: self.start_events.or(below.start_events),
             bpf_log: self.bpf_log.or(below.bpf_log),
+            stuck_after: self.stuck_after.or(below.stuck_after),
+            slow_flush_after: self.slow_flush_after.or(below.slow_flush_after),
             log_format: self.log_format.or(below.log_format),
             log_level: self.log_level.or(below.log_level),
         }
@@ -114,6 +125,8 @@ impl Default for Config {
                 .collect(),
             start_events: false,
             bpf_log: false,
+            stuck_after: Duration::from_secs(5),
+            slow_flush_after: Duration::from_secs(1),
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             fault: None,
@@ -134,6 +147,8 @@ impl Config {
             exclude: layer.exclude.unwrap_or(default.exclude),
             start_events: layer.start_events.unwrap_or(default.start_events),
             bpf_log: layer.bpf_log.unwrap_or(default.bpf_log),
+            stuck_after: layer.stuck_after.unwrap_or(default.stuck_after),
+            slow_flush_after: layer.slow_flush_after.unwrap_or(default.slow_flush_after),
             log_format: layer.log_format.unwrap_or(default.log_format),
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,

@@ -26,7 +26,7 @@ use self::refusal::Refusal;
 pub use self::server::{HttpError, Limits, bind, serve};
 use crate::{
     export::{
-        metrics,
+        inflight, metrics,
         mismatches::{Filter, mismatches},
         query::{self, Format},
         ready,
@@ -39,10 +39,11 @@ use crate::{
 const MAX_QUERY: usize = 2_048;
 
 /// Path of each endpoint, and what it is for.
-const ENDPOINTS: [(&str, &str); 6] = [
+const ENDPOINTS: [(&str, &str); 7] = [
     ("/", "this index"),
     ("/metrics", "figures for Prometheus"),
     ("/mismatches", "requests that failed or behaved oddly, newest first"),
+    ("/inflight", "requests that have begun and not ended, oldest first"),
     ("/status", "how the daemon is doing, and whether its books balance"),
     ("/healthz", "answers while the daemon is alive"),
     (
@@ -62,6 +63,7 @@ pub fn router(views: Views) -> Router {
         .route("/", get(index))
         .route("/metrics", get(get_metrics))
         .route("/mismatches", get(get_mismatches))
+        .route("/inflight", get(get_inflight))
         .route("/status", get(get_status))
         .route("/healthz", get(get_healthz))
         .route("/readyz", get(get_readyz))
@@ -77,8 +79,10 @@ async fn index(uri: Uri) -> Result<Response, Refusal> {
     for (path, purpose) in ENDPOINTS {
         let _ = writeln!(text, "{path:<14}{purpose}");
     }
-    text.push_str("\n/mismatches and /status take ?format=text; /mismatches also takes ");
-    text.push_str("device=, kind=, severity=, since= and limit=.\n");
+    text.push_str(
+        "\n/mismatches, /inflight and /status take ?format=text; the first two also take ",
+    );
+    text.push_str("device= and limit=,\nand /mismatches takes kind=, severity= and since=.\n");
     Ok(answer(StatusCode::OK, TEXT, text.into()))
 }
 
@@ -93,6 +97,11 @@ async fn get_mismatches(State(views): State<Views>, uri: Uri) -> Result<Response
     let view = newest(&views);
     let filter = Filter::new(&pairs(&uri)?, &view)?;
     Ok(answer(StatusCode::OK, content_type(filter.format), mismatches(&view, &filter)))
+}
+
+async fn get_inflight(State(views): State<Views>, uri: Uri) -> Result<Response, Refusal> {
+    let (format, body) = inflight::inflight(&newest(&views), &pairs(&uri)?)?;
+    Ok(answer(StatusCode::OK, content_type(format), body))
 }
 
 async fn get_status(State(views): State<Views>, uri: Uri) -> Result<Response, Refusal> {

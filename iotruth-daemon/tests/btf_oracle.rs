@@ -129,6 +129,8 @@ fn fields(layout: &Layout, oracle: &Oracle) {
         request_state,
         request_start_time,
         request_segments,
+        request_references,
+        request_bytes,
         request_disk,
         queue_disk,
         disk_major,
@@ -168,6 +170,11 @@ fn fields(layout: &Layout, oracle: &Oracle) {
     ] {
         assert_eq!(Some((ours, size)), oracle.field(of, path), "struct {of}: {path}");
     }
+    let references = oracle.field("request", "ref.counter");
+    let references = references.or_else(|| oracle.field("request", "ref.refs.counter"));
+    assert_eq!(Some((request_references, 4)), references);
+    let whole = oracle.0.size_of(oracle.structure("request").unwrap()).unwrap();
+    assert!(request_bytes > request_sector && request_bytes as usize <= whole);
     let of_queue = oracle.field("request_queue", "disk");
     let of_request = oracle.field("request", "rq_disk").filter(|_| of_queue.is_none());
     assert!(of_queue.is_some() || of_request.is_some());
@@ -219,6 +226,7 @@ fn numbers(flavor: &Flavor, oracle: &Oracle) {
             nowait: oracle.mask("__REQ_NOWAIT"),
             polled: oracle.mask("__REQ_POLLED") | oracle.mask("__REQ_HIPRI"),
             swap: oracle.mask("__REQ_SWAP"),
+            drv: oracle.mask("__REQ_DRV"),
         },
         operations: OperationNumbers {
             read: 0,

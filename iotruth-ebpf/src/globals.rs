@@ -27,6 +27,8 @@ pub(crate) static LAYOUT: Layout = Layout {
     request_state: ABSENT,
     request_start_time: ABSENT,
     request_segments: ABSENT,
+    request_references: ABSENT,
+    request_bytes: 0,
     request_disk: ABSENT,
     queue_disk: ABSENT,
     disk_major: ABSENT,

@@ -18,6 +18,7 @@ mod field;
 mod globals;
 mod maps;
 mod probe;
+mod reread;
 mod submit;
 
 /// Several helpers are reserved to programs with a licence that the kernel takes for GPL.

@@ -6,7 +6,10 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, RingBuf},
 };
-use iotruth_common::counters::{CpuCounters, MAX_RINGS, RingLost};
+use iotruth_common::{
+    counters::{CpuCounters, MAX_RINGS, RingLost},
+    reread::Reread,
+};
 
 /// What each CPU counted; the daemon makes it as long as there are possible CPUs.
 ///
@@ -18,6 +21,10 @@ pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, 0);
 /// What each ring refused; one element.
 #[map]
 pub(crate) static RING_LOST: Array<RingLost> = Array::with_max_entries(1, 0);
+
+/// Requests that were read again; one element for each reader, which has at least one ring.
+#[map]
+pub(crate) static REREAD: Array<Reread> = Array::with_max_entries(MAX_RINGS as u32, 0);
 
 /// Declares the rings, and the function that finds the one with a number.
 macro_rules! rings {

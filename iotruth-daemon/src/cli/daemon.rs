@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -64,6 +65,15 @@ pub(super) struct Flags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     bpf_log: Option<bool>,
+
+    /// How long a request may be without an event before it is stuck [default: 5s]
+    #[arg(long, value_name = "TIME", value_parser = parser(value::stuck_after, value::STUCK_AFTER))]
+    stuck_after: Option<Duration>,
+
+    /// How long a device may take for a flush before it is slow [default: 1s]
+    #[arg(long, value_name = "TIME",
+          value_parser = parser(value::slow_flush_after, value::SLOW_FLUSH_AFTER))]
+    slow_flush_after: Option<Duration>,
 
     /// Form of the log: text or json [default: text]
     #[arg(long, value_name = "FORMAT",
@@ -153,6 +163,8 @@ impl Flags {
             exclude: list(self.exclude),
             start_events: self.start_events,
             bpf_log: self.bpf_log,
+            stuck_after: self.stuck_after,
+            slow_flush_after: self.slow_flush_after,
             log_format: self.log_format,
             log_level: self.log_level,
         }
@@ -162,6 +174,8 @@ impl Flags {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
 
     use clap::Parser;
 
@@ -187,8 +201,8 @@ mod tests {
         assert_eq!(config("", &[]), Ok(Config::default()));
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
-             --device sdb --exclude md* --start-events --bpf-log=true --log-format json \
-             --log-level trace --fault reader-panic",
+             --device sdb --exclude md* --start-events --bpf-log=true --stuck-after 2s \
+             --slow-flush-after 3ms --log-format json --log-level trace --fault reader-panic",
             &[],
         )
         .unwrap();
@@ -206,6 +220,8 @@ mod tests {
             exclude: read.exclude.clone(),
             start_events: true,
             bpf_log: true,
+            stuck_after: Duration::from_secs(2),
+            slow_flush_after: Duration::from_millis(3),
             log_format: LogFormat::Json,
             log_level: LogLevel::Trace,
             fault: Some(Fault::ReaderPanic),
@@ -227,6 +243,7 @@ mod tests {
             ("--rings 3", "allowed is auto, or 1, 2, 4, 8 or 16"),
             ("--ring-budget 1TB", "allowed is a size from 4KiB to 1GiB"),
             ("--listen here", "allowed is an address and a port"),
+            ("--stuck-after 5", "allowed is a time from 1s to 1h"),
             ("--log-level loud", "allowed is error, warn, info, debug or trace"),
             ("--device a/b", "allowed is names of disks"),
             ("--log-fromat json", "similar argument exists: '--log-format'"),

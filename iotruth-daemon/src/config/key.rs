@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 12] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -77,6 +77,18 @@ pub const KEYS: [Key; 10] = [
         name: "bpf_log",
         allowed: value::BOOLEAN,
         set: |layer, given| put(&mut layer.bpf_log, given.boolean()),
+    },
+    Key {
+        name: "stuck_after",
+        allowed: value::STUCK_AFTER,
+        set: |layer, given| put(&mut layer.stuck_after, value::stuck_after(given.text()?)),
+    },
+    Key {
+        name: "slow_flush_after",
+        allowed: value::SLOW_FLUSH_AFTER,
+        set: |layer, given| {
+            put(&mut layer.slow_flush_after, value::slow_flush_after(given.text()?))
+        },
     },
     Key {
         name: "log_format",

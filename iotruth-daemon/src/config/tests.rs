@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use super::{
     Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, from_environment,
@@ -49,6 +49,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nbpf_log = true\n\
+                stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\n\
                 log_format = \"json\"\nlog_level = \"trace\"\n";
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
@@ -59,6 +60,8 @@ fn every_key_is_read_from_a_file() {
         exclude: patterns(&["sd?"]),
         start_events: true,
         bpf_log: true,
+        stuck_after: Duration::from_secs(2),
+        slow_flush_after: Duration::from_millis(3),
         log_format: LogFormat::Json,
         log_level: LogLevel::Trace,
         fault: None,
@@ -73,6 +76,8 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_EXCLUDE", "sd?"),
         ("IOTRUTH_START_EVENTS", "true"),
         ("IOTRUTH_BPF_LOG", "true"),
+        ("IOTRUTH_STUCK_AFTER", "2s"),
+        ("IOTRUTH_SLOW_FLUSH_AFTER", "3ms"),
         ("IOTRUTH_LOG_FORMAT", "json"),
         ("IOTRUTH_LOG_LEVEL", "trace"),
     ];
@@ -122,6 +127,8 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("device = [1]", "device cannot be [1]; allowed is names of disks"),
         ("exclude = [\"a/b\"]", "exclude cannot be [\"a/b\"]; allowed"),
         ("start_events = \"true\"", "start_events cannot be \"true\"; allowed is true or false"),
+        ("stuck_after = 5", "stuck_after cannot be 5; allowed is a time from 1s"),
+        ("slow_flush_after = \"2h\"", "slow_flush_after cannot be \"2h\"; allowed is a time"),
         ("log_level = \"loud\"", "log_level cannot be \"loud\"; allowed is error, warn"),
         ("log_format = {}", "log_format cannot be {}; allowed is text or json"),
     ];

@@ -1,6 +1,6 @@
 //! What a value may be, and how it is read from text. The same for files, environment and flags.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::Pattern;
 
@@ -16,6 +16,10 @@ pub const READERS: &str = "auto, or a number from 1 to 16";
 pub const PATTERNS: &str = "names of disks, in which * stands for any letters and ? for one";
 /// Values of `start_events` and `bpf_log`.
 pub const BOOLEAN: &str = "true or false";
+/// Values of `stuck_after`.
+pub const STUCK_AFTER: &str = "a time from 1s to 1h, such as 5s";
+/// Values of `slow_flush_after`.
+pub const SLOW_FLUSH_AFTER: &str = "a time from 1ms to 1h, such as 1s";
 /// Values of `log_format`.
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
@@ -114,6 +118,19 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Reads a `stuck_after`.
+#[must_use]
+pub fn stuck_after(text: &str) -> Option<Duration> {
+    // Younger requests are not looked up.
+    time(text, Duration::from_secs(1)..=HOUR)
+}
+
+/// Reads a `slow_flush_after`.
+#[must_use]
+pub fn slow_flush_after(text: &str) -> Option<Duration> {
+    time(text, Duration::from_millis(1)..=HOUR)
+}
+
 /// Reads a `log_format`.
 #[must_use]
 pub fn log_format(text: &str) -> Option<LogFormat> {
@@ -137,6 +154,12 @@ pub fn log_level(text: &str) -> Option<LogLevel> {
     }
 }
 
+const HOUR: Duration = Duration::from_hours(1);
+
+fn time(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
+    humantime::parse_duration(text).ok().filter(|time| allowed.contains(time))
+}
+
 fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
     if text == "auto" {
         return Some(Count::Auto);
@@ -146,7 +169,12 @@ fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, boolean, listen, log_level, readers, ring_budget, rings};
+    use std::time::Duration;
+
+    use super::{
+        Count, boolean, listen, log_level, readers, ring_budget, rings, slow_flush_after,
+        stuck_after,
+    };
 
     #[test]
     fn sizes_have_units_and_bounds() {
@@ -169,6 +197,16 @@ mod tests {
         }
         assert_eq!(readers("3"), Some(Count::Exactly(3)));
         assert_eq!((readers("0"), readers("17")), (None, None));
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        assert_eq!(stuck_after("1500ms"), Some(Duration::from_millis(1_500)));
+        assert_eq!(slow_flush_after("1ms"), Some(Duration::from_millis(1)));
+        assert_eq!(slow_flush_after("1h"), Some(Duration::from_hours(1)));
+        for bad in ["", "5", "999ms", "61m", "-1s", "1 parsec"] {
+            assert_eq!(stuck_after(bad), None, "{bad}");
+        }
     }
 
     #[test]

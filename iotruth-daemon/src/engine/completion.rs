@@ -19,6 +19,9 @@ use super::{
     table::Key,
 };
 
+/// Below this no limit can be exceeded, so that nothing has to be looked up, in nanoseconds.
+const SHORTEST_LIMIT: u64 = 1_000_000;
+
 /// The error of a completion, and its raw number.
 type Failure = Option<(IoError, i32)>;
 
@@ -60,6 +63,10 @@ impl Engine {
         }
         if error.is_none() {
             life.done = life.done.saturating_add(record.bytes);
+        }
+        let passthrough = self.flavor.passthrough(head.cmd_flags);
+        if record.bytes > head.data_len && record.without_bio == 0 && !passthrough {
+            life.kinds |= Kind::OverCompletion.bit();
         }
         if !is_final {
             self.partial(record, life, error);
@@ -148,6 +155,8 @@ impl Engine {
             }
             // Those of its bios that ended here were told of the error, whatever comes of the rest.
             self.fail(record, &mut life, error);
+        } else {
+            life.setback |= error.is_some();
         }
         life.remaining = record.request.data_len.saturating_sub(record.bytes);
         self.keep(life);
@@ -206,7 +215,7 @@ impl Engine {
                 life.kinds |= self.error_kind(&life, self.error_at(record), class).bit();
             }
             None if self.timed_out(record) => life.kinds |= Kind::TimedOut.bit(),
-            None => {}
+            None => life.kinds |= self.oddities(record, &life),
         }
         let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
         if !flush && (life.flush_sequence || emptied) && error.is_none() {
@@ -223,6 +232,35 @@ impl Engine {
         if let Some(address) = self.table.get_mut(key) {
             address.echo = transferred;
         }
+    }
+
+    /// What is worth telling of an end without an error, one bit for each kind.
+    fn oddities(&mut self, record: &CompleteRecord, life: &Life) -> u32 {
+        let mut kinds = 0;
+        if life.setback {
+            kinds |= Kind::Recovered.bit();
+        }
+        // Only requests of a multipath driver have the flag (`REQ_NVME_MPATH`).
+        let multipath = life.cmd_flags & self.flavor.req.drv != 0;
+        let untouched = life.done == 0 && life.remaining > 0 && life.first_issue.is_some();
+        if multipath && untouched && record.bytes == 0 && record.without_bio != 0 {
+            kinds |= Kind::PathFailover.bit();
+        }
+        let Some(device_time) = life.last_issue.map(|issue| life.last - issue) else {
+            return kinds;
+        };
+        let passthrough = self.flavor.passthrough(life.cmd_flags);
+        if device_time > SHORTEST_LIMIT && !passthrough {
+            let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
+            if flush && device_time > self.limits.slow_flush_after {
+                kinds |= Kind::SlowFlush.bit();
+            }
+            let timeout = self.devices.get_mut(life.device).map(|device| device.timeout);
+            if timeout.is_some_and(|timeout| device_time > timeout) {
+                kinds |= Kind::Late.bit();
+            }
+        }
+        kinds
     }
 
     /// The flush that requests of this hardware queue waited for before their data is done.

@@ -14,6 +14,10 @@ use super::{
 /// Most devices that are followed at the same time.
 pub(super) const MAX_DEVICES: usize = 4096;
 
+/// How long a driver is given for a request where nobody says otherwise, in nanoseconds: the default
+/// of `blk_mq_init_allocated_queue`.
+const DEFAULT_TIMEOUT: u64 = 30_000_000_000;
+
 /// What is to be done with the requests of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -35,6 +39,8 @@ pub(super) struct Device {
     ended: bool,
     /// Lives that are open and were proved to be new.
     pub(super) open: u64,
+    /// How long its driver is given for a request, in nanoseconds.
+    pub(super) timeout: u64,
     pub(super) figures: DeviceFigures,
 }
 
@@ -115,13 +121,15 @@ impl Devices {
             unnamed: true,
             ended: false,
             open: 0,
+            timeout: DEFAULT_TIMEOUT,
             figures: DeviceFigures {
                 id,
                 name: name.to_string(),
                 operations: Default::default(),
                 requeues: Default::default(),
                 mismatches: Default::default(),
-                open: 0,
+                in_flight: 0,
+                oldest: None,
             },
         };
         let place = self.room()?;
@@ -220,9 +228,30 @@ impl Devices {
         self.all.iter().filter(|device| !device.ended).map(|device| device.id)
     }
 
-    /// Devices with lives that are open.
-    pub(super) fn busy(&self) -> impl Iterator<Item = DeviceId> + '_ {
-        self.all.iter().filter(|device| !device.ended && device.open > 0).map(|device| device.id)
+    /// Says how long the driver of a device is given for a request, in nanoseconds.
+    pub(super) fn set_timeout(&mut self, id: DeviceId, timeout: u64) {
+        if let Some(device) =
+            self.by_id.get(&id).and_then(|place| self.all.get_mut(usize::from(*place)))
+        {
+            device.timeout = timeout;
+        }
+    }
+
+    /// Nothing is in flight anywhere, until it is counted.
+    pub(super) fn reset_in_flight(&mut self) {
+        for device in &mut self.all {
+            device.figures.in_flight = 0;
+            device.figures.oldest = None;
+        }
+    }
+
+    /// Counts a request as in flight; says whether its device is one that is shown.
+    pub(super) fn count_in_flight(&mut self, place: u16, first: u64) -> bool {
+        let Some(device) = self.get_mut(place) else { return false };
+        device.figures.in_flight += 1;
+        let oldest = device.figures.oldest.get_or_insert(first);
+        *oldest = first.min(*oldest);
+        !device.ended && !device.unnamed && device.policy == Policy::Follow
     }
 
     /// Figures of the devices that are shown.
@@ -230,9 +259,7 @@ impl Devices {
         self.all
             .iter()
             .filter(|device| !device.ended && !device.unnamed && device.policy == Policy::Follow)
-            .map(|device| {
-                (device.id, DeviceFigures { open: device.open, ..device.figures.clone() })
-            })
+            .map(|device| (device.id, device.figures.clone()))
             .collect()
     }
 }

@@ -1,7 +1,10 @@
 //! The engine: what a reader feeds with the records of its rings.
 
+use std::sync::Arc;
+
 use iotruth_common::{
     counters::MAX_RINGS,
+    layout::Layout,
     probe::{PROBES, Probe},
 };
 
@@ -12,17 +15,31 @@ use super::{
     flavor::Flavor,
     flushes::Flushes,
     held::Held,
+    inflight::InFlight,
     log::Log,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     streams::{Arrival, Streams},
-    table::Table,
+    table::{Key, Table},
 };
+
+/// From when on it is told that a request waits, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// In the device or in a queue, without an event.
+    pub stuck_after: u64,
+    /// A flush, with the device.
+    pub slow_flush_after: u64,
+}
 
 /// What an engine is told once.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     /// Numbers of this kernel.
     pub flavor: Flavor,
+    /// Where the fields of a request are in kernel memory.
+    pub layout: Layout,
+    /// From when on it is told that a request waits.
+    pub limits: Limits,
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`. What started later
     /// is seen from its beginning.
     pub attached: u64,
@@ -61,6 +78,8 @@ struct Refusals {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) flavor: Flavor,
+    pub(super) layout: Layout,
+    pub(super) limits: Limits,
     pub(super) attached: u64,
     pub(super) starts_traced: bool,
     rings: Vec<usize>,
@@ -71,6 +90,9 @@ pub struct Engine {
     pub(super) held: Held,
     pub(super) log: Log,
     pub(super) lives: LifeFigures,
+    /// Lives that were found to have ended, and are to be closed.
+    pub(super) gone: Vec<Key>,
+    pub(super) in_flight: InFlight,
     /// Grows with every interval in which an event may have passed unseen and unrefused.
     pub(super) blind: u32,
     /// When events last passed unseen, by what was known then.
@@ -90,6 +112,8 @@ impl Engine {
     pub fn new(config: EngineConfig) -> Self {
         Self {
             flavor: config.flavor,
+            layout: config.layout,
+            limits: config.limits,
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
             starts_traced: config.starts_traced,
@@ -101,6 +125,8 @@ impl Engine {
             held: Held::default(),
             log: Log::new(config.index as u64 + 1, config.engines.max(1) as u64),
             lives: LifeFigures::default(),
+            gone: Vec::new(),
+            in_flight: InFlight::default(),
             blind: 0,
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
@@ -169,13 +195,22 @@ impl Engine {
         let skipped = |audit: &Audit| audit.recursion.iter().sum::<u64>();
         let more = skipped(&audit).saturating_sub(skipped(&self.audit));
         let read = audit.read;
-        let changed = audit != Audit { read, ..self.audit } || !self.held.is_empty();
+        let changed = audit != Audit { read, ..self.audit } || self.awaits_audit();
         self.audit = audit;
         if more > 0 {
             self.lose(Loss::Recursion, more);
         }
         self.release(read);
+        self.close_gone(read);
         changed
+    }
+
+    /// Whether every record has been taken that was tried before the counters were last read.
+    pub(super) fn caught_up(&self, ring: u8) -> bool {
+        let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
+            table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
+        };
+        sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
     }
 
     /// Devices that were seen for the first time; each is told once.
@@ -202,9 +237,9 @@ impl Engine {
         self.devices.present()
     }
 
-    /// Devices with lives that are open.
-    pub fn busy_devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
-        self.devices.busy()
+    /// Says how long the driver of a device is given for a request, in nanoseconds.
+    pub fn set_timeout(&mut self, id: DeviceId, timeout: u64) {
+        self.devices.set_timeout(id, timeout);
     }
 
     /// Time of the first record since this was last asked: nanoseconds of `CLOCK_MONOTONIC`.
@@ -215,7 +250,7 @@ impl Engine {
     /// Whether verdicts wait for the next audit.
     #[must_use]
     pub fn awaits_audit(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || !self.gone.is_empty()
     }
 
     /// What is known now.
@@ -264,6 +299,7 @@ impl Engine {
             },
             // Whoever is excluded must not be seen for the moment that its name is looked up.
             mismatches: self.log.entries(|device| !self.devices.is_unnamed(device)),
+            in_flight: Arc::new(self.in_flight.clone()),
         }
     }
 }

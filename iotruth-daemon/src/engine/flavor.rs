@@ -51,6 +51,8 @@ pub struct CommandFlagBits {
     pub polled: u32,
     /// `REQ_SWAP`
     pub swap: u32,
+    /// `REQ_DRV`, with which nvme multipath marks what it may send over another path.
+    pub drv: u32,
 }
 
 /// `REQ_OP_*` numbers; `None` where this kernel lacks the operation.
@@ -92,6 +94,7 @@ impl Flavor {
                 nowait: 1 << 21,
                 polled: 1 << 22,
                 swap: 1 << 24,
+                drv: 1 << 25,
             },
             operations: OperationNumbers {
                 read: 0,

@@ -50,6 +50,11 @@ impl Flushes {
         }
     }
 
+    /// Whether a request waits for a flush.
+    pub(super) fn is_waiting(&self, key: Key) -> bool {
+        self.waiters.iter().any(|waiter| waiter.key == key)
+    }
+
     /// For whom a flush is sent: the task of all who wait for it, if it is one and the same.
     pub(super) fn owner(&self, queue: HardwareQueue) -> Owner {
         let mut owners =

@@ -37,6 +37,9 @@ const REQUEUE_KINDS: [Kind; 5] = [
     Kind::RequeueTimeout,
 ];
 
+/// Those of them after which a success is a recovery.
+const SETBACKS: [Kind; 2] = [Kind::RequeueRetry, Kind::RequeueTimeout];
+
 impl Engine {
     /// Follows one record.
     #[inline]
@@ -110,12 +113,15 @@ impl Engine {
             data_failed: false,
             data_idle: false,
             flush_failed: false,
+            setback: false,
             failed: None,
             key,
             kinds: 0,
             device,
             hardware_queue: 0,
             tag: head.tag,
+            start_time: 0,
+            watch: None,
             cmd_flags: head.cmd_flags,
             ring_lost: head.ring_lost,
             blind: self.blind,
@@ -213,6 +219,10 @@ impl Engine {
             return;
         }
         life.hardware_queue = record.hardware_queue;
+        // At a start it still is that of the use before.
+        if probe != Probe::Start {
+            life.start_time = record.start_time;
+        }
         if head.tag >= 0 {
             life.tag = head.tag;
         }
@@ -308,6 +318,16 @@ impl Engine {
             *count += 1;
         }
         life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
+        life.setback |= REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
+        let (time, patience) = (life.last, self.limits.stuck_after);
+        let watch = life.watch();
+        if progress {
+            watch.progress();
+        }
+        watch.requeue(time);
+        if watch.storms(patience, time) {
+            life.kinds |= Kind::RequeueStorm.bit();
+        }
         life.stage = Stage::Requeued;
         life.last_issue = None;
         self.keep(life);
@@ -370,39 +390,6 @@ impl Engine {
             address.echo = false;
             address.lost = lost;
         }
-    }
-
-    /// Ends, as not seen, what a device has been done with.
-    ///
-    /// `device` had nothing in flight at `idle_at`, by the kernel's own count, and every record
-    /// that was written before then has been taken. Says whether there was anything to end.
-    pub fn close_finished(&mut self, device: DeviceId, idle_at: u64) -> bool {
-        let Some(place) = self.devices.place(device) else { return false };
-        let flavor = self.flavor;
-        let finished: Vec<Key> = self
-            .table
-            .iter_mut()
-            .filter(|(_, address)| {
-                address.life.as_ref().is_some_and(|life| {
-                    // The kernel counts neither its own flushes nor passthrough commands.
-                    let counted = !flavor.passthrough(life.cmd_flags)
-                        && flavor.operation(life.cmd_flags) != Operation::Flush;
-                    counted
-                        && life.device == place
-                        && life.stage == Stage::Issued
-                        && life.last < idle_at
-                })
-            })
-            .map(|(key, _)| key)
-            .collect();
-        for key in finished.iter().copied() {
-            let life = self.table.get_mut(key).and_then(|address| address.life.take());
-            if let Some(life) = life {
-                let ring_lost = self.refused(key.ring);
-                self.end_unseen(life, ring_lost);
-            }
-        }
-        !finished.is_empty()
     }
 }
 

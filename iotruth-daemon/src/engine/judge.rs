@@ -86,7 +86,17 @@ impl Engine {
             | Kind::PartialCompletion
             | Kind::DispatchFailure
             | Kind::TimedOut
-            | Kind::FlushEmulated => kind.self_evident(),
+            | Kind::FlushEmulated
+            | Kind::OverCompletion
+            | Kind::RequeueStorm
+            | Kind::Recovered
+            | Kind::PathFailover
+            | Kind::StuckInDevice
+            | Kind::HungInDevice
+            | Kind::StuckInQueue
+            | Kind::HungInQueue
+            | Kind::Late
+            | Kind::SlowFlush => kind.self_evident(),
         }
     }
 
@@ -125,7 +135,7 @@ impl Engine {
             return;
         }
         count(device.operation(operation), ending, &phases);
-        let kinds = ending.life.kinds;
+        let kinds = ending.life.kinds & !ending.life.told();
         if kinds == 0 {
             return;
         }
@@ -144,6 +154,18 @@ impl Engine {
         life: &Life,
         error: Option<(IoError, i32)>,
         phases: Phases,
+    ) {
+        self.show_at(kind, life, error, phases, life.last);
+    }
+
+    /// Writes one mismatch of a life that was noticed at `time` into the log.
+    pub(super) fn show_at(
+        &mut self,
+        kind: Kind,
+        life: &Life,
+        error: Option<(IoError, i32)>,
+        phases: Phases,
+        time: u64,
     ) {
         let Some(device) = self.devices.get_mut(life.device) else { return };
         if device.policy == Policy::Exclude {
@@ -167,13 +189,23 @@ impl Engine {
             | Kind::DispatchFailure
             | Kind::FlushFailed
             | Kind::TimedOut
-            | Kind::FlushEmulated => life.extent,
+            | Kind::FlushEmulated
+            | Kind::OverCompletion
+            | Kind::RequeueStorm
+            | Kind::Recovered
+            | Kind::PathFailover
+            | Kind::StuckInDevice
+            | Kind::HungInDevice
+            | Kind::StuckInQueue
+            | Kind::HungInQueue
+            | Kind::Late
+            | Kind::SlowFlush => life.extent,
         };
         let mismatch = Mismatch {
             id: 0,
             kind,
-            first: life.last,
-            last: life.last,
+            first: time,
+            last: time,
             count: 1,
             device: device.id,
             device_name: device.name.to_string(),

@@ -60,10 +60,30 @@ pub enum Kind {
     TimedOut,
     /// Rule B9.
     FlushEmulated,
+    /// Rule A4.
+    OverCompletion,
+    /// Rule B2.
+    RequeueStorm,
+    /// Rule B4.
+    Recovered,
+    /// Rule B8.
+    PathFailover,
+    /// Rule C1, beyond the configured limit.
+    StuckInDevice,
+    /// Rule C1, beyond the queue's own timeout.
+    HungInDevice,
+    /// Rule C2, beyond the configured limit.
+    StuckInQueue,
+    /// Rule C2, beyond the queue's own timeout.
+    HungInQueue,
+    /// Rule C3.
+    Late,
+    /// Rule C4.
+    SlowFlush,
 }
 
 /// How many kinds there are; the length of every per-kind table.
-pub const KINDS: usize = 15;
+pub const KINDS: usize = 25;
 
 /// What is to be known of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -204,6 +224,86 @@ pub const TABLE: [Row; KINDS] = [
         meaning: "the request waited for a flush of the device's whole write cache",
         advice: "legal: it is what fsync costs on a device with a volatile write cache and without FUA",
     },
+    Row {
+        kind: Kind::OverCompletion,
+        slug: "over_completion",
+        severity: Severity::Warning,
+        rule: "more bytes completed than were left to transfer, and not a passthrough command",
+        meaning: "the driver reported more bytes than it was asked for",
+        advice: "its accounting is wrong: compare what was read with a second read, and report it with the versions of driver and firmware",
+    },
+    Row {
+        kind: Kind::RequeueStorm,
+        slug: "requeue_storm",
+        severity: Severity::Critical,
+        rule: "requeued 1,000 times without a byte transferred, or 10 times over more than stuck_after",
+        meaning: "the request is sent back over and over and gets nowhere",
+        advice: "the class of the requeues says why: a device that stays busy, a path that is down, or an error that is retried for ever; whoever waits for it hangs",
+    },
+    Row {
+        kind: Kind::Recovered,
+        slug: "recovered",
+        severity: Severity::Info,
+        rule: "ended without error after an attempt that failed or timed out",
+        meaning: "an attempt failed, and a later one succeeded: nobody was told, but it took longer",
+        advice: "it explains a latency outlier; frequent ones are the early sign of a failing device or path",
+    },
+    Row {
+        kind: Kind::PathFailover,
+        slug: "path_failover",
+        severity: Severity::Warning,
+        rule: "a request of nvme multipath ended without error and without a byte, and its bios were taken away",
+        meaning: "the path failed, and the data is sent again over another path",
+        advice: "check the path that this device stands for: its controller, its port, its network",
+    },
+    Row {
+        kind: Kind::StuckInDevice,
+        slug: "stuck_in_device",
+        severity: Severity::Warning,
+        rule: "with the driver for longer than stuck_after, and kernel memory confirms that it still is; not a passthrough command",
+        meaning: "the driver has had the request for a long time and has not given it back",
+        advice: "the device, or what lies under it, is slow or has stopped answering: look at its own statistics and at the kernel log",
+    },
+    Row {
+        kind: Kind::HungInDevice,
+        slug: "hung_in_device",
+        severity: Severity::Critical,
+        rule: "as stuck_in_device, for longer than the timeout of the queue (queue/io_timeout; 30 s where the driver has no timeout handler)",
+        meaning: "the driver has had the request for longer than its own timeout and nothing has taken it back",
+        advice: "drivers without a timeout handler (loop, virtio-blk) wait for ever: find out what holds the layer below; other drivers are in error handling, or broken",
+    },
+    Row {
+        kind: Kind::StuckInQueue,
+        slug: "stuck_in_queue",
+        severity: Severity::Warning,
+        rule: "started, queued or requeued without any event for longer than stuck_after, and kernel memory confirms that it still is; not while it waits for a flush, not a passthrough command",
+        meaning: "the request waits in a queue and the driver is not asked to take it",
+        advice: "the queue is frozen or quiesced, starved by other requests, or its tags are held by requests that are stuck in the device: look at those first",
+    },
+    Row {
+        kind: Kind::HungInQueue,
+        slug: "hung_in_queue",
+        severity: Severity::Critical,
+        rule: "as stuck_in_queue, for longer than the timeout of the queue",
+        meaning: "the request has waited in a queue for longer than a driver would be given for it",
+        advice: "no timeout will ever end this, because no driver has it: find what froze the queue, or what its tags are held by",
+    },
+    Row {
+        kind: Kind::Late,
+        slug: "late",
+        severity: Severity::Warning,
+        rule: "the driver had it for longer than the timeout of the queue, and its timeout never fired; not a passthrough command",
+        meaning: "the device answered, but only after it should have been given up",
+        advice: "the driver extends its timeouts or has none: look for what stalled the device then",
+    },
+    Row {
+        kind: Kind::SlowFlush,
+        slug: "slow_flush",
+        severity: Severity::Warning,
+        rule: "a flush was with the device for longer than slow_flush_after",
+        meaning: "the device took long to empty its write cache, and every fsync behind it waited",
+        advice: "much dirty data in the device's cache, or a device that is busy with itself; a cache with power-loss protection does not need flushes at all",
+    },
 ];
 
 impl Kind {
@@ -216,6 +316,15 @@ impl Kind {
     /// The bit of this kind in a set of kinds.
     pub(super) const fn bit(self) -> u32 {
         1 << self as u32
+    }
+
+    /// Whether it is told of requests that are still open, which are looked up in kernel memory.
+    #[must_use]
+    pub const fn is_of_the_open(self) -> bool {
+        matches!(
+            self,
+            Self::StuckInDevice | Self::HungInDevice | Self::StuckInQueue | Self::HungInQueue
+        )
     }
 
     /// Whether one event proves it, so that no lost event can have feigned it.
@@ -232,13 +341,23 @@ impl Kind {
             | Self::IoError
             | Self::IoErrorExpected
             | Self::PartialCompletion
-            | Self::TimedOut => true,
+            | Self::TimedOut
+            | Self::OverCompletion => true,
             Self::CompletedWithoutStart
             | Self::RequeueRetry
             | Self::RequeueShortTransfer
             | Self::DispatchFailure
             | Self::FlushFailed
-            | Self::FlushEmulated => false,
+            | Self::FlushEmulated
+            | Self::RequeueStorm
+            | Self::Recovered
+            | Self::PathFailover
+            | Self::StuckInDevice
+            | Self::HungInDevice
+            | Self::StuckInQueue
+            | Self::HungInQueue
+            | Self::Late
+            | Self::SlowFlush => false,
         }
     }
 }

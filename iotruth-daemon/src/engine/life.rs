@@ -11,6 +11,7 @@ use super::{
     phase::Phases,
     table::Key,
     timeline::{Timeline, TimelineEvent},
+    watch::Watch,
 };
 
 /// Where a life is. That a request is free is told by the absence of a life.
@@ -50,6 +51,8 @@ pub(super) struct Life {
     pub(super) data_idle: bool,
     /// Whether the flush before its data failed.
     pub(super) flush_failed: bool,
+    /// Whether an attempt failed that was not the last one.
+    pub(super) setback: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
     pub(super) failed: Option<(IoError, i32)>,
     /// Its request, and the ring that all its records come through.
@@ -96,6 +99,10 @@ pub(super) struct Life {
     pub(super) data_done: Option<u64>,
     /// Who asked for it.
     pub(super) owner: Owner,
+    /// `start_time_ns` of its request; 0 where no event told it.
+    pub(super) start_time: u64,
+    /// What is kept of it because it lasts long or was sent back.
+    pub(super) watch: Option<Box<Watch>>,
     /// What happened.
     pub(super) events: Events,
 }
@@ -169,11 +176,30 @@ impl Life {
         self.sector = head.sector;
     }
 
+    /// What is kept of a life that is watched, from now on.
+    pub(super) fn watch(&mut self) -> &mut Watch {
+        self.watch.get_or_insert_default()
+    }
+
+    /// When its request was found to be free or somebody else's.
+    pub(super) fn gone(&self) -> Option<u64> {
+        self.watch.as_ref().and_then(|watch| watch.gone)
+    }
+
+    /// Kinds that were shown while it was open, one bit each.
+    pub(super) fn told(&self) -> u32 {
+        self.watch.as_ref().map_or(0, |watch| watch.told)
+    }
+
     /// Durations of the phases of a life that ended with its last event.
+    pub(super) fn phases(&self) -> Phases {
+        self.phases_until(self.last)
+    }
+
+    /// Durations of the phases of a life that ends, or is looked at, at `end`.
     ///
     /// The phases that are given add up to the total, whatever happened in between.
-    pub(super) fn phases(&self) -> Phases {
-        let end = self.last;
+    pub(super) fn phases_until(&self, end: u64) -> Phases {
         let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
         let Some(first_issue) = self.first_issue else {
             // Never issued: all of it was a flush, or waiting for a driver that never took it.
@@ -258,6 +284,11 @@ impl Events {
         } else if let Some(place) = more.last.get_mut((number - Timeline::FIRST) % Timeline::LAST) {
             *place = event;
         }
+    }
+
+    /// How many there were.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
     }
 
     /// As it is shown to people.

@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod btf;
+mod census;
 mod completion;
 pub mod decode;
 pub mod device;
@@ -17,6 +18,7 @@ pub mod flavor;
 mod flushes;
 mod held;
 pub mod histogram;
+pub mod inflight;
 pub mod io_error;
 mod join;
 mod judge;
@@ -27,6 +29,7 @@ pub mod mismatch;
 pub mod operation;
 pub mod owner;
 pub mod phase;
+mod reread;
 pub mod snapshot;
 mod streams;
 #[cfg(test)]
@@ -35,6 +38,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
+mod watch;
 
+pub use census::Suspect;
 pub use devices::Policy;
-pub use engine::{Audit, Engine, EngineConfig};
+pub use engine::{Audit, Engine, EngineConfig, Limits};

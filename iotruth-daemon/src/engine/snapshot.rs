@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use iotruth_common::probe::PROBES;
 
 use super::{
-    device::DeviceId, histogram::Histogram, io_error::IO_ERRORS, kind::KINDS, mismatch::Mismatch,
-    operation::OPERATIONS, phase::PHASES,
+    device::DeviceId, histogram::Histogram, inflight::InFlight, io_error::IO_ERRORS, kind::KINDS,
+    mismatch::Mismatch, operation::OPERATIONS, phase::PHASES,
 };
 
 /// Why a life could not be judged; a closed set of label values.
@@ -114,8 +114,10 @@ pub struct DeviceFigures {
     pub requeues: [u64; 5],
     /// By [`super::kind::Kind`]; every one, repeats included.
     pub mismatches: [u64; KINDS],
-    /// Lives that are open now and were proved to be new.
-    pub open: u64,
+    /// Requests in flight at the last census.
+    pub in_flight: u64,
+    /// First event of the oldest of these: nanoseconds of `CLOCK_MONOTONIC`.
+    pub oldest: Option<u64>,
 }
 
 /// Books of one probe: attempts = received + lost, once all is quiet.
@@ -185,6 +187,8 @@ pub struct Snapshot {
     pub lives: LifeFigures,
     /// The log, in order of their ids.
     pub mismatches: Vec<Arc<Mismatch>>,
+    /// What was open at the last census.
+    pub in_flight: Arc<InFlight>,
 }
 
 impl Snapshot {
@@ -224,6 +228,7 @@ impl Snapshot {
         mine.mismatches_dropped += more.mismatches_dropped;
         self.mismatches.extend(other.mismatches.iter().cloned());
         self.mismatches.sort_unstable_by_key(|mismatch| mismatch.id);
+        Arc::make_mut(&mut self.in_flight).merge(&other.in_flight);
     }
 }
 
@@ -236,7 +241,8 @@ impl DeviceFigures {
         }
         add(&mut self.requeues, &other.requeues);
         add(&mut self.mismatches, &other.mismatches);
-        self.open += other.open;
+        self.in_flight += other.in_flight;
+        self.oldest = self.oldest.into_iter().chain(other.oldest).min();
     }
 }
 

@@ -5,19 +5,43 @@ use std::collections::HashMap;
 use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
+    layout::Layout,
     probe::{PROBES, Probe},
     record::{
         CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
     },
 };
 
-use super::{Audit, Engine, EngineConfig, Policy, device::DeviceId, flavor::Flavor};
+use super::{Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor};
 
 /// When the programs were attached.
 pub(super) const ATTACHED: u64 = 1_000_000_000;
 
 /// The device of every request, unless a test says otherwise.
 pub(super) const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
+
+/// The queue of every request, and its tag.
+const QUEUE: u64 = 0x1000;
+const TAG: i32 = 1;
+
+/// What the engine is told of patience.
+pub(super) const LIMITS: Limits =
+    Limits { stuck_after: 5_000_000_000, slow_flush_after: 1_000_000_000 };
+
+/// Where the fields of a request are in the memory of the little block layer.
+fn layout() -> Layout {
+    Layout {
+        request_queue: 0,
+        request_cmd_flags: 8,
+        request_tag: 12,
+        request_data_len: 16,
+        request_references: 20,
+        request_sector: 24,
+        request_start_time: 32,
+        request_state: 40,
+        ..Layout::zeroed()
+    }
+}
 
 /// A request of the little block layer.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +77,9 @@ pub(super) struct Kernel {
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
+    /// Records that are about to stay hidden behind one that is still being written.
+    pub(super) late: u32,
+    waiting: Vec<(usize, Vec<u8>)>,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
@@ -73,6 +100,8 @@ impl Kernel {
     pub(super) fn with(starts: Starts) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
+            layout: layout(),
+            limits: LIMITS,
             attached: ATTACHED,
             starts_traced: starts != Starts::None,
             rings: vec![0, 1],
@@ -84,6 +113,8 @@ impl Kernel {
             now: ATTACHED + 1_000_000_000,
             refuse: 0,
             hide: 0,
+            late: 0,
+            waiting: Vec::new(),
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
@@ -134,7 +165,23 @@ impl Kernel {
         };
         record.request = head;
         Self::moved(probe, rq);
-        self.engine.record(self.ring, bytemuck::bytes_of(&record));
+        self.write(bytemuck::bytes_of(&record));
+    }
+
+    fn write(&mut self, record: &[u8]) {
+        if self.late > 0 {
+            self.late -= 1;
+            self.waiting.push((self.ring, record.to_vec()));
+        } else {
+            self.engine.record(self.ring, record);
+        }
+    }
+
+    /// The records that were hidden come to light.
+    pub(super) fn arrive(&mut self) {
+        for (ring, record) in std::mem::take(&mut self.waiting) {
+            self.engine.record(ring, &record);
+        }
     }
 
     fn moved(probe: Probe, rq: &mut Request) {
@@ -178,7 +225,7 @@ impl Kernel {
         record.without_bio = u32::from(!rq.bio);
         if let Some(head) = self.head(Probe::Complete, rq) {
             record.request = head;
-            self.engine.record(self.ring, bytemuck::bytes_of(&record));
+            self.write(bytemuck::bytes_of(&record));
         }
         rq.len = rq.len.saturating_sub(bytes);
         rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
@@ -190,11 +237,36 @@ impl Kernel {
     /// Requeue, merge or remap.
     pub(super) fn plain(&mut self, probe: Probe, rq: &mut Request) {
         if let Some(head) = self.head(probe, rq) {
-            self.engine.record(self.ring, bytemuck::bytes_of(&head));
+            self.write(bytemuck::bytes_of(&head));
         }
         if probe == Probe::Requeue {
             rq.state = STATE_IDLE;
         }
+    }
+
+    /// A request as it lies in memory, with so many references to it.
+    pub(super) fn memory(rq: &Request, references: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.extend(QUEUE.to_ne_bytes());
+        bytes.extend(rq.cmd_flags.to_ne_bytes());
+        bytes.extend(TAG.to_ne_bytes());
+        bytes.extend(rq.len.to_ne_bytes());
+        bytes.extend(references.to_ne_bytes());
+        bytes.extend(rq.sector.to_ne_bytes());
+        bytes.extend(rq.allocated.to_ne_bytes());
+        bytes.extend(u32::from(rq.state).to_ne_bytes());
+        bytes
+    }
+
+    /// A census, with what memory has at each address; `None` where nothing is mapped.
+    pub(super) fn census(&mut self, memory: impl Fn(u64) -> Option<Vec<u8>>) {
+        self.now += 1;
+        let from = self.now;
+        for suspect in self.engine.suspects(from) {
+            let bytes = memory(suspect.address());
+            self.engine.looked_up(&suspect, bytes.as_deref(), self.now);
+        }
+        self.engine.count_open(from, self.now);
     }
 
     /// A whole ordinary request.
@@ -244,7 +316,7 @@ impl Kernel {
         Some(RequestRecord {
             time: self.now,
             request: rq.address,
-            queue: 0x1000,
+            queue: QUEUE,
             sector: rq.sector,
             attempt: *attempts as u32,
             ring_lost: self.refused.iter().map(|row| row[self.ring]).sum::<u64>() as u32,
@@ -252,7 +324,7 @@ impl Kernel {
             data_len: rq.len,
             cmd_flags: rq.cmd_flags,
             rq_flags: rq.rq_flags,
-            tag: 1,
+            tag: TAG,
             cpu: self.cpu,
             probe: probe as u8,
             state: rq.state,

@@ -24,7 +24,7 @@ const KEEP_CLOSED_FOR: u64 = 10_000_000_000;
 /// Queues of one tag set share their requests: the LUNs of a host, the namespaces of a
 /// controller (`blk_mq_alloc_map_and_rqs` makes the requests for the set). One address may thus
 /// serve hardware queues of two rings in turn, and two rings are in no order with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     pub(super) request: u64,
     pub(super) ring: u8,

@@ -2,10 +2,12 @@
 //!
 //! Nothing here reads a clock, a file or the environment, so every output has a golden file.
 
+pub mod inflight;
 pub mod metrics;
 pub mod mismatches;
 pub mod query;
 pub mod ready;
+mod selection;
 pub mod status;
 mod units;
 

@@ -12,6 +12,7 @@ use crate::{
     engine::{
         device::DeviceId,
         histogram::Histogram,
+        inflight::{InFlight, OpenRequest},
         io_error::IoError,
         kind::{KINDS, Kind},
         mismatch::Mismatch,
@@ -73,12 +74,50 @@ pub(crate) fn busy() -> View {
             Arc::new(failed_flush()),
             Arc::new(timeout()),
         ],
+        in_flight: Arc::new(in_flight()),
     };
     View {
         snapshot: Arc::new(snapshot),
         status: Arc::new(status(Some("reader 1 has not moved for 2 s".to_owned()))),
         anchor: anchor(),
     }
+}
+
+/// A read that has hung for minutes, and a flush of the last moment.
+fn in_flight() -> InFlight {
+    let at = 3_999 * SECOND;
+    let read = failed_read();
+    let hung = OpenRequest {
+        device: NVME,
+        device_name: read.device_name.clone(),
+        operation: read.operation,
+        letters: read.letters.clone(),
+        sector: read.sector,
+        bytes: read.bytes,
+        phase: Phase::Device,
+        first: 3_590 * SECOND,
+        last: 3_590 * SECOND + 12_345,
+        events: 2,
+        confirmed: true,
+        owner: read.owner,
+        request: read.request,
+        hardware_queue: read.hardware_queue,
+        tag: read.tag,
+    };
+    let young = OpenRequest {
+        operation: Operation::Flush,
+        letters: "F".to_owned(),
+        sector: None,
+        bytes: 0,
+        first: at - 1_500,
+        last: at - 1_500,
+        events: 1,
+        confirmed: false,
+        owner: Owner::default(),
+        tag: -1,
+        ..hung.clone()
+    };
+    InFlight { at, oldest: vec![hung, young], count: 2, unconfirmed: 3 }
 }
 
 /// A daemon that has just begun: nothing seen, nothing wrong.
@@ -163,7 +202,8 @@ fn nvme() -> DeviceFigures {
         operations,
         requeues: [1, 2, 3, 4, 5],
         mismatches: std::array::from_fn(|kind| kind as u64 % 3),
-        open: 17,
+        in_flight: 2,
+        oldest: Some(3_590 * SECOND),
     }
 }
 
@@ -174,7 +214,8 @@ fn odd() -> DeviceFigures {
         operations: Default::default(),
         requeues: [0; 5],
         mismatches: [0; KINDS],
-        open: 0,
+        in_flight: 0,
+        oldest: None,
     }
 }
 

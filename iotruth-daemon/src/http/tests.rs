@@ -106,6 +106,7 @@ fn every_endpoint_answers_with_its_content_type() {
         ("/", "text/plain; charset=utf-8", "/mismatches"),
         ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "iotruth_build_info"),
         ("/mismatches", "application/json", "\"mismatches\": []"),
+        ("/inflight", "application/json", "\"requests\": []"),
         ("/mismatches?format=text", "text/plain; charset=utf-8", "Nothing to report."),
         ("/status", "application/json", "\"ledger\""),
         ("/status?format=text", "text/plain; charset=utf-8", "block_rq_issue"),
@@ -123,7 +124,7 @@ fn every_endpoint_answers_with_its_content_type() {
 #[test]
 fn head_is_get_without_the_body() {
     let server = Server::start(sample::busy());
-    for path in ["/", "/metrics", "/mismatches", "/status", "/healthz", "/readyz"] {
+    for path in ["/", "/metrics", "/mismatches", "/inflight", "/status", "/healthz", "/readyz"] {
         let (head, get) = (server.ask("HEAD", path), server.get(path));
         assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
         let length = format!("content-length: {}", get.body.len());
@@ -150,7 +151,10 @@ fn unknown_paths_are_refused_with_the_known_ones() {
     assert_eq!(answer.status, 404);
     let (error, remedy) = answer.refusal();
     assert_eq!(error, "there is no /mismatch here; did you mean \"/mismatches\"?");
-    assert_eq!(remedy, "the paths are /, /metrics, /mismatches, /status, /healthz, /readyz");
+    assert_eq!(
+        remedy,
+        "the paths are /, /metrics, /mismatches, /inflight, /status, /healthz, /readyz"
+    );
     assert_eq!(server.ask("POST", "/nowhere").status, 404);
 }
 
@@ -164,6 +168,7 @@ fn bad_queries_are_refused() {
         ("/mismatches?severity=fatal", "severity=fatal is unknown"),
         ("/mismatches?kind=io%5Feror", "kind=io_eror is unknown; did you mean \"io_error\"?"),
         ("/mismatches?device=sda", "no request of device=sda was seen"),
+        ("/inflight?kind=io_error", "unknown key \"kind\""),
         ("/mismatches?limit=1&limit=2", "the key \"limit\" is given twice"),
         ("/status?format=xml", "format=xml is unknown"),
         ("/metrics?name=x", "unknown key \"name\""),

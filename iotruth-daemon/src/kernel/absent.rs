@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use iotruth_common::probe::PROBES;
+use iotruth_common::{probe::PROBES, reread::Reread};
 
 use super::{Attached, Counters, KernelError, LoadOptions};
 use crate::engine::btf::KernelFacts;
@@ -43,6 +43,11 @@ impl Tracer {
 
     /// Cannot be called.
     pub const fn counters(&self) -> Result<CounterReader, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn rereader(&self, _number: usize) -> Result<Rereader, KernelError> {
         match *self {}
     }
 
@@ -92,6 +97,17 @@ impl CounterReader {
 
     /// Cannot be called.
     pub const fn recursion(&self) -> Result<[u64; PROBES], KernelError> {
+        match *self {}
+    }
+}
+
+/// Reader of open requests, which this build does not have.
+#[derive(Debug)]
+pub enum Rereader {}
+
+impl Rereader {
+    /// Cannot be called.
+    pub const fn read(&mut self, _addresses: &[u64]) -> Result<Reread, KernelError> {
         match *self {}
     }
 }

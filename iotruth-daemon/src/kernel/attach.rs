@@ -2,7 +2,7 @@
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, ProgramFd, tp_btf::BtfTracePointLinkId},
+    programs::{BtfTracePoint, ProgramFd, RawTracePoint, tp_btf::BtfTracePointLinkId},
 };
 use iotruth_common::probe::Probe;
 
@@ -29,6 +29,26 @@ pub(super) fn load(ebpf: &mut Ebpf, probe: Probe, btf: &Btf) -> Result<ProgramFd
         program: probe.tracepoint(),
         source: source.into(),
     })
+}
+
+/// Has the kernel verify a program that is only run on demand.
+pub(super) fn load_unattached(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<ProgramFd, KernelError> {
+    let refused = |source: aya::programs::ProgramError| KernelError::Program {
+        program: name,
+        source: source.into(),
+    };
+    let program: &mut RawTracePoint = ebpf
+        .program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| KernelError::Missing { what: format!("program {name}") })?;
+    program.load().map_err(refused)?;
+    let descriptor = program.fd().map_err(refused)?;
+    descriptor
+        .try_clone()
+        .map_err(|source| KernelError::Program { program: name, source: source.into() })
 }
 
 /// Lets the program of this probe run.

@@ -123,6 +123,15 @@ pub enum KernelError {
         /// What the loader says.
         source: Source,
     },
+    /// The kernel does not run the program that reads open requests again.
+    #[error(
+        "the kernel does not run the program that reads open requests again: {source}; before \
+         Linux 5.19 that takes CAP_BPF for as long as iotruth runs"
+    )]
+    Reread {
+        /// Why it failed.
+        source: io::Error,
+    },
     /// The kernel does not tell about a program of ours.
     #[error(
         "the kernel does not tell how often {program} was skipped: {source}; before Linux 5.19 \

@@ -20,6 +20,8 @@ mod preflight;
 #[cfg(feature = "kernel")]
 mod recursion;
 #[cfg(feature = "kernel")]
+mod reread;
+#[cfg(feature = "kernel")]
 mod ring;
 #[cfg(feature = "kernel")]
 mod system;
@@ -30,11 +32,11 @@ mod tracer;
 mod absent;
 
 #[cfg(not(feature = "kernel"))]
-pub use absent::{CounterReader, LogReader, Ring, Tracer, preflight, read_btf};
+pub use absent::{CounterReader, LogReader, Rereader, Ring, Tracer, preflight, read_btf};
 #[cfg(feature = "kernel")]
 pub use {
-    btf::read_btf, counters::CounterReader, logger::LogReader, preflight::preflight, ring::Ring,
-    tracer::Tracer,
+    btf::read_btf, counters::CounterReader, logger::LogReader, preflight::preflight,
+    reread::Rereader, ring::Ring, tracer::Tracer,
 };
 pub use {
     error::KernelError,

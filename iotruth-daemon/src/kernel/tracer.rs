@@ -1,10 +1,10 @@
 //! The loaded programs, and all that belongs to them.
 
-use std::{fmt, fs};
+use std::{fmt, fs, os::fd::AsFd};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
-    maps::{Array, Map, MapError, RingBuf},
+    maps::{Array, Map, MapData, MapError, RingBuf},
     programs::{ProgramFd, tp_btf::BtfTracePointLinkId},
 };
 use aya_log::Level;
@@ -12,12 +12,13 @@ use iotruth_common::{
     counters::MAX_RINGS,
     layout::{ABSENT, Layout},
     probe::Probe,
+    reread::REREAD_BYTES,
     tuning::Tuning,
 };
 
 use super::{
-    Attached, CounterReader, KernelError, LoadOptions, LogReader, Ring, attach, btf, counters,
-    logger, preflight, system,
+    Attached, CounterReader, KernelError, LoadOptions, LogReader, Rereader, Ring, attach, btf,
+    counters, logger, preflight, reread, system,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -41,6 +42,7 @@ pub struct Tracer {
     layout: Layout,
     rings: usize,
     loaded: Vec<(Probe, ProgramFd)>,
+    reread: ProgramFd,
     links: Vec<(Probe, BtfTracePointLinkId)>,
 }
 
@@ -60,7 +62,7 @@ impl Tracer {
         require_tracepoints(&facts.layout)?;
         let tuning = tuning(options, facts, btf);
         let limit = system::raise_locked_memory();
-        let layout = whole_chains(facts.layout);
+        let layout = bounded(whole_chains(facts.layout));
         let mut ebpf =
             create_maps(options, &layout, &tuning).map_err(|source| explain(source, limit))?;
         let types = Btf::parse(btf, Endianness::default())
@@ -70,8 +72,9 @@ impl Tracer {
             loaded.push((probe, attach::load(&mut ebpf, probe, &types)?));
         }
         drop(types);
+        let reread = attach::load_unattached(&mut ebpf, reread::PROGRAM)?;
         system::give_back();
-        Ok(Self { ebpf, layout, rings: options.rings, loaded, links: Vec::new() })
+        Ok(Self { ebpf, layout, rings: options.rings, loaded, reread, links: Vec::new() })
     }
 
     /// Lets the programs run, those that end a life first.
@@ -103,14 +106,7 @@ impl Tracer {
 
     /// A reader of the counters, which outlives the tracer too.
     pub fn counters(&self) -> Result<CounterReader, KernelError> {
-        let name = counters::MAP;
-        let Some(Map::Array(data)) = self.ebpf.map(name) else {
-            return Err(KernelError::Missing { what: format!("array {name}") });
-        };
-        let data = aya::maps::MapData::from_fd(duplicate(data.fd(), name)?)
-            .map_err(|source| unusable(name, source))?;
-        let counters =
-            Array::try_from(Map::Array(data)).map_err(|source| unusable(name, source))?;
+        let counters = self.array(counters::MAP)?;
         let mut programs = Vec::with_capacity(self.loaded.len());
         for (probe, program) in &self.loaded {
             let program = program.try_clone().map_err(|source| KernelError::Program {
@@ -120,6 +116,27 @@ impl Tracer {
             programs.push((*probe, program));
         }
         Ok(CounterReader::new(counters, programs))
+    }
+
+    /// A reader of open requests, for the reader with this number, of which there are at most
+    /// [`MAX_RINGS`]. It outlives the tracer.
+    pub fn rereader(&self, number: usize) -> Result<Rereader, KernelError> {
+        let program = self.reread.as_fd().try_clone_to_owned();
+        let program = program.map_err(|source| KernelError::Program {
+            program: reread::PROGRAM,
+            source: source.into(),
+        })?;
+        Ok(Rereader::new(program, self.array(reread::MAP)?, number as u32))
+    }
+
+    /// A handle of its own to one of the arrays.
+    fn array<T: aya::Pod>(&self, name: &str) -> Result<Array<MapData, T>, KernelError> {
+        let Some(Map::Array(data)) = self.ebpf.map(name) else {
+            return Err(KernelError::Missing { what: format!("array {name}") });
+        };
+        let data = MapData::from_fd(duplicate(data.fd(), name)?)
+            .map_err(|source| unusable(name, source))?;
+        Array::try_from(Map::Array(data)).map_err(|source| unusable(name, source))
     }
 
     /// The messages of the programs; only where they were loaded with `log`.
@@ -151,11 +168,16 @@ fn duplicate(
     descriptor: &aya::maps::MapFd,
     name: &str,
 ) -> Result<std::os::fd::OwnedFd, KernelError> {
-    use std::os::fd::AsFd;
     descriptor
         .as_fd()
         .try_clone_to_owned()
         .map_err(|source| KernelError::Map { map: name.into(), source: source.into() })
+}
+
+/// What is read of a request fits into its place in the map, on any kernel.
+fn bounded(mut layout: Layout) -> Layout {
+    layout.request_bytes = layout.request_bytes.min(REREAD_BYTES as u32);
+    layout
 }
 
 /// Refuses options that the kernel would answer with a bare "invalid argument".

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use super::{clock, sysfs};
+use super::sysfs;
 use crate::{
     config::Config,
     engine::{Engine, Policy, device::DeviceId},
@@ -22,18 +22,16 @@ use crate::{
 enum Question {
     /// Devices that were seen for the first time.
     New(Vec<DeviceId>),
-    /// Devices that are thought to be there, and those of them that have open requests.
-    Look { present: Vec<DeviceId>, busy: Vec<DeviceId> },
+    /// Devices that are thought to be there.
+    Look(Vec<DeviceId>),
 }
 
 enum Answer {
     Name(DeviceId, String),
-    /// Devices that have gone; and devices that were idle at the look before and still are, with
-    /// the time of the look before.
-    Looked {
-        gone: Vec<DeviceId>,
-        idle: Vec<(DeviceId, u64)>,
-    },
+    /// How long the driver of a device is given for a request, where that is new: nanoseconds.
+    Timeout(DeviceId, u64),
+    /// Devices that have gone.
+    Gone(Vec<DeviceId>),
 }
 
 /// The reader's side: asks, and takes what has been answered.
@@ -73,7 +71,7 @@ impl Lookout {
         if look && !self.looking {
             self.looking = true;
             let present = engine.present_devices().filter(|id| id.number != 0).collect();
-            self.send(Question::Look { present, busy: engine.busy_devices().collect() });
+            self.send(Question::Look(present));
         }
     }
 
@@ -88,11 +86,9 @@ impl Lookout {
                     engine.name_device(id, &name, policy);
                     changed = true;
                 }
-                Answer::Looked { gone, idle } => {
+                Answer::Timeout(id, timeout) => engine.set_timeout(id, timeout),
+                Answer::Gone(gone) => {
                     self.looking = false;
-                    for (device, before) in idle {
-                        changed |= engine.close_finished(device, before);
-                    }
                     changed |= !gone.is_empty();
                     for id in gone {
                         engine.end_device(id);
@@ -112,25 +108,35 @@ impl Lookout {
 /// The other side: reads sysfs.
 #[derive(Default)]
 struct Scout {
-    /// Where the devices are; those that were never found are not in it.
-    folders: HashMap<DeviceId, PathBuf>,
-    /// Devices that were idle at the last look, and when that was.
-    idle: HashMap<DeviceId, u64>,
+    /// Where the devices are, and their timeouts; those that were never found are not in it.
+    found: HashMap<DeviceId, Found>,
+}
+
+struct Found {
+    folder: PathBuf,
+    timeout: Option<u64>,
 }
 
 impl Scout {
     fn answer(&mut self, question: Question) -> Vec<Answer> {
         match question {
             Question::New(ids) => {
-                ids.into_iter().map(|id| Answer::Name(id, self.meet(id))).collect()
+                let mut answers: Vec<Answer> =
+                    ids.iter().map(|id| Answer::Name(*id, self.meet(*id))).collect();
+                answers.extend(ids.iter().filter_map(|id| self.timeout(*id)));
+                answers
             }
-            Question::Look { present, busy } => {
-                let gone: Vec<DeviceId> =
-                    present.into_iter().filter(|id| !self.is_present(*id)).collect();
+            Question::Look(present) => {
+                let (here, gone): (Vec<DeviceId>, Vec<DeviceId>) =
+                    present.into_iter().partition(|id| self.is_present(*id));
                 for id in &gone {
-                    self.folders.remove(id);
+                    self.found.remove(id);
                 }
-                vec![Answer::Looked { gone, idle: self.idle(busy) }]
+                // An administrator may change it at any time.
+                let mut answers: Vec<Answer> =
+                    here.iter().filter_map(|id| self.timeout(*id)).collect();
+                answers.push(Answer::Gone(gone));
+                answers
             }
         }
     }
@@ -140,34 +146,23 @@ impl Scout {
         // It may have gone already; what it did is still told, under its number.
         let Some(folder) = sysfs::find(id) else { return id.to_string() };
         let name = sysfs::name(&folder).unwrap_or_else(|| id.to_string());
-        self.folders.insert(id, folder);
+        self.found.insert(id, Found { folder, timeout: None });
         name
     }
 
+    /// The timeout of a device, if it is not what it was.
+    fn timeout(&mut self, id: DeviceId) -> Option<Answer> {
+        let found = self.found.get_mut(&id)?;
+        let timeout = sysfs::timeout(&found.folder)?;
+        let changed = found.timeout.replace(timeout) != Some(timeout);
+        changed.then_some(Answer::Timeout(id, timeout))
+    }
+
     fn is_present(&self, id: DeviceId) -> bool {
-        match self.folders.get(&id) {
-            Some(folder) => sysfs::is(folder, id),
+        match self.found.get(&id) {
+            Some(found) => sysfs::is(&found.folder, id),
             // Before Linux 5.15 nothing leads to a hidden disk, so nothing tells that it has gone.
             None => id.sequence == 0 || sysfs::find(id).is_some(),
         }
-    }
-
-    /// Devices of which the kernel said, at the look before this one and now, that the driver has
-    /// no request, and when the look before was. What was issued before then is over.
-    ///
-    /// One look would not do: a request whose end waits for a softirq is no longer counted by the
-    /// kernel, and its completion is still to be traced.
-    fn idle(&mut self, busy: Vec<DeviceId>) -> Vec<(DeviceId, u64)> {
-        let mut idle = Vec::new();
-        let mut seen = HashMap::new();
-        for id in busy {
-            let now = clock::monotonic();
-            if self.folders.get(&id).is_some_and(|folder| sysfs::is_idle(folder)) {
-                idle.extend(self.idle.get(&id).map(|before| (id, *before)));
-                seen.insert(id, now);
-            }
-        }
-        self.idle = seen;
-        idle
     }
 }

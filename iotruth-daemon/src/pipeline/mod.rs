@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     config::Config,
-    engine::{Engine, EngineConfig},
+    engine::{Engine, EngineConfig, Limits},
     http,
     view::{Status, View},
 };
@@ -101,8 +101,14 @@ fn read(
             sources: tracing.sources(rings),
             ring_bytes: plan.ring_bytes,
             counters: tracing.counters()?,
+            memory: tracing.rereader(index)?,
             engine: Engine::new(EngineConfig {
                 flavor: tracing.flavor,
+                layout: tracing.layout,
+                limits: Limits {
+                    stuck_after: config.stuck_after.as_nanos() as u64,
+                    slow_flush_after: config.slow_flush_after.as_nanos() as u64,
+                },
                 attached: tracing.attached,
                 starts_traced: tracing.starts_traced,
                 rings: rings.clone(),

@@ -17,7 +17,7 @@ use tracing::{debug, error};
 use super::{clock, lookout::Lookout, tick::Tick};
 use crate::{
     config::Fault,
-    engine::{Audit, Engine, snapshot::Snapshot},
+    engine::{Audit, Engine, Suspect, snapshot::Snapshot},
 };
 
 /// Records that are taken from one ring before the next one has its turn.
@@ -92,14 +92,27 @@ impl Mailbox {
     }
 }
 
+/// Memory of the kernel, as far as requests are concerned.
+pub(super) trait Memory: Send {
+    /// Reads the requests at these addresses and gives each one's first bytes to `take`, with its
+    /// place among the addresses; `None` where nothing is mapped.
+    fn read(
+        &mut self,
+        addresses: &[u64],
+        take: impl FnMut(usize, Option<&[u8]>),
+    ) -> anyhow::Result<()>;
+}
+
 /// Everything that one reader owns.
-pub(super) struct Reader<S, C> {
+pub(super) struct Reader<S, C, M> {
     /// The rings that it drains.
     pub(super) sources: Vec<S>,
     /// Bytes of each ring.
     pub(super) ring_bytes: u32,
     /// The counters beside them.
     pub(super) counters: C,
+    /// What requests are read again from.
+    pub(super) memory: M,
     /// Where the records go.
     pub(super) engine: Engine,
     /// Names and presence of devices.
@@ -112,7 +125,7 @@ pub(super) struct Reader<S, C> {
     pub(super) fault: Option<Fault>,
 }
 
-impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
+impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, C, M> {
     /// Starts the thread. It ends when it is told to stop, or with an error.
     pub(super) fn spawn(
         self,
@@ -158,6 +171,11 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
                 rounds.looked = now;
             }
             self.lookout.ask(&mut self.engine, look);
+            // After a look that left nothing in the rings, or else lives seem to be open whose ends
+            // lie in there.
+            if look && rounds.drained && !stopping {
+                self.take_census(&mut rounds)?;
+            }
             let age = now.saturating_sub(rounds.audited);
             let due = (rounds.unaudited || self.engine.awaits_audit()) && age >= AUDIT_EVERY;
             if due || age >= IDLE_AUDIT_EVERY || stopping {
@@ -208,6 +226,22 @@ impl<S: Source + 'static, C: Counters + 'static> Reader<S, C> {
             rounds.unpublished |= self.engine.audit(audit);
         }
         rounds.audited = now;
+        Ok(())
+    }
+
+    /// Looks up in memory what has been open for long, and counts what is in flight.
+    fn take_census(&mut self, rounds: &mut Rounds) -> anyhow::Result<()> {
+        let from = clock::monotonic();
+        let suspects = self.engine.suspects(from);
+        let addresses: Vec<u64> = suspects.iter().map(Suspect::address).collect();
+        let engine = &mut self.engine;
+        self.memory.read(&addresses, |place, bytes| {
+            if let Some(suspect) = suspects.get(place) {
+                engine.looked_up(suspect, bytes, clock::monotonic());
+            }
+        })?;
+        self.engine.count_open(from, clock::monotonic());
+        rounds.unpublished = true;
         Ok(())
     }
 

@@ -37,16 +37,11 @@ pub(super) fn name(folder: &Path) -> Option<String> {
     Some(folder.file_name()?.to_str()?.to_owned())
 }
 
-/// Whether the kernel itself says that the driver has no request of the disk in this folder.
-///
-/// The kernel counts only where statistics are on (`blk_mq_check_in_driver`, `RQF_IO_STAT`), so
-/// without them nothing is known.
-pub(super) fn is_idle(folder: &Path) -> bool {
-    read(folder, "queue/iostats").is_some_and(|on| on.trim() == "1")
-        && read(folder, "inflight").is_some_and(|counts| {
-            let mut counts = counts.split_whitespace();
-            counts.next() == Some("0") && counts.all(|count| count == "0")
-        })
+/// How long the driver of the disk in this folder is given for a request, in nanoseconds; `None`
+/// where the driver has no timeout handler and so the queue no such file.
+pub(super) fn timeout(folder: &Path) -> Option<u64> {
+    let milliseconds: u64 = read(folder, "queue/io_timeout")?.trim().parse().ok()?;
+    Some(milliseconds.saturating_mul(1_000_000))
 }
 
 fn sequence(folder: &Path) -> Option<u64> {

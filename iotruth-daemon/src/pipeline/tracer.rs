@@ -5,17 +5,17 @@ use std::{
     time::Duration,
 };
 
-use iotruth_common::{counters::MAX_RINGS, probe::Probe};
+use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::REREAD_BATCH};
 use tracing::warn;
 
 use super::{
     plan::Plan,
-    reader::{Counters, Source},
+    reader::{Counters, Memory, Source},
 };
 use crate::{
     config::Config,
     engine::{Audit, btf, flavor::Flavor},
-    kernel::{self, CounterReader, KernelError, LoadOptions, Ring, Tracer},
+    kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
     view::ProgramStatus,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Tracing {
     rings: Vec<Option<Ring>>,
     /// Numbers of this kernel.
     pub(super) flavor: Flavor,
+    /// Where the fields of a request are.
+    pub(super) layout: Layout,
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) attached: u64,
     /// Whether `block_io_start` is traced.
@@ -60,6 +62,7 @@ impl Tracing {
         Ok(Self {
             rings,
             flavor: facts.flavor,
+            layout: facts.layout,
             attached: attached.at,
             starts_traced: attached
                 .programs
@@ -79,6 +82,11 @@ impl Tracing {
     /// The counters, for one reader.
     pub(super) fn counters(&self) -> Result<CounterReader, KernelError> {
         self.tracer.counters()
+    }
+
+    /// What requests are read again with, for the reader with this number.
+    pub(super) fn rereader(&self, number: usize) -> Result<Rereader, KernelError> {
+        self.tracer.rereader(number)
     }
 
     /// Passes the messages of the programs on to the log, until the daemon ends.
@@ -113,6 +121,23 @@ impl Source for Ring {
 
     fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {
         Self::drain(self, limit, take)
+    }
+}
+
+impl Memory for Rereader {
+    fn read(
+        &mut self,
+        addresses: &[u64],
+        mut take: impl FnMut(usize, Option<&[u8]>),
+    ) -> anyhow::Result<()> {
+        for (batch, addresses) in addresses.chunks(REREAD_BATCH).enumerate() {
+            let read = Self::read(self, addresses)?;
+            for (place, request) in read.requests.iter().enumerate().take(addresses.len()) {
+                let bytes: &[u8] = bytemuck::cast_slice(&request.bytes);
+                take(batch * REREAD_BATCH + place, (request.result == 0).then_some(bytes));
+            }
+        }
+        Ok(())
     }
 }
 

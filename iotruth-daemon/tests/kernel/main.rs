@@ -27,6 +27,7 @@ mod phases;
 mod privilege_errors;
 mod recreated_device;
 mod stop_under_load;
+mod stuck_device;
 mod tiny_ring;
 mod truncated_file;
 mod two_rings;

@@ -45,6 +45,7 @@ pub(super) fn resolve(index: &Index<'_>, status_is_errno: bool) -> Result<Flavor
                 None => flag("__REQ_HIPRI")?,
             },
             swap: flag("__REQ_SWAP")?,
+            drv: flag("__REQ_DRV")?,
         },
         operations: OperationNumbers {
             read: needed("REQ_OP_READ")?,

@@ -70,6 +70,12 @@ const DISK: [Row; 2] = [
     row("request", "rq_disk", Pointer("gendisk"), |l| &mut l.request_disk),
 ];
 
+/// The counter of references: a `refcount_t` up to Linux 5.15, an `atomic_t` in 6.1.
+const REFERENCES: [Row; 2] = [
+    row("request", "ref.counter", Number(4), |l| &mut l.request_references),
+    row("request", "ref.refs.counter", Number(4), |l| &mut l.request_references),
+];
+
 const DISKSEQ: Row = row("gendisk", "diskseq", Number(8), |l| &mut l.disk_diskseq);
 
 /// From a bio to the id of its cgroup: a chain that is of use only as a whole.
@@ -102,7 +108,10 @@ pub(super) fn resolve(index: &Index<'_>, notes: &mut Vec<String>) -> Result<Layo
     for row in MANDATORY {
         *(row.slot)(&mut layout) = offset(index, row)?;
     }
-    disk(index, &mut layout)?;
+    let disk = "disk (or struct request: rq_disk)";
+    first_of(index, &DISK, ("request_queue", disk), &mut layout)?;
+    first_of(index, &REFERENCES, ("request", "ref"), &mut layout)?;
+    layout.request_bytes = request_bytes(&layout);
     match optional(index, &DISKSEQ)? {
         Some(found) => *(DISKSEQ.slot)(&mut layout) = found,
         None => notes.push(
@@ -116,8 +125,14 @@ pub(super) fn resolve(index: &Index<'_>, notes: &mut Vec<String>) -> Result<Layo
     Ok(layout)
 }
 
-fn disk(index: &Index<'_>, layout: &mut Layout) -> Result<(), BtfError> {
-    for row in &DISK {
+/// Resolves the first of `rows` that this kernel has; `missing` is what the error calls them.
+fn first_of(
+    index: &Index<'_>,
+    rows: &[Row],
+    (of, field): (&'static str, &'static str),
+    layout: &mut Layout,
+) -> Result<(), BtfError> {
+    for row in rows {
         match offset(index, row) {
             Err(BtfError::FieldMissing { .. }) => {}
             found => {
@@ -126,7 +141,23 @@ fn disk(index: &Index<'_>, layout: &mut Layout) -> Result<(), BtfError> {
             }
         }
     }
-    Err(BtfError::FieldMissing { of: "request_queue", field: "disk (or struct request: rq_disk)" })
+    Err(BtfError::FieldMissing { of, field })
+}
+
+/// The end of the last field by which a request is known again.
+fn request_bytes(layout: &Layout) -> u32 {
+    let fields = [
+        (layout.request_queue, 8),
+        (layout.request_cmd_flags, 4),
+        (layout.request_rq_flags, 4),
+        (layout.request_tag, 4),
+        (layout.request_data_len, 4),
+        (layout.request_sector, 8),
+        (layout.request_state, 4),
+        (layout.request_start_time, 8),
+        (layout.request_references, 4),
+    ];
+    fields.iter().map(|(offset, size)| offset.saturating_add(*size)).max().unwrap_or_default()
 }
 
 fn cgroup(index: &Index<'_>, layout: &mut Layout, notes: &mut Vec<String>) -> Result<(), BtfError> {

@@ -168,7 +168,8 @@ fn requeues_have_their_classes() {
             Kind::RequeueBusyBeforeStart,
             Kind::RequeueBusyAfterStart,
             Kind::RequeueRetry,
-            Kind::RequeueTimeout
+            Kind::RequeueTimeout,
+            Kind::Recovered
         ]
     );
 }

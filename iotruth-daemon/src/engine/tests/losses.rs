@@ -10,7 +10,7 @@ use crate::engine::{
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{DISK, Kernel, Starts},
+    synthetic::{Kernel, Starts},
 };
 
 #[test]
@@ -27,21 +27,6 @@ fn an_end_that_nobody_counted_as_lost_is_inferred() {
     assert_eq!(reads.unjudged[Unjudged::Inferred as usize], 1);
     assert_eq!(snapshot.lives.inferred, 1);
     assert!(snapshot.mismatches.is_empty());
-}
-
-#[test]
-fn an_idle_device_has_no_ghosts() {
-    let mut kernel = Kernel::new();
-    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
-    kernel.issue(&mut rq);
-    kernel.hide = 1;
-    kernel.after(9).complete(&mut rq, 4096, 0);
-    kernel.audit();
-    let now = kernel.now;
-    kernel.engine.close_finished(DISK, now - 100);
-    assert_eq!(snapshot(&mut kernel).lives.open, 1, "its last event is younger than the look");
-    kernel.engine.close_finished(DISK, now);
-    assert_eq!(snapshot(&mut kernel).lives.open, 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod losses;
 mod paths;
 mod script;
 mod streams;
+mod waiting;
 
 use super::{
     histogram::Histogram,

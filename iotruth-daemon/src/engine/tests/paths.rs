@@ -4,7 +4,9 @@
 use super::{
     figures, kinds,
     script::{
-        Ask::{self, Discard, Empty, Fua, HardwareFua, Passthrough, Preflush, Read, Write},
+        Ask::{
+            self, Discard, Empty, Fua, HardwareFua, Multipath, Passthrough, Preflush, Read, Write,
+        },
         Player,
     },
     snapshot,
@@ -13,8 +15,9 @@ use crate::engine::{
     histogram::Histogram,
     kind::Kind::{
         self, CompletedWithoutStart, DispatchFailure, DoubleStart, FlushEmulated, FlushFailed,
-        IoError, IoErrorExpected, PartialCompletion, QueuedInFlight, RequeueBusyAfterStart,
-        RequeueBusyBeforeStart, RequeueRetry, RequeueShortTransfer, RequeueTimeout, TimedOut,
+        IoError, IoErrorExpected, OverCompletion, PartialCompletion, PathFailover, QueuedInFlight,
+        Recovered, RequeueBusyAfterStart, RequeueBusyBeforeStart, RequeueRetry,
+        RequeueShortTransfer, RequeueTimeout, TimedOut,
     },
     operation::Operation,
     phase::Phase,
@@ -75,7 +78,15 @@ pub(super) const PATHS: &[Path] = &[
         ALL,
         ["qrdt", "qrdt"],
     ),
-    path("P14 retry", Read, "s d p0!10 q i d c", &[RequeueRetry], ALL, ["qrdt", "rdt"]),
+    path("P14 retry", Read, "s d p0!10 q i d c", &[RequeueRetry, Recovered], ALL, ["qrdt", "rdt"]),
+    path(
+        "P14 retry in vain",
+        Read,
+        "s d p0!10 q i d c!10",
+        &[RequeueRetry, IoError],
+        0,
+        ["qrdt", "rdt"],
+    ),
     path("P15 medium error", Read, "s d p0 c!7", &[IoError], 0, ["qdt", "dt"]),
     path(
         "P15 a part failed",
@@ -87,7 +98,14 @@ pub(super) const PATHS: &[Path] = &[
     ),
     path("P15 not supported", Discard, "s d c!1", &[IoErrorExpected], 0, ["qdt", "dt"]),
     path("P15 not now", Read, "s d c!12", &[IoErrorExpected], 0, ["qdt", "dt"]),
-    path("P16 timeout, again", Read, "s d qt d c", &[RequeueTimeout], ALL, ["qrdt", "rdt"]),
+    path(
+        "P16 timeout, again",
+        Read,
+        "s d qt d c",
+        &[RequeueTimeout, Recovered],
+        ALL,
+        ["qrdt", "rdt"],
+    ),
     path("P17 timeout, failed", Read, "s d t c!2", &[TimedOut], 0, ["qdt", "dt"]),
     path("P17 timeout, answered", Read, "s d t c", &[TimedOut], ALL, ["qdt", "dt"]),
     path("P19 refused", Read, "s c!16", &[DispatchFailure], 0, ["qt", ""]),
@@ -116,8 +134,9 @@ pub(super) const PATHS: &[Path] = &[
     ),
     path("P21 busy", Read, "s i d q d c e", &[RequeueBusyAfterStart], ALL, ["qrdt", "qrdt"]),
     path("P21 in a flush sequence", Fua, "s i d c e fd fc+z", EMULATED, ALL, ["qdft", "qdft"]),
-    path("P22 failover", Read, "s d v c", &[], 0, ["qdt", "dt"]),
-    path("P22 failover, never issued", Read, "s v c", &[], 0, ["qt", ""]),
+    path("P22 failover", Multipath, "s d v c", &[PathFailover], 0, ["qdt", "dt"]),
+    path("P22 failover, never issued", Multipath, "s v c", &[], 0, ["qt", ""]),
+    path("P22 bios taken by somebody else", Read, "s d v c", &[], 0, ["qdt", "dt"]),
     path("P23 empty flush", Empty, "s fd fc+z", EMULATED, 0, ["ft", ""]),
     path("P23 empty flush fails", Empty, "s fd fc!10+z!10", FAILED, 0, ["ft", ""]),
     path("P24 nothing to flush", Empty, "s z", &[], 0, ["qt", ""]),
@@ -156,6 +175,7 @@ pub(super) const PATHS: &[Path] = &[
     path("A2 insert", Read, "s d i c", &[QueuedInFlight], ALL, ["qdt", "dt"]),
     path("A2 merge", Read, "s d m c", &[QueuedInFlight], ALL, ["qdt", "dt"]),
     path("A3", Read, "s c", &[CompletedWithoutStart], ALL, ["qt", ""]),
+    path("A4", Read, "s d p32768", &[OverCompletion], 32_768, ["qdt", "dt"]),
     path("A3 queued", Read, "s i c", &[CompletedWithoutStart], ALL, ["qt", "qt"]),
 ];
 
@@ -195,7 +215,7 @@ fn every_path_is_told_as_it_is() {
             assert!(snapshot.mismatches.iter().all(|entry| entry.count == 2), "{told}");
 
             let operation = match path.ask {
-                Read => Operation::Read,
+                Read | Multipath => Operation::Read,
                 Write | Preflush | Fua | HardwareFua | Empty => Operation::Write,
                 Discard => Operation::Discard,
                 Passthrough => Operation::Other,

@@ -38,12 +38,14 @@ pub(super) enum Ask {
     Empty,
     Discard,
     Passthrough,
+    /// A read over one path of nvme multipath.
+    Multipath,
 }
 
 impl Ask {
     /// Whether its start is traced by default.
     pub(super) const fn flagged(self) -> bool {
-        !matches!(self, Self::Read | Self::Write)
+        !matches!(self, Self::Read | Self::Write | Self::Multipath)
     }
 }
 
@@ -67,6 +69,7 @@ fn allocate(kernel: &Kernel, ask: Ask, address: u64) -> Request {
     let sector = address * 64;
     match ask {
         Ask::Read => kernel.allocate(address, READ, sector, LEN),
+        Ask::Multipath => kernel.allocate(address, READ | req.drv, sector, LEN),
         Ask::Write => kernel.allocate(address, WRITE, sector, LEN),
         Ask::Preflush => kernel.allocate(address, WRITE | req.preflush, sector, LEN),
         Ask::Fua | Ask::HardwareFua => kernel.allocate(address, WRITE | req.fua, sector, LEN),

@@ -124,6 +124,32 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_inflight",
+        kind: Type::Gauge,
+        labels: &["device"],
+        unit: "requests",
+        help: "Requests that had begun and not ended when this was looked at, once a second. Those older than a second are counted only if they were found open in kernel memory then.",
+        collect: |shown, samples| {
+            for device in &shown.devices {
+                samples.count(&[&device.name], device.in_flight);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_inflight_oldest_seconds",
+        kind: Type::Gauge,
+        labels: &["device"],
+        unit: "seconds",
+        help: "Age of the oldest of these requests when they were looked at; 0 where there is none.",
+        collect: |shown, samples| {
+            let at = shown.view.snapshot.in_flight.at;
+            for device in &shown.devices {
+                let age = device.oldest.map_or(0, |oldest| at.saturating_sub(oldest));
+                samples.value(&[&device.name], age as f64 / 1e9);
+            }
+        },
+    },
+    Row {
         name: "iotruth_mismatches_total",
         kind: Type::Counter,
         labels: &["device", "kind", "severity"],

@@ -1,24 +1,19 @@
 //! Which mismatches are asked for.
 
-use std::collections::HashSet;
-
 use crate::{
     engine::{
         kind::{Kind, Severity, TABLE},
         mismatch::Mismatch,
     },
-    export::query::{Format, Query, QueryError, unknown},
-    nearest::did_you_mean,
+    export::{
+        query::{Format, Query, QueryError, unknown},
+        selection,
+    },
     view::View,
 };
 
 /// Keys of the query.
 pub const KEYS: &[&str] = &["device", "kind", "severity", "since", "limit", "format"];
-
-/// Entries that are shown where no limit is given.
-const DEFAULT_LIMIT: usize = 100;
-/// Entries that are shown at most, so that one answer stays in the low megabytes.
-const MAX_LIMIT: usize = 1_000;
 
 /// Which mismatches are asked for, and how they shall look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +39,7 @@ impl Default for Filter {
             kinds: Vec::new(),
             severities: vec![Severity::Warning, Severity::Critical],
             since: None,
-            limit: DEFAULT_LIMIT,
+            limit: selection::DEFAULT_LIMIT,
             format: Format::Json,
         }
     }
@@ -70,19 +65,12 @@ impl Filter {
             severities =
                 if kinds.is_empty() { Self::default().severities } else { Severity::ALL.to_vec() };
         }
-        let limit = query.number("limit")?.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(QueryError {
-                error: format!("limit={limit} is out of range"),
-                remedy: format!("limit takes a number from 1 to {MAX_LIMIT}"),
-            });
-        }
         Ok(Self {
-            devices: devices(&query, view)?,
+            devices: selection::devices(&query, view)?,
             kinds,
             severities,
             since: query.number("since")?,
-            limit,
+            limit: selection::limit(&query)?,
             format: query.format()?,
         })
     }
@@ -90,19 +78,10 @@ impl Filter {
     /// Whether a mismatch is asked for.
     #[must_use]
     pub fn lets_pass(&self, mismatch: &Mismatch) -> bool {
-        self.is_of_a_device(mismatch)
+        selection::includes(&self.devices, &mismatch.device_name, mismatch.device)
             && (self.kinds.is_empty() || self.kinds.contains(&mismatch.kind))
             && self.severities.contains(&mismatch.kind.row().severity)
             && self.since.is_none_or(|since| mismatch.id > since)
-    }
-
-    fn is_of_a_device(&self, mismatch: &Mismatch) -> bool {
-        if self.devices.is_empty() {
-            return true;
-        }
-        // Once and not for each name: a query may name hundreds.
-        let number = mismatch.device.to_string();
-        self.devices.iter().any(|name| *name == mismatch.device_name || *name == number)
     }
 }
 
@@ -111,40 +90,6 @@ fn kind(slug: &str) -> Result<Kind, QueryError> {
         let slugs: Vec<&str> = TABLE.iter().map(|row| row.slug).collect();
         unknown("kind", slug, &slugs)
     })
-}
-
-/// The devices that are named; one that has no request in the view is an error.
-fn devices(query: &Query<'_>, view: &View) -> Result<Vec<String>, QueryError> {
-    let mut named = query.list("device").peekable();
-    if named.peek().is_none() {
-        return Ok(Vec::new());
-    }
-    let devices = view.snapshot.devices.values().map(|device| (&device.name, device.id));
-    let logged = view.snapshot.mismatches.iter().map(|entry| (&entry.device_name, entry.device));
-    let known: HashSet<String> =
-        devices.chain(logged).flat_map(|(name, id)| [name.clone(), id.to_string()]).collect();
-    named
-        .map(|name| name.strip_prefix("/dev/").unwrap_or(name))
-        .map(
-            |name| {
-                if known.contains(name) { Ok(name.to_owned()) } else { Err(unseen(name, view)) }
-            },
-        )
-        .collect()
-}
-
-/// The error for a device that has no request in the view.
-fn unseen(name: &str, view: &View) -> QueryError {
-    let mut names: Vec<&str> =
-        view.snapshot.devices.values().map(|device| device.name.as_str()).collect();
-    names.sort_unstable();
-    let hint = did_you_mean(name, names.iter().copied());
-    let remedy = if names.is_empty() {
-        "no device has had a request yet".to_owned()
-    } else {
-        format!("devices with requests are {}", names.join(", "))
-    };
-    QueryError { error: format!("no request of device={name} was seen{hint}"), remedy }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ fn subject(mismatch: &Mismatch) -> String {
     format!("A {operation}{length}{place} on {}{owner}", mismatch.device_name)
 }
 
+#[expect(clippy::too_many_lines, reason = "a sentence for each kind")]
 fn predicate(mismatch: &Mismatch) -> String {
     let done = size(u64::from(mismatch.bytes_done));
     let after_transfer = if mismatch.bytes_done == 0 {
@@ -124,6 +125,36 @@ fn predicate(mismatch: &Mismatch) -> String {
                 .map_or_else(String::new, |flush| format!(" {}", duration(flush)));
             format!("waited{time} for a flush of the device's whole write cache")
         }
+        Kind::OverCompletion => {
+            "was reported as done with more bytes than were left to transfer".to_owned()
+        }
+        Kind::RequeueStorm => "was sent back over and over without getting anywhere".to_owned(),
+        Kind::Recovered => {
+            format!("succeeded{}, after an attempt that had failed", after(mismatch))
+        }
+        Kind::PathFailover => {
+            "was taken from this path, which failed, and sent again over another one".to_owned()
+        }
+        Kind::StuckInDevice => {
+            format!("had been with the driver{} and was still there", time_in_device(mismatch))
+        }
+        Kind::HungInDevice => format!(
+            "had been with the driver{}, longer than the timeout of its queue, and was still there",
+            time_in_device(mismatch)
+        ),
+        Kind::StuckInQueue => {
+            format!("was still in a queue{}: the driver did not have it", after(mismatch))
+        }
+        Kind::HungInQueue => format!(
+            "was still in a queue{}, longer than a driver would be given for it: the driver did \
+             not have it",
+            after(mismatch)
+        ),
+        Kind::Late => format!(
+            "was with the driver{}, longer than the timeout of its queue, which never fired",
+            time_in_device(mismatch)
+        ),
+        Kind::SlowFlush => format!("kept the device busy{}", time_in_device(mismatch)),
     }
 }
 
@@ -151,6 +182,12 @@ fn after(mismatch: &Mismatch) -> String {
         .phases
         .total
         .map_or_else(String::new, |total| format!(" {} after it was submitted", duration(total)))
+}
+
+/// ` for 7.201 s`, or nothing where the last issue was not seen.
+fn time_in_device(mismatch: &Mismatch) -> String {
+    let time = mismatch.phases.device;
+    time.map_or_else(String::new, |time| format!(" for {}", duration(time)))
 }
 
 fn size_of(mismatch: &Mismatch) -> String {

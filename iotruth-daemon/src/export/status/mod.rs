@@ -99,7 +99,7 @@ struct DeviceEntry<'a> {
     merges: u64,
     errors: u64,
     unjudged: u64,
-    open: u64,
+    in_flight: u64,
     mismatches: Severities,
 }
 
@@ -219,7 +219,7 @@ impl<'a> DeviceEntry<'a> {
             merges: sum(|figures| figures.merges),
             errors: sum(|figures| figures.errors.iter().sum()),
             unjudged: sum(|figures| figures.unjudged.iter().sum()),
-            open: device.open,
+            in_flight: device.in_flight,
             mismatches: Severities {
                 info: mismatches(Severity::Info),
                 warning: mismatches(Severity::Warning),

@@ -122,7 +122,15 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
         "{:<16}{:<10}{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        "device", "number", "requests", "errors", "unjudged", "open", "info", "warning", "critical"
+        "device",
+        "number",
+        "requests",
+        "errors",
+        "unjudged",
+        "in flight",
+        "info",
+        "warning",
+        "critical"
     );
     for device in &answer.devices {
         let _ = writeln!(
@@ -133,7 +141,7 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
             device.requests,
             device.errors,
             device.unjudged,
-            device.open,
+            device.in_flight,
             device.mismatches.info,
             device.mismatches.warning,
             device.mismatches.critical

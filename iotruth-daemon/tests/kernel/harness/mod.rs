@@ -9,6 +9,7 @@ pub(crate) mod diskstats;
 pub(crate) mod ext4;
 pub(crate) mod fio;
 pub(crate) mod http;
+pub(crate) mod inflight;
 pub(crate) mod load;
 pub(crate) mod loop_device;
 pub(crate) mod metrics;

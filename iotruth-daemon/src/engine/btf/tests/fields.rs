@@ -31,6 +31,8 @@ fn every_field_of_a_modern_kernel_is_found() {
         request_state: 76,
         request_start_time: 64,
         request_segments: 72,
+        request_references: 80,
+        request_bytes: 84,
         request_disk: ABSENT,
         queue_disk: 104,
         disk_major: 0,
@@ -99,6 +101,17 @@ fn the_disk_is_found_through_the_request_on_old_kernels() {
 }
 
 #[test]
+fn the_references_are_found_in_either_type_of_counter() {
+    let mut kernel = Kernel::modern();
+    let inner = Is::Anonymous(4, vec![("counter", Is::Number(4), 0)]);
+    kernel.change("request", "ref", Is::Anonymous(4, vec![("refs", inner, 0)]));
+    assert_eq!(layout(&kernel).request_references, 80);
+    kernel.remove("request", "ref");
+    let missing = BtfError::FieldMissing { of: "request", field: "ref" };
+    assert_eq!(kernel.resolve(), Err(missing));
+}
+
+#[test]
 fn without_a_disk_sequence_number_a_note_says_so() {
     let mut kernel = Kernel::modern();
     kernel.remove("gendisk", "diskseq");
@@ -159,7 +172,7 @@ fn each_mandatory_field_names_itself_when_it_is_missing() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 12 + 2 + 1 + 4);
+    assert_eq!(seen, 13 + 2 + 1 + 4);
 }
 
 #[test]

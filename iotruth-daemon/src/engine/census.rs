@@ -1,0 +1,214 @@
+//! The census: once a second every open life of some age is looked up in kernel memory.
+//!
+//! A life whose end nobody saw would stay open for ever, and a request that hangs would look just
+//! the same. Only the request itself tells them apart. What is found to have ended is closed as
+//! inferred, once every record from before that moment has been taken; what is found as its events
+//! left it is in flight, and stuck if that lasts.
+
+use super::{
+    devices::Policy,
+    engine::Engine,
+    inflight::{InFlight, MAX_OPEN_SHOWN, OpenRequest},
+    kind::Kind,
+    life::{Life, Stage},
+    phase::Phase,
+    reread::{Found, Recognised},
+    table::Key,
+};
+
+/// Age from which a life counts as in flight only if it was found in kernel memory, in nanoseconds.
+/// Nearly every request is younger, and what is read of it would be out of date at once.
+const CONFIRM_FROM: u64 = 1_000_000_000;
+
+/// Most lives that one census looks up, the oldest ones: some milliseconds of work.
+const MAX_SUSPECTS: usize = 8_192;
+
+/// A life that is to be looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Suspect {
+    key: Key,
+    first: u64,
+}
+
+impl Suspect {
+    /// Address of its `struct request`.
+    #[must_use]
+    pub const fn address(&self) -> u64 {
+        self.key.request
+    }
+}
+
+impl Engine {
+    /// Open lives that are old enough to be looked up, the oldest first.
+    #[must_use]
+    pub fn suspects(&mut self, now: u64) -> Vec<Suspect> {
+        let mut suspects: Vec<Suspect> = self
+            .table
+            .iter_mut()
+            .filter_map(|(key, address)| {
+                let first = address.life.as_ref()?.first;
+                (first.saturating_add(CONFIRM_FROM) <= now).then_some(Suspect { key, first })
+            })
+            .collect();
+        suspects.sort_unstable_by_key(|suspect| suspect.first);
+        suspects.truncate(MAX_SUSPECTS);
+        suspects
+    }
+
+    /// Takes what was read at the address of a suspect at the time `at`: the first bytes of a
+    /// `struct request`, or `None` where nothing is mapped there any more.
+    pub fn looked_up(&mut self, suspect: &Suspect, bytes: Option<&[u8]>, at: u64) {
+        let Some(mut life) = self.table.get_mut(suspect.key).and_then(|found| found.life.take())
+        else {
+            return;
+        };
+        if life.first == suspect.first {
+            let found = bytes.and_then(|bytes| Found::decode(&self.layout, bytes));
+            match found.map_or(Recognised::Gone, |found| found.recognise(&life)) {
+                Recognised::Gone => {
+                    life.watch().gone = Some(at);
+                    self.gone.push(suspect.key);
+                }
+                Recognised::Unclear => life.watch().found(at, false),
+                Recognised::Same => {
+                    life.watch().found(at, true);
+                    let sure = found.is_some_and(|found| found.made_with(&life, self.attached));
+                    self.judge_waiting(&mut life, at, sure);
+                }
+            }
+        }
+        self.keep(life);
+    }
+
+    /// Ends, as not seen, the lives that were found to be over before `read`, when the counters were
+    /// read: by now every record that was written before then has been taken.
+    pub(super) fn close_gone(&mut self, read: u64) {
+        for key in std::mem::take(&mut self.gone) {
+            let Some(address) = self.table.get_mut(key) else { continue };
+            let Some(gone) = address.life.as_ref().and_then(Life::gone) else { continue };
+            // A record that is still being written hides those that come after it in its ring.
+            if gone >= read || !self.caught_up(key.ring) {
+                self.gone.push(key);
+                continue;
+            }
+            let Some(address) = self.table.get_mut(key) else { continue };
+            // An event that came after all says more than memory did.
+            if let Some(life) = address.life.take_if(|life| life.last < gone) {
+                let ring_lost = self.refused(key.ring);
+                self.end_unseen(life, ring_lost);
+            }
+        }
+    }
+
+    /// Counts what is open now: young lives by their records, older ones if they were found in
+    /// memory at or after `from`, when this census began.
+    pub fn count_open(&mut self, from: u64, now: u64) {
+        self.devices.reset_in_flight();
+        let mut in_flight = InFlight { at: now, ..InFlight::default() };
+        let mut oldest: Vec<(u64, Key)> = Vec::new();
+        for (key, address) in self.table.iter_mut() {
+            let Some(life) = &address.life else { continue };
+            let young = life.first.saturating_add(CONFIRM_FROM) > from;
+            if !young && life.watch.as_ref().is_none_or(|watch| watch.confirmed < from) {
+                in_flight.unconfirmed += u64::from(life.gone().is_none());
+                continue;
+            }
+            if self.devices.count_in_flight(life.device, life.first) {
+                in_flight.count += 1;
+                oldest.push((life.first, key));
+            }
+        }
+        if oldest.len() > MAX_OPEN_SHOWN {
+            oldest.select_nth_unstable(MAX_OPEN_SHOWN);
+            oldest.truncate(MAX_OPEN_SHOWN);
+        }
+        oldest.sort_unstable();
+        in_flight.oldest = oldest.into_iter().filter_map(|(_, key)| self.open(key)).collect();
+        self.in_flight = in_flight;
+    }
+
+    fn open(&mut self, key: Key) -> Option<OpenRequest> {
+        let life = self.table.get_mut(key)?.life.as_ref()?;
+        let device = self.devices.get_mut(life.device)?;
+        Some(OpenRequest {
+            device: device.id,
+            device_name: device.name.to_string(),
+            operation: self.flavor.operation(life.cmd_flags),
+            letters: self.flavor.letters(life.cmd_flags),
+            sector: (life.sector != u64::MAX).then_some(life.sector),
+            bytes: life.remaining,
+            phase: phase(life, self.flushes.is_waiting(key)),
+            first: life.first,
+            last: life.last,
+            events: life.events.count(),
+            confirmed: life.watch.as_ref().is_some_and(|watch| watch.clear),
+            owner: life.owner,
+            request: key.request,
+            hardware_queue: life.hardware_queue,
+            tag: life.tag,
+        })
+    }
+
+    /// Shows a life that waits for too long, each kind once. It is where its events left it; `sure`
+    /// if not even losses can make it another one.
+    fn judge_waiting(&mut self, life: &mut Life, at: u64, sure: bool) {
+        let untouched = life.proved
+            && !life.beginning_lost
+            && !life.incomplete
+            && life.ring_lost == self.refused(life.key.ring)
+            && life.blind == self.blind;
+        // Passed through commands, such as a self-test, take as long as they take.
+        if self.flavor.passthrough(life.cmd_flags) || !(sure || untouched) {
+            return;
+        }
+        let Some(device) = self.devices.get_mut(life.device) else { return };
+        if device.policy == Policy::Exclude {
+            return;
+        }
+        let timeout = device.timeout;
+        if life.watch().storms(self.limits.stuck_after, at) {
+            self.tell(Kind::RequeueStorm, life, at);
+        }
+        let (since, stuck, hung) = match life.stage {
+            Stage::Issued => {
+                let since = life.last_issue.unwrap_or(life.last);
+                (since, Kind::StuckInDevice, Kind::HungInDevice)
+            }
+            Stage::Started | Stage::Queued | Stage::Requeued => {
+                // It waits for the flush, which is told itself.
+                if self.flushes.is_waiting(life.key) {
+                    return;
+                }
+                (life.last, Kind::StuckInQueue, Kind::HungInQueue)
+            }
+            Stage::DataDone => return,
+        };
+        let waited = at.saturating_sub(since);
+        if waited > self.limits.stuck_after {
+            self.tell(stuck, life, at);
+        }
+        if waited > timeout {
+            self.tell(hung, life, at);
+        }
+    }
+
+    /// Shows a kind of an open life, if that was not done before.
+    fn tell(&mut self, kind: Kind, life: &mut Life, at: u64) {
+        if life.watch().told & kind.bit() == 0 {
+            life.watch().told |= kind.bit();
+            let phases = life.phases_until(at);
+            self.show_at(kind, life, None, phases, at);
+        }
+    }
+}
+
+/// The phase that an open life is in.
+const fn phase(life: &Life, waits_for_flush: bool) -> Phase {
+    match life.stage {
+        Stage::DataDone => Phase::Flush,
+        Stage::Started if waits_for_flush => Phase::Flush,
+        Stage::Started | Stage::Queued if life.first_issue.is_none() => Phase::Queue,
+        Stage::Started | Stage::Queued | Stage::Requeued => Phase::Retry,
+        Stage::Issued => Phase::Device,
+    }
+}

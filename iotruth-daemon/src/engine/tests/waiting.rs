@@ -1,0 +1,300 @@
+//! Lives that last: what a look into kernel memory makes of them.
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use iotruth_common::probe::Probe;
+
+use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
+use crate::engine::{
+    flavor::Flavor,
+    kind::Kind,
+    operation::Operation,
+    phase::Phase,
+    snapshot::Unjudged,
+    synthetic::{Kernel, Request, Starts},
+};
+
+const SECOND: u64 = 1_000_000_000;
+const ADDRESS: u64 = 0x40;
+
+/// A kernel with one read that the driver has.
+fn issued() -> (Kernel, Request) {
+    let mut kernel = Kernel::with(Starts::None);
+    let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    (kernel, rq)
+}
+
+/// A census that finds this in memory, and the audit after it.
+fn look(kernel: &mut Kernel, rq: &Request, references: u32) {
+    // Devices have got their names by then.
+    kernel.audit();
+    let memory = Kernel::memory(rq, references);
+    kernel.census(|_| Some(memory.clone()));
+    kernel.audit();
+}
+
+#[test]
+fn an_end_that_was_not_seen_is_found_in_memory() {
+    let (mut kernel, mut rq) = issued();
+    kernel.hide = 1;
+    kernel.after(9).complete(&mut rq, 4096, 0);
+    kernel.after(SECOND / 2);
+    look(&mut kernel, &rq, 0);
+    assert_eq!(snapshot(&mut kernel).lives.open, 1, "nobody looks up what is so young");
+    kernel.after(SECOND);
+    look(&mut kernel, &rq, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.open, 0);
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Inferred as usize], 1);
+    assert_eq!(figures(&snapshot, Operation::Read).bytes, 4096);
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
+    let others: [fn(&mut Request); 5] = [
+        |rq| rq.cmd_flags = WRITE,
+        |rq| rq.sector += 8,
+        |rq| rq.len = 8192,
+        |rq| rq.allocated += 1,
+        |rq| rq.address = 0,
+    ];
+    for change in others {
+        let (mut kernel, mut rq) = issued();
+        kernel.after(2 * SECOND);
+        change(&mut rq);
+        if rq.address == 0 {
+            kernel.census(|_| None);
+            kernel.audit();
+        } else {
+            look(&mut kernel, &rq, 1);
+        }
+        assert_eq!(snapshot(&mut kernel).lives.open, 0, "{rq:?}");
+        assert_eq!(snapshot(&mut kernel).lives.inferred, 1);
+    }
+}
+
+#[test]
+fn an_end_that_comes_after_all_is_no_loss() {
+    let (mut kernel, mut rq) = issued();
+    kernel.after(2 * SECOND);
+    let free = Kernel::memory(&rq, 0);
+    kernel.census(|_| Some(free.clone()));
+    // It was in the ring all the time.
+    kernel.complete(&mut rq, 4096, 0);
+    kernel.audit();
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.judged, snapshot.lives.inferred), (1, 0));
+}
+
+#[test]
+fn nothing_is_closed_before_every_record_was_taken() {
+    let (mut kernel, mut rq) = issued();
+    kernel.after(2 * SECOND);
+    let free = Kernel::memory(&rq, 0);
+    kernel.census(|_| Some(free.clone()));
+    // Its end is hidden behind a record that is still being written.
+    kernel.late = 1;
+    kernel.complete(&mut rq, 4096, 0);
+    kernel.audit();
+    assert_eq!(kernel.engine.snapshot(kernel.now).lives.open, 1);
+    kernel.arrive();
+    kernel.audit();
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.judged, snapshot.lives.inferred, snapshot.lives.open), (1, 0, 0));
+}
+
+#[test]
+fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
+    let (mut kernel, mut rq) = issued();
+    kernel.audit();
+    let id = kernel.engine.present_devices().next().unwrap();
+    kernel.engine.set_timeout(id, 8 * SECOND);
+    kernel.after(4 * SECOND);
+    look(&mut kernel, &rq, 1);
+    assert!(snapshot(&mut kernel).mismatches.is_empty());
+    for _ in 0..3 {
+        kernel.after(SECOND);
+        look(&mut kernel, &rq, 1);
+    }
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice], "once");
+    kernel.after(2 * SECOND);
+    look(&mut kernel, &rq, 1);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice, Kind::HungInDevice]);
+    kernel.after(SECOND).complete(&mut rq, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::StuckInDevice, Kind::HungInDevice, Kind::Late]);
+    assert_eq!(snapshot.mismatches[0].phases.device.unwrap() / SECOND, 5);
+    assert_eq!(snapshot.lives.judged, 1);
+}
+
+#[test]
+fn a_request_that_stays_in_a_queue_is_stuck_there() {
+    let mut kernel = Kernel::with(Starts::None);
+    let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.after(31 * SECOND);
+    look(&mut kernel, &rq, 1);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInQueue, Kind::HungInQueue]);
+}
+
+#[test]
+fn what_is_not_where_its_events_left_it_is_in_flight_and_not_stuck() {
+    let (mut kernel, mut rq) = issued();
+    kernel.after(9 * SECOND);
+    // Somebody sent it back unseen.
+    rq.state = 0;
+    look(&mut kernel, &rq, 1);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!((snapshot.in_flight.count, snapshot.in_flight.oldest[0].confirmed), (1, false));
+}
+
+#[test]
+fn after_a_loss_only_the_time_it_was_made_proves_that_it_is_the_same() {
+    for (made, told) in [(false, 0), (true, 1)] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(ADDRESS, READ, 0, false);
+        let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
+        if !made {
+            // Where statistics are off, it is that of an earlier use.
+            rq.allocated = 5;
+        }
+        kernel.issue(&mut rq);
+        kernel.skip(1);
+        kernel.audit();
+        kernel.after(9 * SECOND);
+        look(&mut kernel, &rq, 1);
+        assert_eq!(snapshot(&mut kernel).mismatches.len(), told, "made in our time: {made}");
+    }
+}
+
+#[test]
+fn passthrough_takes_as_long_as_it_takes() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(ADDRESS, 35, u64::MAX, 96);
+    kernel.issue(&mut rq);
+    kernel.after(99 * SECOND);
+    look(&mut kernel, &rq, 1);
+    assert_eq!(snapshot(&mut kernel).in_flight.count, 1);
+    kernel.complete(&mut rq, 96, 0);
+    assert!(snapshot(&mut kernel).mismatches.is_empty());
+}
+
+#[test]
+fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
+    let mut kernel = Kernel::new();
+    let preflush = Flavor::linux_6_12().req.preflush;
+    let mut write = kernel.allocate(ADDRESS, WRITE | preflush, 8, 4096);
+    kernel.start(&mut write);
+    let mut flush = kernel.allocate(0x80, FLUSH | preflush, u64::MAX, 0);
+    flush.bio = false;
+    kernel.issue(&mut flush);
+    kernel.audit();
+    kernel.after(6 * SECOND);
+    let (waiting, busy) = (Kernel::memory(&write, 1), Kernel::memory(&flush, 1));
+    kernel.census(|address| Some(if address == ADDRESS { waiting.clone() } else { busy.clone() }));
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::StuckInDevice]);
+    assert_eq!(snapshot.mismatches[0].operation, Operation::Flush);
+    let phases: Vec<Phase> = snapshot.in_flight.oldest.iter().map(|open| open.phase).collect();
+    assert_eq!(phases, [Phase::Flush, Phase::Device]);
+}
+
+#[test]
+fn a_slow_flush_is_told_at_its_end() {
+    let mut kernel = Kernel::new();
+    let mut flush = kernel.allocate(0x80, FLUSH, u64::MAX, 0);
+    flush.bio = false;
+    kernel.issue(&mut flush);
+    kernel.after(2 * SECOND).complete(&mut flush, 0, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::SlowFlush]);
+}
+
+#[test]
+fn a_storm_is_told_while_it_lasts_and_only_once() {
+    let (mut kernel, mut rq) = issued();
+    for _ in 0..2 {
+        for _ in 0..600 {
+            kernel.after(1_000_000).plain(Probe::Requeue, &mut rq);
+            kernel.after(1_000_000).issue(&mut rq);
+        }
+        look(&mut kernel, &rq, 1);
+    }
+    let busy = [Kind::RequeueStorm];
+    assert_eq!(kinds(&snapshot(&mut kernel)), busy, "what else it is comes at its end");
+    kernel.after(1_000).complete(&mut rq, 4096, 0);
+    let ended = snapshot(&mut kernel);
+    assert_eq!(ended.mismatches.iter().filter(|one| one.kind == Kind::RequeueStorm).count(), 1);
+    assert_eq!(
+        ended.mismatches.iter().find(|one| one.kind == Kind::RequeueStorm).unwrap().count,
+        1
+    );
+}
+
+#[test]
+fn a_storm_that_ends_before_anybody_looks_is_told_at_its_end() {
+    let (mut kernel, mut rq) = issued();
+    for _ in 0..1_000 {
+        kernel.after(10).plain(Probe::Requeue, &mut rq);
+        kernel.after(10).issue(&mut rq);
+    }
+    kernel.after(10).complete(&mut rq, 4096, 0);
+    assert!(kinds(&snapshot(&mut kernel)).contains(&Kind::RequeueStorm));
+}
+
+#[test]
+fn a_success_after_a_failed_attempt_is_a_recovery() {
+    let (mut kernel, mut rq) = issued();
+    kernel.after(10).complete(&mut rq, 0, IOERR);
+    rq.state = 2;
+    kernel.after(10).plain(Probe::Requeue, &mut rq);
+    kernel.after(10).issue(&mut rq);
+    kernel.after(10).complete(&mut rq, 4096, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::RequeueRetry, Kind::Recovered]);
+}
+
+#[test]
+fn a_path_that_gives_a_request_away_has_failed() {
+    let drv = Flavor::linux_6_12().req.drv;
+    for (flags, told) in [(drv, vec![Kind::PathFailover]), (0, vec![])] {
+        let mut kernel = Kernel::with(Starts::None);
+        let mut rq = kernel.allocate(ADDRESS, READ | flags, 8, 4096);
+        kernel.issue(&mut rq);
+        rq.len = 0;
+        rq.bio = false;
+        kernel.after(10).complete(&mut rq, 0, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), told);
+    }
+}
+
+#[test]
+fn more_bytes_than_were_asked_for_are_told() {
+    let (mut kernel, mut rq) = issued();
+    kernel.after(10).complete(&mut rq, 8192, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::OverCompletion]);
+}
+
+#[test]
+fn what_is_in_flight_is_counted_by_device_and_listed_by_age() {
+    let mut kernel = Kernel::with(Starts::None);
+    for number in 0..3 {
+        let mut rq = kernel.allocate(ADDRESS + number * 64, READ, 8 * number, 4096);
+        kernel.after(SECOND).issue(&mut rq);
+    }
+    kernel.audit();
+    let rq = kernel.allocate(ADDRESS, READ, 0, 4096);
+    let free = Kernel::memory(&rq, 0);
+    let mut busy = rq;
+    busy.state = 1;
+    busy.sector = 8;
+    busy.allocated = 0;
+    let busy = Kernel::memory(&busy, 1);
+    kernel.census(|address| Some(if address == ADDRESS { free.clone() } else { busy.clone() }));
+    let snapshot = snapshot(&mut kernel);
+    let sectors: Vec<_> = snapshot.in_flight.oldest.iter().map(|open| open.sector).collect();
+    assert_eq!(sectors, [Some(8), Some(16)], "the first is over, the last is young");
+    let device = snapshot.devices.values().next().unwrap();
+    assert_eq!((device.in_flight, snapshot.in_flight.count), (2, 2));
+    assert_eq!(device.oldest, Some(snapshot.in_flight.oldest[0].first));
+}

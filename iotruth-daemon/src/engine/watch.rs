@@ -1,0 +1,76 @@
+//! What is kept of the few lives that last long or are sent back: most have nothing of it.
+
+/// Requeues without progress that make a storm.
+const STORM: u32 = 1_000;
+
+/// Requeues without progress that make a storm if they go on for as long as a stuck request waits.
+const SLOW_STORM: u32 = 10;
+
+/// Facts about a life that is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Watch {
+    /// Kinds of mismatch that were shown while it was open, one bit each.
+    pub(super) told: u32,
+    /// When it was last found in kernel memory; 0 if never.
+    pub(super) confirmed: u64,
+    /// Whether its state there was the one that its events left it in.
+    pub(super) clear: bool,
+    /// When its request was found to be free or somebody else's.
+    pub(super) gone: Option<u64>,
+    /// Requeues since bytes were last transferred.
+    requeues: u32,
+    /// When the first of these was.
+    requeued: u64,
+}
+
+impl Watch {
+    /// It was found in kernel memory.
+    pub(super) const fn found(&mut self, at: u64, clear: bool) {
+        self.confirmed = at;
+        self.clear = clear;
+        self.gone = None;
+    }
+
+    /// It was sent back.
+    pub(super) const fn requeue(&mut self, time: u64) {
+        if self.requeues == 0 {
+            self.requeued = time;
+        }
+        self.requeues = self.requeues.saturating_add(1);
+    }
+
+    /// Bytes of it were transferred.
+    pub(super) const fn progress(&mut self) {
+        self.requeues = 0;
+    }
+
+    /// Whether it is sent back over and over, by `time`.
+    pub(super) const fn storms(&self, patience: u64, time: u64) -> bool {
+        let lasted = time.saturating_sub(self.requeued);
+        self.requeues >= STORM || (self.requeues >= SLOW_STORM && lasted > patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SLOW_STORM, STORM, Watch};
+
+    #[test]
+    fn many_requeues_without_progress_are_a_storm() {
+        let mut watch = Watch::default();
+        (1..STORM).for_each(|time| watch.requeue(time.into()));
+        assert!(!watch.storms(u64::MAX, STORM.into()));
+        watch.requeue(STORM.into());
+        assert!(watch.storms(u64::MAX, STORM.into()));
+        watch.progress();
+        assert!(!watch.storms(0, u64::MAX));
+    }
+
+    #[test]
+    fn some_requeues_are_one_if_they_last() {
+        let mut watch = Watch::default();
+        (0..u64::from(SLOW_STORM)).for_each(|time| watch.requeue(100 + time));
+        assert!(!watch.storms(1_000, 1_100));
+        assert!(watch.storms(1_000, 1_101));
+    }
+}

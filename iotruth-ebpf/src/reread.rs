@@ -1,0 +1,46 @@
+//! Reads requests again that the daemon believes to be open.
+//!
+//! Attached to nothing: the daemon runs it through `BPF_PROG_TEST_RUN`, with addresses for
+//! arguments. They may be stale by then, so this is the one place that reads through a helper, which
+//! checks them; what was read says whether it is still the same request.
+
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_kernel, macros::raw_tracepoint,
+    programs::RawTracePointContext,
+};
+use iotruth_common::reread::{REREAD_BATCH, RequestBytes};
+
+use crate::{
+    emit::put,
+    globals::{LAYOUT, constant},
+    maps::REREAD,
+};
+
+#[raw_tracepoint]
+fn reread(ctx: RawTracePointContext) -> i32 {
+    let Some(answers) = REREAD.get_ptr_mut(ctx.arg::<u32>(REREAD_BATCH)) else { return -1 };
+    let first = answers.cast::<RequestBytes>();
+    // Written out: the verifier wants the number of an argument to be a constant.
+    read(&ctx, first, 0);
+    read(&ctx, first, 1);
+    read(&ctx, first, 2);
+    read(&ctx, first, 3);
+    read(&ctx, first, 4);
+    read(&ctx, first, 5);
+    read(&ctx, first, 6);
+    read(&ctx, first, 7);
+    const { assert!(REREAD_BATCH == 8) };
+    0
+}
+
+#[inline(always)]
+fn read(ctx: &RawTracePointContext, first: *mut RequestBytes, number: usize) {
+    let slot = first.wrapping_add(number);
+    // SAFETY: the slot is within the map's value, so its field is.
+    let bytes = unsafe { &raw mut (*slot).bytes };
+    let address = ctx.arg::<u64>(number) as *const _;
+    // SAFETY: the verifier checks that so many bytes fit; the helper checks the address.
+    let result =
+        unsafe { bpf_probe_read_kernel(bytes.cast(), constant(&LAYOUT.request_bytes), address) };
+    put!(slot, result = result);
+}
