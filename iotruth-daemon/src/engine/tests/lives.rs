@@ -3,14 +3,14 @@
 
 use iotruth_common::probe::Probe;
 
-use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
+use super::{DISCARD, FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
     flavor::Flavor,
     io_error::IoError,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    synthetic::{DISK, Kernel},
+    synthetic::{DISK, Kernel, Starts},
 };
 
 #[test]
@@ -108,6 +108,28 @@ fn a_failing_flush_takes_its_waiters_with_it_and_is_told_once_each() {
     assert_eq!(kinds(&snapshot), [Kind::FlushFailed; 3]);
     // A worker issued the flush, on behalf of the one task that waited for it.
     assert!(snapshot.mismatches.iter().all(|entry| entry.owner.task.unwrap().pid == 42));
+}
+
+#[test]
+fn only_a_write_fails_with_the_flush_before_it() {
+    for (cmd_flags, told) in [
+        (READ, Kind::DispatchFailure),
+        (DISCARD, Kind::DispatchFailure),
+        (WRITE, Kind::FlushFailed),
+    ] {
+        let mut kernel = Kernel::with(Starts::None);
+        for address in [0x40, 0x80] {
+            kernel.ordinary(address, READ, 0, true);
+        }
+        let mut flush = kernel.allocate(0x80, FLUSH, u64::MAX, 0);
+        flush.bio = false;
+        kernel.issue(&mut flush);
+        kernel.after(5).complete(&mut flush, 0, IOERR);
+        // Right after the flush, on its CPU.
+        let mut next = kernel.allocate(0x40, cmd_flags, 8, 4096);
+        kernel.after(1).complete(&mut next, 4096, IOERR);
+        assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::FlushFailed, told]);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::{
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const FLUSH: u32 = 2;
+const DISCARD: u32 = 3;
 const IOERR: i32 = 10;
 
 fn figures(snapshot: &Snapshot, operation: Operation) -> OperationFigures {
