@@ -177,7 +177,12 @@ impl Engine {
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
         let mut life = self.take(Key::new(ring, head), head.time);
+        let mut maybe_same = false;
         if let Some(open) = life.take_if(|open| ends_before(open, probe, head)) {
+            // A start is the first event of its request, and so is whatever began after the last
+            // event of the open life. Else it may be the same request, whose requeue was not seen.
+            maybe_same =
+                probe != Probe::Start && record.start_time <= open.last && open.overlaps(head);
             self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
@@ -190,6 +195,7 @@ impl Engine {
         // still carries the time of the last use. Only a clone has an event before it.
         let begun = if probe == Probe::Start { head.time } else { record.start_time };
         self.prove(&mut life, begun);
+        life.incomplete |= maybe_same;
         if new {
             life.owner = owner(probe, record);
             // Whoever runs the queue issues what others have queued before.

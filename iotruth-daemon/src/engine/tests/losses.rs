@@ -205,6 +205,29 @@ fn a_start_proves_its_life_whatever_time_its_request_still_carries() {
 }
 
 #[test]
+fn what_goes_on_after_an_unseen_requeue_was_not_refused_at_once() {
+    for reused in [false, true] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+        kernel.after(5).insert(&mut rq);
+        kernel.after(5).issue(&mut rq);
+        // Either it is sent back, or it ends and the same is asked for again.
+        kernel.hide = 1;
+        kernel.after(5).plain(Probe::Requeue, &mut rq);
+        if reused {
+            rq.allocated = kernel.after(5).now;
+        }
+        kernel.after(5).insert(&mut rq);
+        kernel.after(5).complete(&mut rq, 4096, IOERR);
+        let snapshot = snapshot(&mut kernel);
+        let told: &[Kind] = if reused { &[Kind::DispatchFailure] } else { &[] };
+        assert_eq!(kinds(&snapshot), told);
+        assert_eq!(snapshot.lives.inferred, 2 - u64::from(reused));
+    }
+}
+
+#[test]
 fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
