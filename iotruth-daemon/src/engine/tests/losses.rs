@@ -237,3 +237,15 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     assert!(unnamed.devices.is_empty() && unnamed.mismatches.is_empty());
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
 }
+
+#[test]
+fn a_disk_of_which_only_the_number_was_known_is_not_shown_before_its_name() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.state = 1;
+    kernel.complete(&mut rq, 4096, IOERR);
+    // This event is the first to tell the disk's sequence number.
+    kernel.ordinary(0x80, READ, 8, true);
+    assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+}
