@@ -244,7 +244,12 @@ impl Engine {
                 life.done_since_issue = 0;
                 self.flushes.leave(life.key);
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
-                    life.owner = self.flushes.owner(queue);
+                    // Whoever waits for a flush before its data is known by its start alone.
+                    life.owner = if self.starts_traced {
+                        self.flushes.owner(queue)
+                    } else {
+                        Owner::default()
+                    };
                 }
             }
             Probe::Insert | Probe::Complete | Probe::Merge | Probe::Requeue | Probe::Remap => {

@@ -111,6 +111,27 @@ fn a_failing_flush_takes_its_waiters_with_it_and_is_told_once_each() {
 }
 
 #[test]
+fn without_starts_nobody_is_said_to_have_asked_for_a_flush() {
+    let flavor = Flavor::linux_6_12();
+    for (starts, pid) in [(Starts::All, Some(42)), (Starts::None, None)] {
+        let mut kernel = Kernel::with(starts);
+        // This one waits for the flush after its data. Others may wait, of whom nothing is seen.
+        let mut data = kernel.allocate(0x40, WRITE | flavor.req.fua, 8, 4096);
+        kernel.start(&mut data);
+        data.rq_flags = flavor.rqf.flush_seq;
+        kernel.after(5).issue(&mut data);
+        kernel.after(5).complete(&mut data, 4096, 0);
+        let mut flush = kernel.allocate(0x80, FLUSH, u64::MAX, 0);
+        flush.bio = false;
+        kernel.after(5).issue(&mut flush);
+        kernel.after(5).complete(&mut flush, 0, IOERR);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(kinds(&snapshot), [Kind::FlushFailed]);
+        assert_eq!(snapshot.mismatches[0].owner.task.map(|task| task.pid), pid);
+    }
+}
+
+#[test]
 fn only_a_write_fails_with_the_flush_before_it() {
     for (cmd_flags, told) in [
         (READ, Kind::DispatchFailure),
