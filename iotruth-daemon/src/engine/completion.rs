@@ -144,7 +144,7 @@ impl Engine {
             life.kinds |= Kind::PartialCompletion.bit();
             life.done_since_issue = life.done_since_issue.saturating_add(record.bytes);
             if life.sector != u64::MAX {
-                life.sector += u64::from(record.bytes >> 9);
+                life.sector = life.sector.saturating_add(u64::from(record.bytes >> 9));
             }
             // Those of its bios that ended here were told of the error, whatever comes of the rest.
             self.fail(record, &mut life, error);

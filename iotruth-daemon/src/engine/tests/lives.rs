@@ -184,6 +184,16 @@ fn states_that_cannot_be_are_driver_bugs() {
 }
 
 #[test]
+fn no_sector_is_too_large() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, u64::MAX - 1, 8192);
+    kernel.issue(&mut rq);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::PartialCompletion]);
+}
+
+#[test]
 fn requeues_have_their_classes() {
     let flavor = Flavor::linux_6_12();
     let mut kernel = Kernel::new();
