@@ -330,7 +330,7 @@ impl Engine {
         let mut life = self.take(Key::new(ring, head), head.time);
         if let Some(open) = life.take_if(|open| {
             let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
-            head.state == STATE_IDLE && !(queued && open.can_be(head))
+            !open.can_be(head) || (head.state == STATE_IDLE && !queued)
         }) {
             self.supersede(open, head.ring_lost);
         }
@@ -420,7 +420,8 @@ impl Engine {
 /// Whether an open life must have ended, unseen, before this event of its address.
 fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
     if head.state != STATE_IDLE {
-        return false;
+        // What is wrong with it is to be told of this very request.
+        return !life.can_be(head);
     }
     let next = matches!(
         (life.stage, probe),

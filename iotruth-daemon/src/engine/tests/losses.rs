@@ -239,6 +239,30 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
 }
 
 #[test]
+fn what_a_driver_does_wrong_is_told_of_the_request_that_it_does_it_to() {
+    for wrong in [Probe::Issue, Probe::Insert, Probe::Merge] {
+        let mut kernel = Kernel::new();
+        let mut gone = kernel.allocate(0x40, WRITE, 8, 4096);
+        kernel.issue(&mut gone);
+        // Its end is refused, and the beginning of what comes next.
+        kernel.refuse = 2;
+        kernel.after(5).complete(&mut gone, 4096, 0);
+        let mut rq = kernel.allocate(0x40, READ, 512, 8192);
+        kernel.after(5).issue(&mut rq);
+        kernel.after(5);
+        match wrong {
+            Probe::Merge => kernel.plain(wrong, &mut rq),
+            _ => kernel.submit(wrong, &mut rq),
+        }
+        kernel.after(5).complete(&mut rq, 8192, 0);
+        let snapshot = snapshot(&mut kernel);
+        let told = &snapshot.mismatches[0];
+        assert_eq!((told.operation, told.sector), (Operation::Read, Some(512)), "{wrong:?}");
+        assert_eq!(snapshot.mismatches.len(), 1);
+    }
+}
+
+#[test]
 fn a_disk_of_which_only_the_number_was_known_is_not_shown_before_its_name() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
