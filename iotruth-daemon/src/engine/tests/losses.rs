@@ -239,6 +239,21 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
 }
 
 #[test]
+fn a_refused_end_is_a_loss_even_if_no_record_comes_after_it() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.refuse = 1;
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    kernel.audit();
+    let now = kernel.now;
+    assert!(kernel.engine.close_finished(DISK, now));
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.inferred, 0);
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 1);
+}
+
+#[test]
 fn what_a_driver_does_wrong_is_told_of_the_request_that_it_does_it_to() {
     for wrong in [Probe::Issue, Probe::Insert, Probe::Merge] {
         let mut kernel = Kernel::new();
