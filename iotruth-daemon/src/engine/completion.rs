@@ -35,7 +35,9 @@ impl Engine {
             self.flushes.passed(ring, head.cpu);
         }
         let mut open = self.take(key, head.time);
+        let mut maybe_same = false;
         if let Some(over) = open.take_if(|open| !open.can_complete(head)) {
+            maybe_same = over.overlaps(head);
             self.supersede(over, head.ring_lost);
         }
         let known = open.is_some();
@@ -50,6 +52,7 @@ impl Engine {
             let Some(life) = begun else { return };
             life
         };
+        life.incomplete |= maybe_same;
         let time = life.advance(head.time);
         let event = timeline_event(Probe::Complete, head, time, record.bytes, record.status);
         if known {

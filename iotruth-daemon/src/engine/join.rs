@@ -105,7 +105,9 @@ impl Engine {
             begin: probe,
             proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
-            incomplete: false,
+            // It may be what was given up, unless it begins after the last that was seen of that.
+            incomplete: probe != Probe::Start
+                && address.given_up.is_some_and(|last| start_time <= last),
             flush_sequence: false,
             data_failed: false,
             data_idle: false,
@@ -285,7 +287,9 @@ impl Engine {
             Stage::Issued => !started || !open.can_be(head),
             Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),
         };
+        let mut maybe_same = false;
         if let Some(open) = life.take_if(ended) {
+            maybe_same = open.overlaps(head);
             self.supersede(open, head.ring_lost);
         }
         let mut life = if let Some(mut life) = life {
@@ -299,7 +303,7 @@ impl Engine {
             let place = self.devices.place_of_number(head.device);
             let begun = self.begin(ring, Probe::Requeue, head, place, 0);
             let Some(mut life) = begun else { return };
-            life.incomplete = started;
+            life.incomplete |= started || maybe_same;
             life
         };
         let progress = life.done_since_issue > 0;
@@ -365,6 +369,7 @@ impl Engine {
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = true;
+            address.given_up = None;
             // Nothing of the clone comes before this.
             address.synced = true;
             address.lost = (head.ring_lost, self.blind);
@@ -379,6 +384,7 @@ impl Engine {
             address.synced = true;
             address.clone = false;
             address.echo = false;
+            address.given_up = None;
             address.lost = lost;
         }
     }
@@ -410,7 +416,11 @@ impl Engine {
             let life = self.table.get_mut(key).and_then(|address| address.life.take());
             if let Some(life) = life {
                 let ring_lost = self.refused(key.ring);
+                let last = life.last;
                 self.end_unseen(life, ring_lost);
+                if let Some(address) = self.table.get_mut(key) {
+                    address.given_up = Some(last);
+                }
             }
         }
         !finished.is_empty()

@@ -48,6 +48,9 @@ pub(super) struct Address {
     /// The last life ended with data completed by the driver, so device mapper may complete it once
     /// more, without bytes.
     pub(super) echo: bool,
+    /// The last event of a life that was ended here because its device was idle. If a requeue of it
+    /// passed unseen it goes on all the same.
+    pub(super) given_up: Option<u64>,
     /// What had been lost when the last life ended here: refused by the ring, and blind intervals.
     /// Zeros for an address that is new, which is right where nothing was ever lost.
     pub(super) lost: (u32, u32),

@@ -239,6 +239,37 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
 }
 
 #[test]
+fn a_second_requeue_after_one_that_was_not_seen_is_of_the_same_request() {
+    let mut kernel = Kernel::with(Starts::None);
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(5).plain(Probe::Requeue, &mut rq);
+    kernel.after(5).plain(Probe::Requeue, &mut rq);
+    kernel.after(5).complete(&mut rq, 4096, IOERR);
+    // Nothing of a refusal before the driver had it.
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::RequeueBusyBeforeStart]);
+}
+
+#[test]
+fn what_was_given_up_may_go_on() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(5).plain(Probe::Requeue, &mut rq);
+    // It waits in the queue, and the driver has nothing.
+    kernel.audit();
+    let now = kernel.now;
+    assert!(kernel.engine.close_finished(DISK, now));
+    kernel.after(5).complete(&mut rq, 4096, IOERR);
+    // It is not said that it was never issued.
+    assert!(snapshot(&mut kernel).mismatches.is_empty());
+}
+
+#[test]
 fn a_refused_end_is_a_loss_even_if_no_record_comes_after_it() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
