@@ -366,12 +366,13 @@ impl Engine {
         if let Some(open) = self.take(key, head.time) {
             self.supersede(open, head.ring_lost);
         }
+        let attached = self.attached;
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = true;
             address.given_up = None;
             // Nothing of the clone comes before this.
-            address.synced = true;
+            address.synced |= head.time >= attached;
             address.lost = (head.ring_lost, self.blind);
         }
     }
@@ -380,8 +381,10 @@ impl Engine {
     ///
     /// `lost` is what had been lost when it was last known to be there.
     pub(super) fn sync(&mut self, key: Key, lost: (u32, u32)) {
+        let attached = self.attached;
         if let Some(address) = self.table.get_mut(key) {
-            address.synced = true;
+            // Before all programs were attached, the first events of what follows may be unseen.
+            address.synced |= address.last >= attached;
             address.clone = false;
             address.echo = false;
             address.given_up = None;

@@ -16,6 +16,9 @@ use super::{Audit, Engine, EngineConfig, Policy, device::DeviceId, flavor::Flavo
 /// When the programs were attached.
 pub(super) const ATTACHED: u64 = 1_000_000_000;
 
+/// The first moment of every stream.
+pub(super) const BEGIN: u64 = ATTACHED + 1_000_000_000;
+
 /// The device of every request, unless a test says otherwise.
 pub(super) const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
 
@@ -71,9 +74,14 @@ impl Kernel {
     }
 
     pub(super) fn with(starts: Starts) -> Self {
+        Self::attached(starts, ATTACHED)
+    }
+
+    /// A kernel whose last program was attached at a certain time.
+    pub(super) fn attached(starts: Starts, attached: u64) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
-            attached: ATTACHED,
+            attached,
             starts_traced: starts != Starts::None,
             rings: vec![0, 1],
             index: 0,
@@ -81,7 +89,7 @@ impl Kernel {
         });
         Self {
             engine,
-            now: ATTACHED + 1_000_000_000,
+            now: BEGIN,
             refuse: 0,
             hide: 0,
             cpu: 0,

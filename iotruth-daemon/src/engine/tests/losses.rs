@@ -10,7 +10,7 @@ use crate::engine::{
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{DISK, Kernel, Starts},
+    synthetic::{BEGIN, DISK, Kernel, Starts},
 };
 
 #[test]
@@ -236,6 +236,20 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     let unnamed = kernel.engine.snapshot(kernel.now);
     assert!(unnamed.devices.is_empty() && unnamed.mismatches.is_empty());
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+}
+
+#[test]
+fn an_address_is_known_to_be_free_only_once_all_programs_are_attached() {
+    let mut kernel = Kernel::attached(Starts::All, BEGIN + 1_000);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.state = 1;
+    // What ends a life is attached first, so this is seen; the insert of the next one is not.
+    kernel.after(100).complete(&mut rq, 4096, 0);
+    let mut next = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.after(2_000).complete(&mut next, 4096, IOERR);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!((snapshot.lives.judged, snapshot.lives.unjudged), (0, 2));
 }
 
 #[test]
