@@ -310,9 +310,10 @@ fn what_a_driver_does_wrong_is_told_of_the_request_that_it_does_it_to() {
         let mut rq = kernel.allocate(0x40, READ, 512, 8192);
         kernel.after(5).issue(&mut rq);
         kernel.after(5);
-        match wrong {
-            Probe::Merge => kernel.plain(wrong, &mut rq),
-            _ => kernel.submit(wrong, &mut rq),
+        if wrong == Probe::Merge {
+            kernel.plain(wrong, &mut rq);
+        } else {
+            kernel.submit(wrong, &mut rq);
         }
         kernel.after(5).complete(&mut rq, 8192, 0);
         let snapshot = snapshot(&mut kernel);
