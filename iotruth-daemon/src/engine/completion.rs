@@ -38,7 +38,9 @@ impl Engine {
             self.flushes.passed(ring, head.cpu);
         }
         let mut open = self.take(key, head.time);
+        let mut maybe_same = false;
         if let Some(over) = open.take_if(|open| !open.can_complete(head)) {
+            maybe_same = over.overlaps(head);
             self.supersede(over, head.ring_lost);
         }
         let known = open.is_some();
@@ -53,6 +55,7 @@ impl Engine {
             let Some(life) = begun else { return };
             life
         };
+        life.incomplete |= maybe_same;
         let time = life.advance(head.time);
         let event = timeline_event(Probe::Complete, head, time, record.bytes, record.status);
         if known {
@@ -151,7 +154,7 @@ impl Engine {
             life.kinds |= Kind::PartialCompletion.bit();
             life.done_since_issue = life.done_since_issue.saturating_add(record.bytes);
             if life.sector != u64::MAX {
-                life.sector += u64::from(record.bytes >> 9);
+                life.sector = life.sector.saturating_add(u64::from(record.bytes >> 9));
             }
             // Those of its bios that ended here were told of the error, whatever comes of the rest.
             self.fail(record, &mut life, error);

@@ -200,8 +200,12 @@ impl Devices {
     }
 
     /// Whether it is still unknown if this device is to be shown.
+    ///
+    /// What was noted of it before its sequence number was known still has the number alone.
     pub(super) fn is_unnamed(&self, id: DeviceId) -> bool {
-        self.by_id.get(&id).and_then(|place| self.get(*place)).is_some_and(|device| device.unnamed)
+        let known = self.by_id.get(&id);
+        let place = known.or_else(|| self.current.get(&id.number).filter(|_| id.sequence == 0));
+        place.and_then(|place| self.get(*place)).is_some_and(|device| device.unnamed)
     }
 
     /// Ends the series of a device that has gone.

@@ -197,6 +197,7 @@ impl Engine {
         let read = audit.read;
         let changed = audit != Audit { read, ..self.audit } || self.awaits_audit();
         self.audit = audit;
+        self.take_refusals();
         if more > 0 {
             self.lose(Loss::Recursion, more);
         }
@@ -211,6 +212,19 @@ impl Engine {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
         };
         sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
+    }
+
+    /// Learns from the counters what the rings have refused since the last record.
+    fn take_refusals(&mut self) {
+        let at = self.newest.max(self.audit.read);
+        for (ring, refusals) in self.refusals.iter_mut().enumerate() {
+            let all = self.audit.lost.iter().filter_map(|row| row.get(ring));
+            let count = all.sum::<u64>() as u32;
+            // Records may know of more by now: all that were written before have been taken.
+            if (1..=u32::MAX / 2).contains(&count.wrapping_sub(refusals.count)) {
+                *refusals = Refusals { count, seen: at };
+            }
+        }
     }
 
     /// Devices that were seen for the first time; each is told once.

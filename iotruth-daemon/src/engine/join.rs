@@ -183,7 +183,12 @@ impl Engine {
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
         let mut life = self.take(Key::new(ring, head), head.time);
+        let mut maybe_same = false;
         if let Some(open) = life.take_if(|open| ends_before(open, probe, head)) {
+            // A start is the first event of its request, and so is whatever began after the last
+            // event of the open life. Else it may be the same request, whose requeue was not seen.
+            maybe_same =
+                probe != Probe::Start && record.start_time <= open.last && open.overlaps(head);
             self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
@@ -196,6 +201,7 @@ impl Engine {
         // still carries the time of the last use. Only a clone has an event before it.
         let begun = if probe == Probe::Start { head.time } else { record.start_time };
         self.prove(&mut life, begun);
+        life.incomplete |= maybe_same;
         if new {
             life.owner = owner(probe, record);
             // Whoever runs the queue issues what others have queued before.
@@ -248,7 +254,12 @@ impl Engine {
                 life.done_since_issue = 0;
                 self.flushes.leave(life.key);
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
-                    life.owner = self.flushes.owner(queue);
+                    // Whoever waits for a flush before its data is known by its start alone.
+                    life.owner = if self.starts_traced {
+                        self.flushes.owner(queue)
+                    } else {
+                        Owner::default()
+                    };
                 }
             }
             Probe::Insert | Probe::Complete | Probe::Merge | Probe::Requeue | Probe::Remap => {
@@ -284,7 +295,9 @@ impl Engine {
             Stage::Issued => !started || !open.can_be(head),
             Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),
         };
+        let mut maybe_same = false;
         if let Some(open) = life.take_if(ended) {
+            maybe_same = open.overlaps(head);
             self.supersede(open, head.ring_lost);
         }
         let mut life = if let Some(mut life) = life {
@@ -298,7 +311,7 @@ impl Engine {
             let place = self.devices.place_of_number(head.device);
             let begun = self.begin(ring, Probe::Requeue, head, place, 0);
             let Some(mut life) = begun else { return };
-            life.incomplete = started;
+            life.incomplete |= started || maybe_same;
             life
         };
         let progress = life.done_since_issue > 0;
@@ -339,7 +352,7 @@ impl Engine {
         let mut life = self.take(Key::new(ring, head), head.time);
         if let Some(open) = life.take_if(|open| {
             let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
-            head.state == STATE_IDLE && !(queued && open.can_be(head))
+            !open.can_be(head) || (head.state == STATE_IDLE && !queued)
         }) {
             self.supersede(open, head.ring_lost);
         }
@@ -371,11 +384,12 @@ impl Engine {
         if let Some(open) = self.take(key, head.time) {
             self.supersede(open, head.ring_lost);
         }
+        let attached = self.attached;
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = true;
             // Nothing of the clone comes before this.
-            address.synced = true;
+            address.synced |= head.time >= attached;
             address.lost = (head.ring_lost, self.blind);
         }
     }
@@ -384,8 +398,10 @@ impl Engine {
     ///
     /// `lost` is what had been lost when it was last known to be there.
     pub(super) fn sync(&mut self, key: Key, lost: (u32, u32)) {
+        let attached = self.attached;
         if let Some(address) = self.table.get_mut(key) {
-            address.synced = true;
+            // Before all programs were attached, the first events of what follows may be unseen.
+            address.synced |= address.last >= attached;
             address.clone = false;
             address.echo = false;
             address.lost = lost;
@@ -396,7 +412,8 @@ impl Engine {
 /// Whether an open life must have ended, unseen, before this event of its address.
 fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
     if head.state != STATE_IDLE {
-        return false;
+        // What is wrong with it is to be told of this very request.
+        return !life.can_be(head);
     }
     let next = matches!(
         (life.stage, probe),

@@ -230,9 +230,11 @@ impl Engine {
     pub(super) fn error_kind(&self, life: &Life, at: ErrorAt, error: IoError) -> Kind {
         let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
         // Its start has the flag. Without one only the flush that just failed can tell, but where
-        // starts are traced that is a request of its own, refused by a device that has gone.
+        // starts are traced that is a request of its own, refused by a device that has gone. Only
+        // writes wait for flushes.
+        let write = self.flavor.operation(life.cmd_flags) == Operation::Write;
         let waited = life.cmd_flags & self.flavor.req.preflush != 0
-            || (!self.starts_traced && life.begin == Probe::Complete);
+            || (write && !self.starts_traced && life.begin == Probe::Complete);
         let with_flush =
             life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
         let before_data = life.first_issue.is_none() && (at.bytes == 0 || (waited && with_flush));

@@ -139,6 +139,16 @@ impl Life {
         }
     }
 
+    /// Whether a record is about what this life is about, wherever either of them stands.
+    pub(super) fn overlaps(&self, head: &RequestRecord) -> bool {
+        if self.queue != head.queue || self.cmd_flags as u8 != head.cmd_flags as u8 {
+            return false;
+        }
+        let end = |sector: u64, bytes: u32| sector.saturating_add(u64::from(bytes >> 9));
+        head.sector <= end(self.sector, self.remaining)
+            && self.sector <= end(head.sector, head.data_len)
+    }
+
     /// Whether a completion can be of this life.
     pub(super) fn can_complete(&self, head: &RequestRecord) -> bool {
         let idle = head.state == STATE_IDLE;

@@ -43,8 +43,14 @@ impl Log {
             entries.iter_mut().rev().take(FOLD_WITHIN).find(|known| same(known) == same(&mismatch))
         {
             let known = Arc::make_mut(known);
-            let (id, first, count) = (known.id, known.first, known.count);
-            *known = Mismatch { id, first, count: count + mismatch.count, ..mismatch };
+            // Two rings are in no order with each other.
+            *known = Mismatch {
+                id: known.id,
+                first: known.first.min(mismatch.first),
+                last: known.last.max(mismatch.last),
+                count: known.count + mismatch.count,
+                ..mismatch
+            };
             return;
         }
         mismatch.id = self.next_id;
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn repeats_fold_into_first_last_and_count() {
         let mut log = Log::new(1, 1);
-        for time in [5, 6, 9] {
+        for time in [6, 9, 5] {
             log.add(mismatch(Kind::IoError, 8, time));
         }
         log.add(mismatch(Kind::IoError, 16, 10));

@@ -1,6 +1,6 @@
 //! A little block layer for tests: it writes the records that the kernel would write.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytemuck::Zeroable;
 use iotruth_common::{
@@ -17,12 +17,14 @@ use super::{Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavo
 /// When the programs were attached.
 pub(super) const ATTACHED: u64 = 1_000_000_000;
 
+/// The first moment of every stream.
+pub(super) const BEGIN: u64 = ATTACHED + 1_000_000_000;
+
 /// The device of every request, unless a test says otherwise.
 pub(super) const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
 
-/// The queue of every request, and its tag.
-const QUEUE: u64 = 0x1000;
-const TAG: i32 = 1;
+/// The queue of every request, unless a test says otherwise.
+pub(super) const QUEUE: u64 = 0x1000;
 
 /// What the engine is told of patience.
 pub(super) const LIMITS: Limits =
@@ -55,6 +57,9 @@ pub(super) struct Request {
     pub(super) allocated: u64,
     pub(super) bio: bool,
     pub(super) worker: bool,
+    pub(super) tag: i32,
+    /// The driver ends it without `blk_mq_complete_request`, so it never is in state complete.
+    pub(super) ends_in_flight: bool,
 }
 
 /// For which requests `block_io_start` is traced.
@@ -68,24 +73,53 @@ pub(super) enum Starts {
     None,
 }
 
+/// A record in a ring.
+#[derive(Debug)]
+pub(super) enum Written {
+    Submit(SubmitRecord),
+    Complete(CompleteRecord),
+    Plain(RequestRecord),
+}
+
+impl Written {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Submit(record) => bytemuck::bytes_of(record),
+            Self::Complete(record) => bytemuck::bytes_of(record),
+            Self::Plain(record) => bytemuck::bytes_of(record),
+        }
+    }
+}
+
 /// Writes records into an engine; the clock is moved by the test.
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) engine: Engine,
     pub(super) now: u64,
+    /// How far the clock of the current CPU is ahead.
+    pub(super) skew: u64,
     /// Records that are about to be refused by the ring.
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
-    /// Records that are about to stay hidden behind one that is still being written.
-    pub(super) late: u32,
-    waiting: Vec<(usize, Vec<u8>)>,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
     pub(super) hardware_queue: u16,
     /// The ring of that hardware queue.
     pub(super) ring: usize,
+    /// The address of the queue of the next events.
+    pub(super) queue: u64,
+    /// The disk of that queue.
+    pub(super) disk: DeviceId,
+    /// The task that runs.
+    pub(super) pid: u32,
+    /// What the rings hold, where they are read only when the test says so.
+    pub(super) unread: Option<[VecDeque<Written>; MAX_RINGS]>,
+    /// What the last event was like, whether or not a record of it was written.
+    pub(super) last: RequestRecord,
+    /// Every event in words, where somebody wants to read it.
+    pub(super) story: Option<Vec<String>>,
     starts: Starts,
     attempts: HashMap<(u16, usize, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
@@ -98,26 +132,36 @@ impl Kernel {
     }
 
     pub(super) fn with(starts: Starts) -> Self {
+        Self::attached(starts, ATTACHED)
+    }
+
+    /// A kernel whose last program was attached at a certain time.
+    pub(super) fn attached(starts: Starts, attached: u64) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
             layout: layout(),
             limits: LIMITS,
-            attached: ATTACHED,
+            attached,
             starts_traced: starts != Starts::None,
-            rings: vec![0, 1],
+            rings: (0..4).collect(),
             index: 0,
             engines: 1,
         });
         Self {
             engine,
-            now: ATTACHED + 1_000_000_000,
+            now: BEGIN,
+            skew: 0,
             refuse: 0,
             hide: 0,
-            late: 0,
-            waiting: Vec::new(),
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
+            queue: QUEUE,
+            disk: DISK,
+            pid: 42,
+            unread: None,
+            last: RequestRecord::zeroed(),
+            story: None,
             starts,
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
@@ -137,6 +181,8 @@ impl Kernel {
             allocated: self.now,
             bio: true,
             worker: false,
+            tag: 1,
+            ends_in_flight: false,
         }
     }
 
@@ -147,41 +193,23 @@ impl Kernel {
 
     pub(super) fn submit(&mut self, probe: Probe, rq: &mut Request) {
         let mut record = SubmitRecord::zeroed();
-        record.diskseq = DISK.sequence;
+        record.diskseq = self.disk.sequence;
         record.start_time = rq.allocated;
         record.comm.copy_from_slice(if rq.worker {
             b"kworker/0:1\0\0\0\0\0"
         } else {
             b"fio\0\0\0\0\0\0\0\0\0\0\0\0\0"
         });
-        record.pid = 42;
-        record.tgid = 42;
+        record.pid = self.pid;
+        record.tgid = self.pid;
         record.task_flags = if rq.worker { 0x20 } else { 0x40 };
         record.cgroup = 77;
         record.hardware_queue = self.hardware_queue;
-        let Some(head) = self.head(probe, rq) else {
-            Self::moved(probe, rq);
-            return;
-        };
-        record.request = head;
+        if let Some(head) = self.head(probe, rq, None) {
+            record.request = head;
+            self.write(Written::Submit(record));
+        }
         Self::moved(probe, rq);
-        self.write(bytemuck::bytes_of(&record));
-    }
-
-    fn write(&mut self, record: &[u8]) {
-        if self.late > 0 {
-            self.late -= 1;
-            self.waiting.push((self.ring, record.to_vec()));
-        } else {
-            self.engine.record(self.ring, record);
-        }
-    }
-
-    /// The records that were hidden come to light.
-    pub(super) fn arrive(&mut self) {
-        for (ring, record) in std::mem::take(&mut self.waiting) {
-            self.engine.record(ring, &record);
-        }
     }
 
     fn moved(probe: Probe, rq: &mut Request) {
@@ -190,16 +218,20 @@ impl Kernel {
         }
     }
 
-    /// Start, where it is traced.
-    pub(super) fn start(&mut self, rq: &mut Request) {
+    /// Whether the start of a request is traced.
+    pub(super) const fn traces_start(&self, rq: &Request) -> bool {
         let req = Flavor::linux_6_12().req;
         let flagged = rq.cmd_flags as u8 > 1 || rq.cmd_flags & (req.preflush | req.fua) != 0;
-        let traced = match self.starts {
+        match self.starts {
             Starts::All => true,
             Starts::Flagged => flagged,
             Starts::None => false,
-        };
-        if traced {
+        }
+    }
+
+    /// Start, where it is traced.
+    pub(super) fn start(&mut self, rq: &mut Request) {
+        if self.traces_start(rq) {
             self.submit(Probe::Start, rq);
         }
     }
@@ -216,19 +248,21 @@ impl Kernel {
 
     /// The device gives the request back, and `bytes` of it end with `status`.
     pub(super) fn complete(&mut self, rq: &mut Request, bytes: u32, status: i32) {
-        if rq.state == STATE_IN_FLIGHT {
+        if rq.state == STATE_IN_FLIGHT && !rq.ends_in_flight {
             rq.state = STATE_COMPLETE;
         }
         let mut record = CompleteRecord::zeroed();
         record.bytes = bytes;
         record.status = status;
         record.without_bio = u32::from(!rq.bio);
-        if let Some(head) = self.head(Probe::Complete, rq) {
+        if let Some(head) = self.head(Probe::Complete, rq, Some((bytes, status))) {
             record.request = head;
-            self.write(bytemuck::bytes_of(&record));
+            self.write(Written::Complete(record));
         }
         rq.len = rq.len.saturating_sub(bytes);
-        rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
+        if rq.len > 0 {
+            rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
+        }
         if rq.len == 0 {
             rq.bio = false;
         }
@@ -236,20 +270,20 @@ impl Kernel {
 
     /// Requeue, merge or remap.
     pub(super) fn plain(&mut self, probe: Probe, rq: &mut Request) {
-        if let Some(head) = self.head(probe, rq) {
-            self.write(bytemuck::bytes_of(&head));
+        if let Some(head) = self.head(probe, rq, None) {
+            self.write(Written::Plain(head));
         }
         if probe == Probe::Requeue {
             rq.state = STATE_IDLE;
         }
     }
 
-    /// A request as it lies in memory, with so many references to it.
-    pub(super) fn memory(rq: &Request, references: u32) -> Vec<u8> {
+    /// A request of this queue as it lies in memory, with so many references to it.
+    pub(super) fn memory(queue: u64, rq: &Request, references: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
-        bytes.extend(QUEUE.to_ne_bytes());
+        bytes.extend(queue.to_ne_bytes());
         bytes.extend(rq.cmd_flags.to_ne_bytes());
-        bytes.extend(TAG.to_ne_bytes());
+        bytes.extend(rq.tag.to_ne_bytes());
         bytes.extend(rq.len.to_ne_bytes());
         bytes.extend(references.to_ne_bytes());
         bytes.extend(rq.sector.to_ne_bytes());
@@ -286,6 +320,12 @@ impl Kernel {
 
     /// The counters are read, as the reader does it every tenth of a second.
     pub(super) fn audit(&mut self) {
+        let counters = self.counters();
+        self.settle(&counters);
+    }
+
+    /// What the counters are now.
+    pub(super) fn counters(&mut self) -> Audit {
         self.now += 1;
         let mut audit = Audit { read: self.now, ..Audit::default() };
         for probe in 0..PROBES {
@@ -295,39 +335,96 @@ impl Kernel {
             audit.attempts[*probe][*ring] += attempts;
         }
         audit.recursion[0] = self.recursion;
-        self.engine.audit(audit);
+        audit
+    }
+
+    /// Takes all records, and then the counters that were read before; new devices get their names.
+    pub(super) fn settle(&mut self, counters: &Audit) {
+        (0..MAX_RINGS).for_each(|ring| self.drain(ring));
+        self.engine.audit(*counters);
         for id in self.engine.take_unnamed() {
             self.engine.name_device(id, "disk", Policy::Follow);
         }
     }
 
-    fn head(&mut self, probe: Probe, rq: &Request) -> Option<RequestRecord> {
+    /// Takes all that is in a ring.
+    pub(super) fn drain(&mut self, ring: usize) {
+        let unread = self.unread.as_mut().and_then(|rings| rings.get_mut(ring));
+        for record in unread.map(std::mem::take).unwrap_or_default() {
+            self.engine.record(ring, record.bytes());
+        }
+    }
+
+    fn write(&mut self, record: Written) {
+        match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
+            Some(ring) => ring.push_back(record),
+            None => self.engine.record(self.ring, record.bytes()),
+        }
+    }
+
+    /// Keeps an event for those who want to read the stream, with what ends with it.
+    fn tell(&mut self, probe: Probe, rq: &Request, ends: Option<(u32, i32)>) {
+        let Some(story) = &mut self.story else { return };
+        let fate = match (self.hide, self.refuse) {
+            (0, 0) => "",
+            (0, _) => "  REFUSED",
+            (_, _) => "  HIDDEN",
+        };
+        let ends = ends.map_or_else(String::new, |(bytes, status)| {
+            format!(" ends {bytes} status {status} bio {}", u8::from(rq.bio))
+        });
+        story.push(format!(
+            "{:>12} cpu {} ring {} disk {} rq {:#x} {:<8} op {:#x} rqf {:#x} sector {} len {} state {}{ends}{fate}",
+            self.now,
+            self.cpu,
+            self.ring,
+            self.disk,
+            rq.address,
+            probe.label(),
+            rq.cmd_flags,
+            rq.rq_flags,
+            rq.sector.cast_signed(),
+            rq.len,
+            rq.state,
+        ));
+    }
+
+    fn head(
+        &mut self,
+        probe: Probe,
+        rq: &Request,
+        ends: Option<(u32, i32)>,
+    ) -> Option<RequestRecord> {
+        self.tell(probe, rq, ends);
+        let mut record = RequestRecord {
+            time: self.now + self.skew,
+            request: rq.address,
+            queue: self.queue,
+            sector: rq.sector,
+            attempt: 0,
+            ring_lost: self.refused.iter().map(|row| row[self.ring]).sum::<u64>() as u32,
+            device: self.disk.number,
+            data_len: rq.len,
+            cmd_flags: rq.cmd_flags,
+            rq_flags: rq.rq_flags,
+            tag: rq.tag,
+            cpu: self.cpu,
+            probe: probe as u8,
+            state: rq.state,
+        };
+        self.last = record;
         if self.hide > 0 {
             self.hide -= 1;
             return None;
         }
         let attempts = self.attempts.entry((self.cpu, probe as usize, self.ring)).or_default();
         *attempts += 1;
+        record.attempt = *attempts as u32;
         if self.refuse > 0 {
             self.refuse -= 1;
             self.refused[probe as usize][self.ring] += 1;
             return None;
         }
-        Some(RequestRecord {
-            time: self.now,
-            request: rq.address,
-            queue: QUEUE,
-            sector: rq.sector,
-            attempt: *attempts as u32,
-            ring_lost: self.refused.iter().map(|row| row[self.ring]).sum::<u64>() as u32,
-            device: DISK.number,
-            data_len: rq.len,
-            cmd_flags: rq.cmd_flags,
-            rq_flags: rq.rq_flags,
-            tag: TAG,
-            cpu: self.cpu,
-            probe: probe as u8,
-            state: rq.state,
-        })
+        Some(record)
     }
 }

@@ -3,14 +3,14 @@
 
 use iotruth_common::probe::Probe;
 
-use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
+use super::{DISCARD, FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
     flavor::Flavor,
     io_error::IoError,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    synthetic::{DISK, Kernel},
+    synthetic::{DISK, Kernel, Starts},
 };
 
 #[test]
@@ -111,6 +111,49 @@ fn a_failing_flush_takes_its_waiters_with_it_and_is_told_once_each() {
 }
 
 #[test]
+fn without_starts_nobody_is_said_to_have_asked_for_a_flush() {
+    let flavor = Flavor::linux_6_12();
+    for (starts, pid) in [(Starts::All, Some(42)), (Starts::None, None)] {
+        let mut kernel = Kernel::with(starts);
+        // This one waits for the flush after its data. Others may wait, of whom nothing is seen.
+        let mut data = kernel.allocate(0x40, WRITE | flavor.req.fua, 8, 4096);
+        kernel.start(&mut data);
+        data.rq_flags = flavor.rqf.flush_seq;
+        kernel.after(5).issue(&mut data);
+        kernel.after(5).complete(&mut data, 4096, 0);
+        let mut flush = kernel.allocate(0x80, FLUSH, u64::MAX, 0);
+        flush.bio = false;
+        kernel.after(5).issue(&mut flush);
+        kernel.after(5).complete(&mut flush, 0, IOERR);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(kinds(&snapshot), [Kind::FlushFailed]);
+        assert_eq!(snapshot.mismatches[0].owner.task.map(|task| task.pid), pid);
+    }
+}
+
+#[test]
+fn only_a_write_fails_with_the_flush_before_it() {
+    for (cmd_flags, told) in [
+        (READ, Kind::DispatchFailure),
+        (DISCARD, Kind::DispatchFailure),
+        (WRITE, Kind::FlushFailed),
+    ] {
+        let mut kernel = Kernel::with(Starts::None);
+        for address in [0x40, 0x80] {
+            kernel.ordinary(address, READ, 0, true);
+        }
+        let mut flush = kernel.allocate(0x80, FLUSH, u64::MAX, 0);
+        flush.bio = false;
+        kernel.issue(&mut flush);
+        kernel.after(5).complete(&mut flush, 0, IOERR);
+        // Right after the flush, on its CPU.
+        let mut next = kernel.allocate(0x40, cmd_flags, 8, 4096);
+        kernel.after(1).complete(&mut next, 4096, IOERR);
+        assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::FlushFailed, told]);
+    }
+}
+
+#[test]
 fn a_refused_request_outside_a_flush_is_a_dispatch_failure() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
@@ -138,6 +181,16 @@ fn states_that_cannot_be_are_driver_bugs() {
         kinds(&snapshot),
         [Kind::DoubleStart, Kind::QueuedInFlight, Kind::CompletedWithoutStart]
     );
+}
+
+#[test]
+fn no_sector_is_too_large() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, u64::MAX - 1, 8192);
+    kernel.issue(&mut rq);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::PartialCompletion]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::engine::{
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{Kernel, Starts},
+    synthetic::{BEGIN, Kernel, QUEUE, Starts},
 };
 
 #[test]
@@ -190,6 +190,29 @@ fn a_start_proves_its_life_whatever_time_its_request_still_carries() {
 }
 
 #[test]
+fn what_goes_on_after_an_unseen_requeue_was_not_refused_at_once() {
+    for reused in [false, true] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+        kernel.after(5).insert(&mut rq);
+        kernel.after(5).issue(&mut rq);
+        // Either it is sent back, or it ends and the same is asked for again.
+        kernel.hide = 1;
+        kernel.after(5).plain(Probe::Requeue, &mut rq);
+        if reused {
+            rq.allocated = kernel.after(5).now;
+        }
+        kernel.after(5).insert(&mut rq);
+        kernel.after(5).complete(&mut rq, 4096, IOERR);
+        let snapshot = snapshot(&mut kernel);
+        let told: &[Kind] = if reused { &[Kind::DispatchFailure] } else { &[] };
+        assert_eq!(kinds(&snapshot), told);
+        assert_eq!(snapshot.lives.inferred, 2 - u64::from(reused));
+    }
+}
+
+#[test]
 fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
@@ -197,5 +220,85 @@ fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     kernel.after(5).complete(&mut rq, 4096, IOERR);
     let unnamed = kernel.engine.snapshot(kernel.now);
     assert!(unnamed.devices.is_empty() && unnamed.mismatches.is_empty());
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+}
+
+#[test]
+fn an_address_is_known_to_be_free_only_once_all_programs_are_attached() {
+    let mut kernel = Kernel::attached(Starts::All, BEGIN + 1_000);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.state = 1;
+    // What ends a life is attached first, so this is seen; the insert of the next one is not.
+    kernel.after(100).complete(&mut rq, 4096, 0);
+    let mut next = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.after(2_000).complete(&mut next, 4096, IOERR);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!((snapshot.lives.judged, snapshot.lives.unjudged), (0, 2));
+}
+
+#[test]
+fn a_second_requeue_after_one_that_was_not_seen_is_of_the_same_request() {
+    let mut kernel = Kernel::with(Starts::None);
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.hide = 1;
+    kernel.after(5).plain(Probe::Requeue, &mut rq);
+    kernel.after(5).plain(Probe::Requeue, &mut rq);
+    kernel.after(5).complete(&mut rq, 4096, IOERR);
+    // Nothing of a refusal before the driver had it.
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::RequeueBusyBeforeStart]);
+}
+
+#[test]
+fn a_refused_end_is_a_loss_even_if_no_record_comes_after_it() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.issue(&mut rq);
+    kernel.refuse = 1;
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    kernel.after(2_000_000_000);
+    let free = Kernel::memory(QUEUE, &rq, 0);
+    kernel.census(|_| Some(free.clone()));
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.inferred, 0);
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 1);
+}
+
+#[test]
+fn what_a_driver_does_wrong_is_told_of_the_request_that_it_does_it_to() {
+    for wrong in [Probe::Issue, Probe::Insert, Probe::Merge] {
+        let mut kernel = Kernel::new();
+        let mut gone = kernel.allocate(0x40, WRITE, 8, 4096);
+        kernel.issue(&mut gone);
+        // Its end is refused, and the beginning of what comes next.
+        kernel.refuse = 2;
+        kernel.after(5).complete(&mut gone, 4096, 0);
+        let mut rq = kernel.allocate(0x40, READ, 512, 8192);
+        kernel.after(5).issue(&mut rq);
+        kernel.after(5);
+        if wrong == Probe::Merge {
+            kernel.plain(wrong, &mut rq);
+        } else {
+            kernel.submit(wrong, &mut rq);
+        }
+        kernel.after(5).complete(&mut rq, 8192, 0);
+        let snapshot = snapshot(&mut kernel);
+        let told = &snapshot.mismatches[0];
+        assert_eq!((told.operation, told.sector), (Operation::Read, Some(512)), "{wrong:?}");
+        assert_eq!(snapshot.mismatches.len(), 1);
+    }
+}
+
+#[test]
+fn a_disk_of_which_only_the_number_was_known_is_not_shown_before_its_name() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.state = 1;
+    kernel.complete(&mut rq, 4096, IOERR);
+    // This event is the first to tell the disk's sequence number.
+    kernel.ordinary(0x80, READ, 8, true);
+    assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
 }

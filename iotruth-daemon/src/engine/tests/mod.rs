@@ -5,6 +5,7 @@ mod losses;
 mod paths;
 mod script;
 mod streams;
+mod synthesis;
 mod waiting;
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
 const READ: u32 = 0;
 const WRITE: u32 = 1;
 const FLUSH: u32 = 2;
+const DISCARD: u32 = 3;
 const IOERR: i32 = 10;
 
 fn figures(snapshot: &Snapshot, operation: Operation) -> OperationFigures {
@@ -31,31 +33,42 @@ fn kinds(snapshot: &Snapshot) -> Vec<Kind> {
 
 /// What must hold of every snapshot.
 fn check_books(snapshot: &Snapshot) {
+    assert_eq!(imbalance(snapshot), None);
+}
+
+/// What in a snapshot contradicts the rest of it.
+fn imbalance(snapshot: &Snapshot) -> Option<String> {
     let lives = &snapshot.lives;
-    assert_eq!(
-        lives.opened,
-        lives.judged + lives.merged + lives.unjudged + lives.open + lives.evicted,
-        "{lives:?}"
-    );
-    assert_eq!(lives.impossible, 0);
+    if lives.opened != lives.judged + lives.merged + lives.unjudged + lives.open + lives.evicted
+        || lives.impossible != 0
+    {
+        return Some(format!("{lives:?}\n"));
+    }
+    if let Some(told) = snapshot.mismatches.iter().find(|told| told.first > told.last) {
+        return Some(format!("last seen before it was first seen: {told:?}\n"));
+    }
     for device in snapshot.devices.values() {
-        for figures in device.operations.iter().flatten() {
+        for (figures, operation) in device.operations.iter().zip(Operation::ALL) {
+            let Some(figures) = figures else { continue };
             let unjudged: u64 = figures.unjudged.iter().sum();
             let count =
                 |phase: Phase| figures.phases[phase as usize].as_ref().map_or(0, Histogram::count);
             let sum =
                 |phase: Phase| figures.phases[phase as usize].as_ref().map_or(0, Histogram::sum);
             for phase in [Phase::Queue, Phase::Device, Phase::Total] {
-                assert_eq!(
-                    figures.requests,
-                    count(phase) + figures.phase_unknown[phase as usize] + unjudged
-                );
+                let judged = count(phase) + figures.phase_unknown[phase as usize];
+                if figures.requests != judged + unjudged {
+                    return Some(format!("{} {operation:?} {phase:?}: {figures:?}\n", device.id));
+                }
             }
             let parts =
                 sum(Phase::Queue) + sum(Phase::Retry) + sum(Phase::Device) + sum(Phase::Flush);
-            assert_eq!(parts, sum(Phase::Total));
+            if parts != sum(Phase::Total) {
+                return Some(format!("{} {operation:?}: phases do not add up\n", device.id));
+            }
         }
     }
+    None
 }
 
 fn snapshot(kernel: &mut Kernel) -> Snapshot {

@@ -10,7 +10,7 @@ use crate::engine::{
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{Kernel, Request, Starts},
+    synthetic::{Kernel, QUEUE, Request, Starts},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,7 +28,7 @@ fn issued() -> (Kernel, Request) {
 fn look(kernel: &mut Kernel, rq: &Request, references: u32) {
     // Devices have got their names by then.
     kernel.audit();
-    let memory = Kernel::memory(rq, references);
+    let memory = Kernel::memory(QUEUE, rq, references);
     kernel.census(|_| Some(memory.clone()));
     kernel.audit();
 }
@@ -78,7 +78,7 @@ fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
 fn an_end_that_comes_after_all_is_no_loss() {
     let (mut kernel, mut rq) = issued();
     kernel.after(2 * SECOND);
-    let free = Kernel::memory(&rq, 0);
+    let free = Kernel::memory(QUEUE, &rq, 0);
     kernel.census(|_| Some(free.clone()));
     // It was in the ring all the time.
     kernel.complete(&mut rq, 4096, 0);
@@ -91,15 +91,14 @@ fn an_end_that_comes_after_all_is_no_loss() {
 fn nothing_is_closed_before_every_record_was_taken() {
     let (mut kernel, mut rq) = issued();
     kernel.after(2 * SECOND);
-    let free = Kernel::memory(&rq, 0);
+    let free = Kernel::memory(QUEUE, &rq, 0);
     kernel.census(|_| Some(free.clone()));
     // Its end is hidden behind a record that is still being written.
-    kernel.late = 1;
+    kernel.unread = Some(Default::default());
     kernel.complete(&mut rq, 4096, 0);
-    kernel.audit();
+    let counters = kernel.counters();
+    kernel.engine.audit(counters);
     assert_eq!(kernel.engine.snapshot(kernel.now).lives.open, 1);
-    kernel.arrive();
-    kernel.audit();
     let snapshot = snapshot(&mut kernel);
     assert_eq!((snapshot.lives.judged, snapshot.lives.inferred, snapshot.lives.open), (1, 0, 0));
 }
@@ -192,7 +191,7 @@ fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
     kernel.issue(&mut flush);
     kernel.audit();
     kernel.after(6 * SECOND);
-    let (waiting, busy) = (Kernel::memory(&write, 1), Kernel::memory(&flush, 1));
+    let (waiting, busy) = (Kernel::memory(QUEUE, &write, 1), Kernel::memory(QUEUE, &flush, 1));
     kernel.census(|address| Some(if address == ADDRESS { waiting.clone() } else { busy.clone() }));
     let snapshot = snapshot(&mut kernel);
     assert_eq!(kinds(&snapshot), [Kind::StuckInDevice]);
@@ -284,12 +283,12 @@ fn what_is_in_flight_is_counted_by_device_and_listed_by_age() {
     }
     kernel.audit();
     let rq = kernel.allocate(ADDRESS, READ, 0, 4096);
-    let free = Kernel::memory(&rq, 0);
+    let free = Kernel::memory(QUEUE, &rq, 0);
     let mut busy = rq;
     busy.state = 1;
     busy.sector = 8;
     busy.allocated = 0;
-    let busy = Kernel::memory(&busy, 1);
+    let busy = Kernel::memory(QUEUE, &busy, 1);
     kernel.census(|address| Some(if address == ADDRESS { free.clone() } else { busy.clone() }));
     let snapshot = snapshot(&mut kernel);
     let sectors: Vec<_> = snapshot.in_flight.oldest.iter().map(|open| open.sector).collect();
