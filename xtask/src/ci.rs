@@ -1,9 +1,9 @@
-//! `cargo xtask ci`: format, lints, the purity of the engine, and then `cargo xtask test`.
+//! `cargo xtask ci`: format, lints, the purity of the engine, `cargo xtask test`, and some fuzzing.
 
 use anyhow::{Context, Result};
 
 use crate::{
-    apt, build, command, purity, setup,
+    apt, build, command, fuzz, purity, setup,
     steps::Step,
     test,
     toolchain::Toolchain,
@@ -21,6 +21,9 @@ pub(crate) fn command() -> Result<()> {
     let step = Step::begin("format");
     // All members of the workspace, the eBPF crate among them.
     command::run(cargo().args(["fmt", "--all", "--check"]))?;
+    // A workspace of its own.
+    let fuzz = "iotruth-daemon/fuzz/Cargo.toml";
+    command::run(cargo().args(["fmt", "--manifest-path", fuzz, "--check"]))?;
     step.end();
 
     let step = Step::begin("purity of the engine");
@@ -41,6 +44,7 @@ pub(crate) fn command() -> Result<()> {
     step.end();
 
     test::everything(&toolchain, elevation)?;
+    fuzz::smoke()?;
     whole.end();
     Ok(())
 }

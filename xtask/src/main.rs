@@ -9,6 +9,7 @@ mod apt;
 mod build;
 mod ci;
 mod command;
+mod fuzz;
 mod linker;
 mod privilege;
 mod purity;
@@ -38,8 +39,10 @@ enum Task {
     Run(run::Options),
     /// Run every test: the pure ones, those on this machine's kernel, those in a guest.
     Test(test::Options),
-    /// What CI runs: format, lints, the purity of the engine, and every test.
+    /// What CI runs: format, lints, the purity of the engine, every test, and some fuzzing.
     Ci,
+    /// Run the fuzz targets, for a while each.
+    Fuzz(fuzz::Options),
     /// Boot a Debian kernel in QEMU and run the guest tests in it.
     Vm(vm::Options),
 }
@@ -61,6 +64,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Run(options) => run::command(&options),
         Task::Test(options) => test::command(&options),
         Task::Ci => ci::command(),
+        Task::Fuzz(options) => fuzz::command(&options),
         Task::Vm(options) => vm::command(&options),
     }
 }

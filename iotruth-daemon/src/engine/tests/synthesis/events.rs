@@ -149,7 +149,8 @@ impl<'c> Machine<'c> {
     fn note_event(&mut self, run: &mut Run<'c>, completed: Completed) {
         let rqf = Flavor::linux_6_12().rqf;
         let record = self.kernel.last;
-        run.history.lost |= self.reset();
+        let missing = self.reset();
+        run.history.lost |= missing;
         let newest = run.history.events.last().map_or(0, |event| event.time);
         let probe = Probe::from_wire(record.probe).unwrap_or(Probe::Complete);
         run.history.events.push(Event {
@@ -159,6 +160,7 @@ impl<'c> Machine<'c> {
             extent: (record.sector, record.data_len),
             timed_out: record.rq_flags & rqf.timed_out != 0,
             sequenced: record.rq_flags & rqf.flush_seq != 0,
+            missing,
             completed,
         });
         debug_assert!(probe != Probe::Requeue || run.rq.state == STATE_IDLE);

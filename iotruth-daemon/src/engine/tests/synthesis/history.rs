@@ -15,6 +15,8 @@ pub(super) struct Event {
     pub(super) extent: (u64, u32),
     pub(super) timed_out: bool,
     pub(super) sequenced: bool,
+    /// Its record is missing.
+    pub(super) missing: bool,
     /// What ended with it, if it is a completion.
     pub(super) completed: Completed,
 }

@@ -78,13 +78,20 @@ fn is_failover(life: &History) -> bool {
 /// How often a kind may be told of a life although it is not what happened, because with a record
 /// missing that nobody counts nothing tells the two apart.
 pub(super) fn excused(kind: Kind, life: &History) -> u64 {
+    if kind != Kind::DispatchFailure {
+        return 0;
+    }
     // A request with data that fails with the flush before them looks, in its completion, like one
     // that is refused. What tells them apart is its own start and the flush's completion.
-    if kind == Kind::DispatchFailure && (life.lost || life.flush_lost) {
-        failures(life).filter(|failure| *failure == Failure::Flush).count() as u64
-    } else {
-        0
-    }
+    let flush =
+        (life.lost || life.flush_lost) && failures(life).any(|failure| failure == Failure::Flush);
+    // One that is refused at a later attempt looks like one that is refused at the first, if nothing
+    // is seen of what the driver had of it: each issue, and each requeue and part that followed.
+    let driven = |event: &&Event| event.probe == Probe::Issue || event.state != STATE_IDLE;
+    let again = life.events.last().is_some_and(|end| end.state == STATE_IDLE)
+        && life.events.iter().filter(driven).all(|event| event.missing)
+        && failures(life).any(|failure| failure == Failure::Error);
+    u64::from(flush || again)
 }
 
 /// Whether a kind is told at once, before the end is known.

@@ -99,13 +99,20 @@ pub(super) fn steps(plan: &Plan, disk: Disk, world: &World) -> Vec<Step> {
     let (before, after) = flushes(plan.ask, disk);
     let sequenced = before || after;
     let clone = is_clone(plan, disk);
-    let passthrough = plan.ask == Ask::Passthrough;
     let mergeable = !clone && matches!(plan.ask, Ask::Read | Ask::Write);
     let inserted = if sequenced {
         // A flush before the data sends it through the requeue list.
         world.inserts_sequences && (before || plan.queued || disk.scheduler)
     } else {
-        !clone && !passthrough && (plan.queued || disk.scheduler)
+        // Up to 6.4, what has flush flags goes past the scheduler, and what is passed through may be
+        // plugged.
+        match plan.ask {
+            Ask::Passthrough => plan.queued && !world.inserts_sequences,
+            Ask::Durable { .. } if !world.inserts_sequences => false,
+            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Empty | Ask::Discard => {
+                !clone && (plan.queued || disk.scheduler)
+            }
+        }
     };
     let mut course = Course {
         plan,
