@@ -11,7 +11,10 @@ mod key;
 mod pattern;
 pub mod value;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use iotruth_common::counters::MAX_RINGS;
 
@@ -47,6 +50,8 @@ pub struct Config {
     pub start_events: bool,
     /// Whether the eBPF programs log what is rare.
     pub bpf_log: bool,
+    /// How often the figures of each device are held against the kernel's own.
+    pub audit_interval: Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -76,6 +81,7 @@ pub struct Layer {
     pub exclude: Option<Vec<Pattern>>,
     pub start_events: Option<bool>,
     pub bpf_log: Option<bool>,
+    pub audit_interval: Option<Duration>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
 }
@@ -93,6 +99,7 @@ impl Layer {
             exclude: self.exclude.or(below.exclude),
             start_events: self.start_events.or(below.start_events),
             bpf_log: self.bpf_log.or(below.bpf_log),
+            audit_interval: self.audit_interval.or(below.audit_interval),
             log_format: self.log_format.or(below.log_format),
             log_level: self.log_level.or(below.log_level),
         }
@@ -114,6 +121,7 @@ impl Default for Config {
                 .collect(),
             start_events: false,
             bpf_log: false,
+            audit_interval: Duration::from_secs(10),
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             fault: None,
@@ -134,6 +142,7 @@ impl Config {
             exclude: layer.exclude.unwrap_or(default.exclude),
             start_events: layer.start_events.unwrap_or(default.start_events),
             bpf_log: layer.bpf_log.unwrap_or(default.bpf_log),
+            audit_interval: layer.audit_interval.unwrap_or(default.audit_interval),
             log_format: layer.log_format.unwrap_or(default.log_format),
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,

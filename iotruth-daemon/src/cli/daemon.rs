@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -64,6 +65,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     bpf_log: Option<bool>,
+
+    /// How often the figures are held against /proc/diskstats [default: 10s]
+    #[arg(long, value_name = "TIME",
+          value_parser = parser(value::audit_interval, value::AUDIT_INTERVAL))]
+    audit_interval: Option<Duration>,
 
     /// Form of the log: text or json [default: text]
     #[arg(long, value_name = "FORMAT",
@@ -153,6 +159,7 @@ impl Flags {
             exclude: list(self.exclude),
             start_events: self.start_events,
             bpf_log: self.bpf_log,
+            audit_interval: self.audit_interval,
             log_format: self.log_format,
             log_level: self.log_level,
         }
@@ -162,6 +169,8 @@ impl Flags {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::time::Duration;
 
     use clap::Parser;
 
@@ -187,8 +196,8 @@ mod tests {
         assert_eq!(config("", &[]), Ok(Config::default()));
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
-             --device sdb --exclude md* --start-events --bpf-log=true --log-format json \
-             --log-level trace --fault reader-panic",
+             --device sdb --exclude md* --start-events --bpf-log=true --audit-interval 3s \
+             --log-format json --log-level trace --fault reader-panic",
             &[],
         )
         .unwrap();
@@ -206,6 +215,7 @@ mod tests {
             exclude: read.exclude.clone(),
             start_events: true,
             bpf_log: true,
+            audit_interval: Duration::from_secs(3),
             log_format: LogFormat::Json,
             log_level: LogLevel::Trace,
             fault: Some(Fault::ReaderPanic),

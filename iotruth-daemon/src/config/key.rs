@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 10] = [
+pub const KEYS: [Key; 11] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -77,6 +77,11 @@ pub const KEYS: [Key; 10] = [
         name: "bpf_log",
         allowed: value::BOOLEAN,
         set: |layer, given| put(&mut layer.bpf_log, given.boolean()),
+    },
+    Key {
+        name: "audit_interval",
+        allowed: value::AUDIT_INTERVAL,
+        set: |layer, given| put(&mut layer.audit_interval, value::audit_interval(given.text()?)),
     },
     Key {
         name: "log_format",

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use super::{
     Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, from_environment,
@@ -49,7 +49,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nbpf_log = true\n\
-                log_format = \"json\"\nlog_level = \"trace\"\n";
+                audit_interval = \"3s\"\nlog_format = \"json\"\nlog_level = \"trace\"\n";
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
         ring_budget: 65_536,
@@ -59,6 +59,7 @@ fn every_key_is_read_from_a_file() {
         exclude: patterns(&["sd?"]),
         start_events: true,
         bpf_log: true,
+        audit_interval: Duration::from_secs(3),
         log_format: LogFormat::Json,
         log_level: LogLevel::Trace,
         fault: None,
@@ -73,6 +74,7 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_EXCLUDE", "sd?"),
         ("IOTRUTH_START_EVENTS", "true"),
         ("IOTRUTH_BPF_LOG", "true"),
+        ("IOTRUTH_AUDIT_INTERVAL", "3s"),
         ("IOTRUTH_LOG_FORMAT", "json"),
         ("IOTRUTH_LOG_LEVEL", "trace"),
     ];
@@ -122,6 +124,7 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("device = [1]", "device cannot be [1]; allowed is names of disks"),
         ("exclude = [\"a/b\"]", "exclude cannot be [\"a/b\"]; allowed"),
         ("start_events = \"true\"", "start_events cannot be \"true\"; allowed is true or false"),
+        ("audit_interval = 10", "audit_interval cannot be 10; allowed is a time from 1s"),
         ("log_level = \"loud\"", "log_level cannot be \"loud\"; allowed is error, warn"),
         ("log_format = {}", "log_format cannot be {}; allowed is text or json"),
     ];

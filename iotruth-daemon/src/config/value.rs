@@ -1,6 +1,6 @@
 //! What a value may be, and how it is read from text. The same for files, environment and flags.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use super::Pattern;
 
@@ -16,6 +16,8 @@ pub const READERS: &str = "auto, or a number from 1 to 16";
 pub const PATTERNS: &str = "names of disks, in which * stands for any letters and ? for one";
 /// Values of `start_events` and `bpf_log`.
 pub const BOOLEAN: &str = "true or false";
+/// Values of `audit_interval`.
+pub const AUDIT_INTERVAL: &str = "a time from 1s to 1h, such as 10s";
 /// Values of `log_format`.
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
@@ -114,6 +116,12 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Reads an `audit_interval`.
+#[must_use]
+pub fn audit_interval(text: &str) -> Option<Duration> {
+    time(text, Duration::from_secs(1)..=HOUR)
+}
+
 /// Reads a `log_format`.
 #[must_use]
 pub fn log_format(text: &str) -> Option<LogFormat> {
@@ -137,6 +145,12 @@ pub fn log_level(text: &str) -> Option<LogLevel> {
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn time(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
+    humantime::parse_duration(text).ok().filter(|time| allowed.contains(time))
+}
+
 fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
     if text == "auto" {
         return Some(Count::Auto);
@@ -146,7 +160,9 @@ fn auto_or(text: &str, valid: fn(usize) -> bool) -> Option<Count> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, boolean, listen, log_level, readers, ring_budget, rings};
+    use std::time::Duration;
+
+    use super::{Count, audit_interval, boolean, listen, log_level, readers, ring_budget, rings};
 
     #[test]
     fn sizes_have_units_and_bounds() {
@@ -169,6 +185,15 @@ mod tests {
         }
         assert_eq!(readers("3"), Some(Count::Exactly(3)));
         assert_eq!((readers("0"), readers("17")), (None, None));
+    }
+
+    #[test]
+    fn intervals_have_units_and_bounds() {
+        assert_eq!(audit_interval("1500ms"), Some(Duration::from_millis(1_500)));
+        assert_eq!(audit_interval("1h"), Some(Duration::from_secs(3_600)));
+        for bad in ["", "10", "999ms", "61m", "-1s", "1 parsec"] {
+            assert_eq!(audit_interval(bad), None, "{bad}");
+        }
     }
 
     #[test]

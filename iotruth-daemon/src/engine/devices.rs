@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    account::Columns,
     device::DeviceId,
     operation::{OPERATIONS, Operation},
     snapshot::{DeviceFigures, OperationFigures},
@@ -122,6 +123,9 @@ impl Devices {
                 requeues: Default::default(),
                 mismatches: Default::default(),
                 open: 0,
+                accounted: Columns::default(),
+                accounted_last: 0,
+                unaccounted: 0,
             },
         };
         let place = self.room()?;
@@ -223,6 +227,12 @@ impl Devices {
     /// Devices with lives that are open.
     pub(super) fn busy(&self) -> impl Iterator<Item = DeviceId> + '_ {
         self.all.iter().filter(|device| !device.ended && device.open > 0).map(|device| device.id)
+    }
+
+    /// Devices that exist and are not excluded, as far as is known, with their places.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (u16, &Device)> {
+        let places = self.all.iter().enumerate().map(|(place, device)| (place as u16, device));
+        places.filter(|(_, device)| !device.ended && device.policy == Policy::Follow)
     }
 
     /// Figures of the devices that are shown.

@@ -11,7 +11,12 @@ use iotruth_common::{
     },
 };
 
-use super::{Audit, Engine, EngineConfig, Policy, device::DeviceId, flavor::Flavor};
+use super::{
+    Audit, Engine, EngineConfig, Policy,
+    account::{Column, Columns},
+    device::DeviceId,
+    flavor::Flavor,
+};
 
 /// When the programs were attached.
 pub(super) const ATTACHED: u64 = 1_000_000_000;
@@ -31,6 +36,8 @@ pub(super) struct Request {
     pub(super) allocated: u64,
     pub(super) bio: bool,
     pub(super) worker: bool,
+    /// Whether its end was accounted for.
+    pub(super) ended: bool,
 }
 
 /// For which requests `block_io_start` is traced.
@@ -63,6 +70,8 @@ pub(super) struct Kernel {
     attempts: HashMap<(u16, usize, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
     recursion: u64,
+    /// The statistics of the disk, counted as the kernel does it.
+    pub(super) statistics: Columns,
 }
 
 impl Kernel {
@@ -91,6 +100,7 @@ impl Kernel {
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
             recursion: 0,
+            statistics: Columns::default(),
         }
     }
 
@@ -99,13 +109,14 @@ impl Kernel {
         Request {
             address,
             cmd_flags,
-            rq_flags: 0,
+            rq_flags: Flavor::linux_6_12().rqf.io_stat,
             sector,
             len,
             state: STATE_IDLE,
             allocated: self.now,
             bio: true,
             worker: false,
+            ended: false,
         }
     }
 
@@ -180,11 +191,40 @@ impl Kernel {
             record.request = head;
             self.engine.record(self.ring, bytemuck::bytes_of(&record));
         }
+        self.account(rq, bytes);
         rq.len = rq.len.saturating_sub(bytes);
         rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
         if rq.len == 0 {
             rq.bio = false;
         }
+    }
+
+    /// `blk_account_io_completion`, `blk_account_io_done` and `blk_account_io_flush`.
+    fn account(&mut self, rq: &mut Request, bytes: u32) {
+        let flavor = Flavor::linux_6_12();
+        let counted = rq.rq_flags & flavor.rqf.io_stat != 0 && !flavor.passthrough(rq.cmd_flags);
+        let (requests, sectors) = match rq.cmd_flags as u8 {
+            3 => (Column::Discards, Column::SectorsDiscarded),
+            even if even % 2 == 0 => (Column::Reads, Column::SectorsRead),
+            _ => (Column::Writes, Column::SectorsWritten),
+        };
+        if rq.bio && counted {
+            self.statistics.add(sectors, u64::from(bytes >> 9));
+        }
+        let sequenced = rq.rq_flags & flavor.rqf.flush_seq != 0;
+        if rq.bio && bytes < rq.len {
+            // Not the end.
+        } else if rq.cmd_flags as u8 == 2 && sequenced {
+            self.statistics.add(Column::Flushes, 1);
+        } else if counted && !sequenced && !std::mem::replace(&mut rq.ended, true) {
+            self.statistics.add(requests, 1);
+        }
+    }
+
+    /// `blk_insert_cloned_request` could not dispatch a clone and accounts for its end.
+    pub(super) fn drop_clone(&mut self, rq: &Request) {
+        let requests = if rq.cmd_flags & 1 == 0 { Column::Reads } else { Column::Writes };
+        self.statistics.add(requests, 1);
     }
 
     /// Requeue, merge or remap.

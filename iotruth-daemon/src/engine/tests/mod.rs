@@ -4,9 +4,11 @@ mod lives;
 mod losses;
 mod paths;
 mod script;
+mod statistics;
 mod streams;
 
 use super::{
+    account::Column,
     histogram::Histogram,
     kind::Kind,
     operation::Operation,
@@ -38,6 +40,10 @@ fn check_books(snapshot: &Snapshot) {
     );
     assert_eq!(lives.impossible, 0);
     for device in snapshot.devices.values() {
+        // A clone that was dropped is no request, and the kernel counts it.
+        let requests: u64 = device.operations.iter().flatten().map(|one| one.requests).sum();
+        let counted = Column::REQUESTS.map(|(column, _)| device.accounted.get(column));
+        assert!(requests <= counted.iter().sum::<u64>() + device.unaccounted);
         for figures in device.operations.iter().flatten() {
             let unjudged: u64 = figures.unjudged.iter().sum();
             let count =
