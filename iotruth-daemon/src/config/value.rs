@@ -145,7 +145,7 @@ pub fn log_level(text: &str) -> Option<LogLevel> {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn time(text: &str, allowed: RangeInclusive<Duration>) -> Option<Duration> {
     humantime::parse_duration(text).ok().filter(|time| allowed.contains(time))
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn intervals_have_units_and_bounds() {
         assert_eq!(audit_interval("1500ms"), Some(Duration::from_millis(1_500)));
-        assert_eq!(audit_interval("1h"), Some(Duration::from_secs(3_600)));
+        assert_eq!(audit_interval("1h"), Some(Duration::from_hours(1)));
         for bad in ["", "10", "999ms", "61m", "-1s", "1 parsec"] {
             assert_eq!(audit_interval(bad), None, "{bad}");
         }

@@ -186,7 +186,7 @@ impl Ledger {
 /// The books of one device.
 #[derive(Clone, Debug)]
 struct Books {
-    columns: [Drift; COLUMNS],
+    columns: [Balance; COLUMNS],
     kernel: Columns,
     ours: Columns,
     at_rest: bool,
@@ -226,9 +226,9 @@ impl Books {
         ours: Columns,
     ) -> Self {
         let mut books = Self {
-            columns: std::array::from_fn(|column| Drift {
+            columns: std::array::from_fn(|column| Balance {
                 base: range(column),
-                ..Drift::default()
+                ..Balance::default()
             }),
             kernel: *kernel,
             ours,
@@ -247,8 +247,8 @@ impl Books {
     }
 
     fn audit(&mut self, kernel: &Columns, ours: &Ours, rest: bool) {
-        for (column, drift) in self.columns.iter_mut().enumerate() {
-            drift.audit(range(kernel, ours, column), rest);
+        for (column, balance) in self.columns.iter_mut().enumerate() {
+            balance.audit(range(kernel, ours, column), rest);
         }
         self.kernel = *kernel;
         self.ours = ours.seen;
@@ -316,7 +316,7 @@ fn range(kernel: &Columns, ours: &Ours, column: usize) -> (i128, i128) {
 
 /// One column of one device.
 #[derive(Clone, Copy, Debug, Default)]
-struct Drift {
+struct Balance {
     /// What we have more than the kernel for as long as both sides count the same.
     base: (i128, i128),
     /// How far the difference has left the base.
@@ -327,7 +327,7 @@ struct Drift {
     residue: i128,
 }
 
-impl Drift {
+impl Balance {
     fn audit(&mut self, (low, high): (i128, i128), rest: bool) {
         let (from, to) = (self.base.0 + self.drift, self.base.1 + self.drift);
         let before = self.drift;

@@ -157,14 +157,13 @@ impl Work {
             Err(RecvTimeoutError::Timeout)
         ) {
             self.audit += 1;
-            match self.audit() {
-                Some((reading, ours)) => {
-                    self.ledger.audit(&reading, &ours);
-                    *shown.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Arc::new(self.ledger.audited().clone());
-                }
-                None => debug!("audit {} was given up", self.audit),
-            }
+            let Some((reading, ours)) = self.audit() else {
+                debug!("audit {} was given up", self.audit);
+                continue;
+            };
+            self.ledger.audit(&reading, &ours);
+            *shown.lock().unwrap_or_else(PoisonError::into_inner) =
+                Arc::new(self.ledger.audited().clone());
         }
     }
 

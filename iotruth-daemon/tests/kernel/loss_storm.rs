@@ -14,6 +14,7 @@ use crate::harness::{
     diskstats::DiskStats,
     fio::Fio,
     loop_device::LoopDevice,
+    mismatches::Entry,
     patience::wait_for,
     status::Audit,
     turn::turn,
@@ -27,6 +28,10 @@ const DEVICES: usize = 12;
 
 /// Errors of the quiet device, ten in a second.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads after the storm, and the pause after each: a tenth of what a ring of one page can take.
+const AFTERWARDS: usize = 100;
+const PACE: Duration = Duration::from_millis(25);
 
 /// How far the coverage may be from the truth.
 const EXACT: f64 = 0.001;
@@ -95,7 +100,7 @@ fn all_losses_are_counted_and_none_feigns_a_mismatch() {
         assert_eq!((entry.device(), entry.kind()), (calm.name(), "io_error"), "{entry:?}");
         assert_eq!((entry.bytes(), entry.count()), (4096, 1), "{entry:?}");
     }
-    let sectors: BTreeSet<u64> = shown.iter().filter_map(|entry| entry.sector()).collect();
+    let sectors: BTreeSet<u64> = shown.iter().filter_map(Entry::sector).collect();
     let refused = daemon.status().lost_by_ring()[calm_ring] - calm_lost;
     let missing = provoked.difference(&sectors).count() as u64;
     println!("{} errors provoked, {missing} not shown, {refused} records refused", provoked.len());
@@ -103,18 +108,24 @@ fn all_losses_are_counted_and_none_feigns_a_mismatch() {
     assert!(missing <= refused, "{missing} of {} are not shown: {shown:?}", provoked.len());
     assert!(missing * 10 <= provoked.len() as u64, "{missing} of {} are not shown", provoked.len());
 
-    // What comes after the storm is judged again.
+    // What comes after the storm is judged again. A ring of one page is small for that too.
+    let disk = DiskStats::of(name);
     let mut file = DirectFile::open(stormy.path(), 4096);
-    let unjudged = after.unjudged_for(name, "loss");
-    for offset in Offsets::new(9, 16 << 20).take(200) {
+    for offset in Offsets::new(9, 16 << 20).take(AFTERWARDS) {
         file.read(offset).expect("our device can be read");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(PACE);
     }
-    let audit = rest(&daemon, &stormy);
-    assert_eq!(audit.coverage, Some(1.0), "{audit:?}");
+    let before = daemon.status().audit(name).expect("the device is audited");
+    let audit = rest_after(&daemon, name, &before);
     let judged = quiet(&daemon);
-    assert!(judged.requests(name, "read") >= after.requests(name, "read") + 200);
-    assert_eq!(judged.unjudged_for(name, "loss"), unjudged);
+    let kernel = DiskStats::of(name).since(disk).reads;
+    let counted = judged.requests(name, "read") - after.requests(name, "read");
+    let measured = judged.measured(name, "read", "total") - after.measured(name, "read", "total");
+    println!("{kernel} reads afterwards, {counted} seen, {measured} judged: {audit:?}");
+    let truth = counted as f64 / kernel as f64;
+    let coverage = audit.coverage.expect("the device can be compared");
+    assert!((coverage - truth).abs() < EXACT, "{coverage} is not {truth}: {audit:?}");
+    assert!(measured * 10 >= AFTERWARDS as u64 * 9, "{measured} of {AFTERWARDS} were judged");
 }
 
 /// Waits for the first audit at which the device is at rest.

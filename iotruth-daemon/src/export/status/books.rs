@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::engine::{
     account::{Column, Columns},
-    ledger::DeviceAudit,
+    ledger::{Absent, DeviceAudit},
     snapshot::{LifeFigures, Snapshot},
 };
 
@@ -101,7 +101,7 @@ impl<'a> StatisticsBooks<'a> {
         Self {
             device,
             coverage: audit.coverage.ok(),
-            incomparable: audit.coverage.err().map(|absent| absent.sentence()),
+            incomparable: audit.coverage.err().map(Absent::sentence),
             at_rest: audit.at_rest,
             audits: audit.audits,
             kernel: counts(&audit.kernel),

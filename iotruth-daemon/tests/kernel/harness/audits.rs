@@ -21,7 +21,7 @@ pub(crate) fn rest(daemon: &Daemon, device: &LoopDevice) -> Audit {
     wait_for("an audit of the device at rest", || {
         // The next one may be under way already, and the one after it is not.
         match daemon.status().audit(name) {
-            Some(audit) if audit.at_rest && audit.audits >= before + 2 => return Ok(audit),
+            Some(audit) if audit.at_rest && audit.audits >= before + 2 => Ok(audit),
             other => {
                 let restless = other.as_ref().is_some_and(|audit| !audit.at_rest);
                 if restless && since.elapsed() > SHORT {
