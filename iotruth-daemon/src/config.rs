@@ -54,6 +54,8 @@ pub struct Config {
     pub stuck_after: Duration,
     /// How long a device may take for a flush before it is slow.
     pub slow_flush_after: Duration,
+    /// How often the figures of each device are held against the kernel's own.
+    pub audit_interval: Duration,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -85,6 +87,7 @@ pub struct Layer {
     pub bpf_log: Option<bool>,
     pub stuck_after: Option<Duration>,
     pub slow_flush_after: Option<Duration>,
+    pub audit_interval: Option<Duration>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
 }
@@ -104,6 +107,7 @@ impl Layer {
             bpf_log: self.bpf_log.or(below.bpf_log),
             stuck_after: self.stuck_after.or(below.stuck_after),
             slow_flush_after: self.slow_flush_after.or(below.slow_flush_after),
+            audit_interval: self.audit_interval.or(below.audit_interval),
             log_format: self.log_format.or(below.log_format),
             log_level: self.log_level.or(below.log_level),
         }
@@ -127,6 +131,7 @@ impl Default for Config {
             bpf_log: false,
             stuck_after: Duration::from_secs(5),
             slow_flush_after: Duration::from_secs(1),
+            audit_interval: Duration::from_secs(10),
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             fault: None,
@@ -149,6 +154,7 @@ impl Config {
             bpf_log: layer.bpf_log.unwrap_or(default.bpf_log),
             stuck_after: layer.stuck_after.unwrap_or(default.stuck_after),
             slow_flush_after: layer.slow_flush_after.unwrap_or(default.slow_flush_after),
+            audit_interval: layer.audit_interval.unwrap_or(default.audit_interval),
             log_format: layer.log_format.unwrap_or(default.log_format),
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,

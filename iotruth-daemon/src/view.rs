@@ -3,13 +3,14 @@
 //! The pipeline swaps a new view in on every tick; the exporters are pure functions of it.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use iotruth_common::probe::Probe;
 
-use crate::engine::snapshot::Snapshot;
+use crate::engine::{device::DeviceId, ledger::DeviceAudit, snapshot::Snapshot};
 
 /// All that can be shown at one moment.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct View {
     pub snapshot: Arc<Snapshot>,
     /// How the daemon itself is doing.
     pub status: Arc<Status>,
+    /// What the last audit found, by device.
+    pub ledger: Arc<BTreeMap<DeviceId, DeviceAudit>>,
     /// From the kernel's clock to the one on the wall.
     pub anchor: Anchor,
 }

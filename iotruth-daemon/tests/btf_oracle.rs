@@ -213,6 +213,7 @@ fn numbers(flavor: &Flavor, oracle: &Oracle) {
         rqf: RequestFlagBits {
             flush_seq: if enumerated { oracle.mask("__RQF_FLUSH_SEQ") } else { 1 << 4 },
             timed_out: if enumerated { oracle.mask("__RQF_TIMED_OUT") } else { 1 << 21 },
+            io_stat: if enumerated { oracle.mask("__RQF_IO_STAT") } else { 1 << 13 },
         },
         req: CommandFlagBits {
             sync: oracle.mask("__REQ_SYNC"),

@@ -7,6 +7,7 @@
 use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
+    layout::Layout,
     probe::{PROBES, Probe},
     record::{CompleteRecord, RequestRecord, SubmitRecord},
 };
@@ -14,7 +15,7 @@ use iotruth_common::{
 use crate::{
     aligned::Aligned,
     engine::{
-        Audit, Engine, EngineConfig, Policy, device::DeviceId, flavor::Flavor, snapshot::Snapshot,
+        Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor, snapshot::Snapshot,
     },
 };
 
@@ -42,6 +43,8 @@ impl Player {
     pub fn new(starts_traced: bool) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
+            layout: layout(),
+            limits: Limits { stuck_after: 1_000, slow_flush_after: 100 },
             attached: 1_000,
             starts_traced,
             rings: vec![0, 1],
@@ -72,7 +75,12 @@ impl Player {
             }
             244..=247 => self.count(command),
             248..=251 => {
-                self.engine.close_finished(device(command[1]), edge(command[2], self.time));
+                let now = edge(command[1], self.time);
+                for suspect in self.engine.suspects(now) {
+                    let bytes = (command[2] & 1 == 0).then_some(&command[3..]);
+                    self.engine.looked_up(&suspect, bytes, now);
+                }
+                self.engine.count_open(edge(command[2], self.time), now);
             }
             252..=253 => {
                 for id in self.engine.take_unnamed() {
@@ -145,6 +153,11 @@ impl Player {
         self.audit.read = edge(command[6], self.time);
         self.engine.audit(self.audit);
     }
+}
+
+/// Offsets into what a command has left for the memory of a request.
+fn layout() -> Layout {
+    Layout { request_state: 4, request_references: 5, request_start_time: 2, ..Layout::zeroed() }
 }
 
 const fn device(choice: u8) -> DeviceId {

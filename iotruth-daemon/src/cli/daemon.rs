@@ -75,6 +75,11 @@ pub(super) struct Flags {
           value_parser = parser(value::slow_flush_after, value::SLOW_FLUSH_AFTER))]
     slow_flush_after: Option<Duration>,
 
+    /// How often the figures are held against /proc/diskstats [default: 10s]
+    #[arg(long, value_name = "TIME",
+          value_parser = parser(value::audit_interval, value::AUDIT_INTERVAL))]
+    audit_interval: Option<Duration>,
+
     /// Form of the log: text or json [default: text]
     #[arg(long, value_name = "FORMAT",
           value_parser = parser(value::log_format, value::LOG_FORMAT))]
@@ -165,6 +170,7 @@ impl Flags {
             bpf_log: self.bpf_log,
             stuck_after: self.stuck_after,
             slow_flush_after: self.slow_flush_after,
+            audit_interval: self.audit_interval,
             log_format: self.log_format,
             log_level: self.log_level,
         }
@@ -202,7 +208,8 @@ mod tests {
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
              --device sdb --exclude md* --start-events --bpf-log=true --stuck-after 2s \
-             --slow-flush-after 3ms --log-format json --log-level trace --fault reader-panic",
+             --slow-flush-after 3ms --audit-interval 3s --log-format json --log-level trace \
+             --fault reader-panic",
             &[],
         )
         .unwrap();
@@ -222,6 +229,7 @@ mod tests {
             bpf_log: true,
             stuck_after: Duration::from_secs(2),
             slow_flush_after: Duration::from_millis(3),
+            audit_interval: Duration::from_secs(3),
             log_format: LogFormat::Json,
             log_level: LogLevel::Trace,
             fault: Some(Fault::ReaderPanic),

@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 12] = [
+pub const KEYS: [Key; 13] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -89,6 +89,11 @@ pub const KEYS: [Key; 12] = [
         set: |layer, given| {
             put(&mut layer.slow_flush_after, value::slow_flush_after(given.text()?))
         },
+    },
+    Key {
+        name: "audit_interval",
+        allowed: value::AUDIT_INTERVAL,
+        set: |layer, given| put(&mut layer.audit_interval, value::audit_interval(given.text()?)),
     },
     Key {
         name: "log_format",

@@ -49,7 +49,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nbpf_log = true\n\
-                stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\n\
+                stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\n\
                 log_format = \"json\"\nlog_level = \"trace\"\n";
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
@@ -62,6 +62,7 @@ fn every_key_is_read_from_a_file() {
         bpf_log: true,
         stuck_after: Duration::from_secs(2),
         slow_flush_after: Duration::from_millis(3),
+        audit_interval: Duration::from_secs(3),
         log_format: LogFormat::Json,
         log_level: LogLevel::Trace,
         fault: None,
@@ -78,6 +79,7 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_BPF_LOG", "true"),
         ("IOTRUTH_STUCK_AFTER", "2s"),
         ("IOTRUTH_SLOW_FLUSH_AFTER", "3ms"),
+        ("IOTRUTH_AUDIT_INTERVAL", "3s"),
         ("IOTRUTH_LOG_FORMAT", "json"),
         ("IOTRUTH_LOG_LEVEL", "trace"),
     ];
@@ -129,6 +131,7 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("start_events = \"true\"", "start_events cannot be \"true\"; allowed is true or false"),
         ("stuck_after = 5", "stuck_after cannot be 5; allowed is a time from 1s"),
         ("slow_flush_after = \"2h\"", "slow_flush_after cannot be \"2h\"; allowed is a time"),
+        ("audit_interval = 10", "audit_interval cannot be 10; allowed is a time from 1s"),
         ("log_level = \"loud\"", "log_level cannot be \"loud\"; allowed is error, warn"),
         ("log_format = {}", "log_format cannot be {}; allowed is text or json"),
     ];

@@ -20,6 +20,8 @@ pub const BOOLEAN: &str = "true or false";
 pub const STUCK_AFTER: &str = "a time from 1s to 1h, such as 5s";
 /// Values of `slow_flush_after`.
 pub const SLOW_FLUSH_AFTER: &str = "a time from 1ms to 1h, such as 1s";
+/// Values of `audit_interval`.
+pub const AUDIT_INTERVAL: &str = "a time from 1s to 1h, such as 10s";
 /// Values of `log_format`.
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
@@ -131,6 +133,12 @@ pub fn slow_flush_after(text: &str) -> Option<Duration> {
     time(text, Duration::from_millis(1)..=HOUR)
 }
 
+/// Reads an `audit_interval`.
+#[must_use]
+pub fn audit_interval(text: &str) -> Option<Duration> {
+    time(text, Duration::from_secs(1)..=HOUR)
+}
+
 /// Reads a `log_format`.
 #[must_use]
 pub fn log_format(text: &str) -> Option<LogFormat> {
@@ -172,8 +180,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        Count, boolean, listen, log_level, readers, ring_budget, rings, slow_flush_after,
-        stuck_after,
+        Count, audit_interval, boolean, listen, log_level, readers, ring_budget, rings,
+        slow_flush_after, stuck_after,
     };
 
     #[test]
@@ -206,6 +214,7 @@ mod tests {
         assert_eq!(slow_flush_after("1h"), Some(Duration::from_hours(1)));
         for bad in ["", "5", "999ms", "61m", "-1s", "1 parsec"] {
             assert_eq!(stuck_after(bad), None, "{bad}");
+            assert_eq!(audit_interval(bad), None, "{bad}");
         }
     }
 

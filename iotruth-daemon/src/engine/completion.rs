@@ -58,12 +58,14 @@ impl Engine {
         life.incomplete |= maybe_same;
         let time = life.advance(head.time);
         let event = timeline_event(Probe::Complete, head, time, record.bytes, record.status);
+        let mut unseen = 0;
         if known {
             life.events.push(event);
-            life.catch_up(head);
+            unseen = life.catch_up(head);
         } else {
             life.events = Events::new(event);
         }
+        self.account_part(record, &mut life, unseen);
         if error.is_none() {
             life.done = life.done.saturating_add(record.bytes);
         }
@@ -79,6 +81,7 @@ impl Engine {
         if record.without_bio == 0 && head.data_len == 0 && life.remaining > 0 {
             life.incomplete = true;
             life.done = life.done.saturating_add(life.remaining);
+            self.account_sectors(&life, life.remaining, true);
             life.stage = Stage::DataDone;
             life.data_done = Some(time);
         }
@@ -230,6 +233,7 @@ impl Engine {
             }
             self.pre_flush_done((life.queue, life.hardware_queue), life.last, error.is_some());
         }
+        self.account_end(&life, false);
         self.end(life, head.ring_lost, error);
         self.sync(key, (head.ring_lost, self.blind));
         if let Some(address) = self.table.get_mut(key) {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    account::Columns,
     device::DeviceId,
     operation::{OPERATIONS, Operation},
     snapshot::{DeviceFigures, OperationFigures},
@@ -130,6 +131,9 @@ impl Devices {
                 mismatches: Default::default(),
                 in_flight: 0,
                 oldest: None,
+                accounted: Columns::default(),
+                accounted_last: 0,
+                unaccounted: 0,
             },
         };
         let place = self.room()?;
@@ -256,6 +260,12 @@ impl Devices {
         let oldest = device.figures.oldest.get_or_insert(first);
         *oldest = first.min(*oldest);
         !device.ended && !device.unnamed && device.policy == Policy::Follow
+    }
+
+    /// Devices that exist and are not excluded, as far as is known, with their places.
+    pub(super) fn followed(&self) -> impl Iterator<Item = (u16, &Device)> {
+        let places = self.all.iter().enumerate().map(|(place, device)| (place as u16, device));
+        places.filter(|(_, device)| !device.ended && device.policy == Policy::Follow)
     }
 
     /// Figures of the devices that are shown.

@@ -9,6 +9,7 @@ use iotruth_common::{
 };
 
 use super::{
+    account::AdditionLog,
     decode::decode,
     device::DeviceId,
     devices::{Devices, Policy},
@@ -101,7 +102,9 @@ pub struct Engine {
     received: [[u64; MAX_RINGS]; PROBES],
     losses: [u64; LOSSES],
     audit: Audit,
-    newest: u64,
+    pub(super) newest: u64,
+    /// What was counted while an audit is under way.
+    pub(super) additions: AdditionLog,
     /// Time of the first record since the last [`Engine::take_oldest`].
     oldest: Option<u64>,
 }
@@ -134,6 +137,7 @@ impl Engine {
             losses: [0; LOSSES],
             audit: Audit::default(),
             newest: 0,
+            additions: AdditionLog::default(),
             oldest: None,
         }
     }

@@ -24,6 +24,8 @@ pub struct RequestFlagBits {
     pub flush_seq: u32,
     /// `RQF_TIMED_OUT`: its timeout has fired.
     pub timed_out: u32,
+    /// `RQF_IO_STAT`: counted in the disk's statistics.
+    pub io_stat: u32,
 }
 
 /// `REQ_*` masks.
@@ -81,7 +83,7 @@ impl Flavor {
     #[must_use]
     pub const fn linux_6_12() -> Self {
         Self {
-            rqf: RequestFlagBits { flush_seq: 1 << 1, timed_out: 1 << 14 },
+            rqf: RequestFlagBits { flush_seq: 1 << 1, timed_out: 1 << 14, io_stat: 1 << 8 },
             req: CommandFlagBits {
                 sync: 1 << 11,
                 meta: 1 << 12,

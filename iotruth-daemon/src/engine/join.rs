@@ -73,6 +73,7 @@ impl Engine {
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
             let lost = (life.ring_lost, life.blind);
+            self.account_dropped_clone(life.device, life.cmd_flags);
             self.end_merged(&life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
@@ -109,6 +110,7 @@ impl Engine {
             proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
             incomplete: false,
+            io_stat: self.in_statistics(head),
             flush_sequence: false,
             data_failed: false,
             data_idle: false,
@@ -224,6 +226,7 @@ impl Engine {
             self.keep(life);
             return;
         }
+        life.io_stat |= self.in_statistics(head);
         life.hardware_queue = record.hardware_queue;
         // At a start it still is that of the use before.
         if probe != Probe::Start {
@@ -305,7 +308,8 @@ impl Engine {
             life.events.push(timeline_event(Probe::Requeue, head, time, 0, 0));
             // It was started, and the issue was not seen.
             life.incomplete |= started && life.stage != Stage::Issued;
-            life.catch_up(head);
+            let unseen = life.catch_up(head);
+            self.account_sectors(&life, unseen, true);
             life
         } else {
             let place = self.devices.place_of_number(head.device);
@@ -381,13 +385,20 @@ impl Engine {
         if self.table.address(key, head.time).is_none() {
             return;
         }
+        let before = self.table.get_mut(key).map(|address| (address.clone, address.clone_flags));
         if let Some(open) = self.take(key, head.time) {
             self.supersede(open, head.ring_lost);
+        } else if let Some((true, flags)) = before
+            && let Some(place) = self.devices.place_of_number(head.device)
+        {
+            // The clone before it was dropped, and nothing of it was to be seen.
+            self.account_dropped_clone(place, flags);
         }
         let attached = self.attached;
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = true;
+            address.clone_flags = head.cmd_flags;
             // Nothing of the clone comes before this.
             address.synced |= head.time >= attached;
             address.lost = (head.ring_lost, self.blind);

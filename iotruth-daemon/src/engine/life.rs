@@ -43,6 +43,8 @@ pub(super) struct Life {
     pub(super) beginning_lost: bool,
     /// Whether an event of it is missing that no counter tells of.
     pub(super) incomplete: bool,
+    /// Whether the kernel counts it in the statistics of its disk.
+    pub(super) io_stat: bool,
     /// Whether it was ever part of a flush sequence.
     pub(super) flush_sequence: bool,
     /// Whether the data phase of a flush sequence failed.
@@ -171,19 +173,22 @@ impl Life {
         }
     }
 
-    /// Takes over how much is left, and notices a partial completion that was not seen.
-    pub(super) fn catch_up(&mut self, head: &RequestRecord) {
+    /// Takes over how much is left, and notices a partial completion that was not seen: returns the
+    /// bytes that it had.
+    pub(super) fn catch_up(&mut self, head: &RequestRecord) -> u32 {
         if !sized(head) || head.sector == u64::MAX || head.data_len == 0 {
-            return;
+            return 0;
         }
+        let mut unseen = 0;
         if self.stage == Stage::Issued && head.data_len < self.remaining {
-            let unseen = self.remaining - head.data_len;
+            unseen = self.remaining - head.data_len;
             self.done = self.done.saturating_add(unseen);
             self.done_since_issue = self.done_since_issue.saturating_add(unseen);
             self.incomplete = true;
         }
         self.remaining = head.data_len;
         self.sector = head.sector;
+        unseen
     }
 
     /// What is kept of a life that is watched, from now on.

@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
+pub mod account;
 pub mod btf;
 mod census;
 mod completion;
@@ -23,6 +24,7 @@ pub mod io_error;
 mod join;
 mod judge;
 pub mod kind;
+pub mod ledger;
 mod life;
 mod log;
 pub mod mismatch;

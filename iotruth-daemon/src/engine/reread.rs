@@ -30,7 +30,7 @@ pub(super) struct Found {
 pub(super) enum Recognised {
     /// It is the request of this life, where the events left it.
     Same,
-    /// It may be: nothing contradicts it but its state, and an event may be on its way.
+    /// It may be: its state, extent or tag is another, and an event may be on its way.
     Unclear,
     /// The request is free, or belongs to another life: this one has ended.
     Gone,
@@ -68,19 +68,20 @@ impl Found {
         // A merge takes over the older of two start times (`attempt_merge`), so that only a newer
         // one belongs to somebody else.
         let later = life.start_time != 0 && self.start_time > life.start_time;
-        if self.references == 0 || later || !life.can_be(&head) {
+        // Neither ever changes while a request is in use. What is left to transfer does, and not in
+        // step with the events: `blk_update_request` traces before it takes off what has ended, and
+        // a multipath driver takes the bios away before it ends the request.
+        let others = life.queue != self.queue || life.cmd_flags as u8 != self.cmd_flags as u8;
+        if self.references == 0 || later || others {
             return Recognised::Gone;
         }
         let idle = self.state == u32::from(STATE_IDLE);
-        let (as_left, tag_kept) = match life.stage {
-            Stage::Issued => (!idle, true),
-            Stage::Started | Stage::Queued | Stage::Requeued => (idle, false),
-            Stage::DataDone => (true, false),
+        let as_left = match life.stage {
+            Stage::Issued => !idle && (life.tag < 0 || life.tag == self.tag),
+            Stage::Started | Stage::Queued | Stage::Requeued => idle,
+            Stage::DataDone => true,
         };
-        if tag_kept && life.tag >= 0 && self.tag >= 0 && life.tag != self.tag {
-            return Recognised::Gone;
-        }
-        if as_left { Recognised::Same } else { Recognised::Unclear }
+        if as_left && life.can_be(&head) { Recognised::Same } else { Recognised::Unclear }
     }
 
     /// Whether the time at which the request was made proves by itself that it is this life's: no

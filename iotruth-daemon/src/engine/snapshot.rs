@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use iotruth_common::probe::PROBES;
 
 use super::{
-    device::DeviceId, histogram::Histogram, inflight::InFlight, io_error::IO_ERRORS, kind::KINDS,
-    mismatch::Mismatch, operation::OPERATIONS, phase::PHASES,
+    account::Columns, device::DeviceId, histogram::Histogram, inflight::InFlight,
+    io_error::IO_ERRORS, kind::KINDS, mismatch::Mismatch, operation::OPERATIONS, phase::PHASES,
 };
 
 /// Why a life could not be judged; a closed set of label values.
@@ -118,6 +118,12 @@ pub struct DeviceFigures {
     pub in_flight: u64,
     /// First event of the oldest of these: nanoseconds of `CLOCK_MONOTONIC`.
     pub oldest: Option<u64>,
+    /// What the kernel's statistics must have counted of the lives that ended.
+    pub accounted: Columns,
+    /// When something was last added to it: nanoseconds of `CLOCK_MONOTONIC`.
+    pub accounted_last: u64,
+    /// Lives that ended and that the kernel's statistics leave out.
+    pub unaccounted: u64,
 }
 
 /// Books of one probe: attempts = received + lost, once all is quiet.
@@ -243,6 +249,9 @@ impl DeviceFigures {
         add(&mut self.mismatches, &other.mismatches);
         self.in_flight += other.in_flight;
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
+        self.accounted.add_all(&other.accounted);
+        self.accounted_last = self.accounted_last.max(other.accounted_last);
+        self.unaccounted += other.unaccounted;
     }
 }
 

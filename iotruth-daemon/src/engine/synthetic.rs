@@ -12,7 +12,12 @@ use iotruth_common::{
     },
 };
 
-use super::{Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor};
+use super::{
+    Audit, Engine, EngineConfig, Limits, Policy,
+    account::{Column, Columns},
+    device::DeviceId,
+    flavor::Flavor,
+};
 
 /// When the programs were attached.
 pub(super) const ATTACHED: u64 = 1_000_000_000;
@@ -60,6 +65,8 @@ pub(super) struct Request {
     pub(super) tag: i32,
     /// The driver ends it without `blk_mq_complete_request`, so it never is in state complete.
     pub(super) ends_in_flight: bool,
+    /// Whether its end was accounted for.
+    pub(super) ended: bool,
 }
 
 /// For which requests `block_io_start` is traced.
@@ -124,6 +131,8 @@ pub(super) struct Kernel {
     attempts: HashMap<(u16, usize, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
     recursion: u64,
+    /// The statistics of the disk, counted as the kernel does it.
+    pub(super) statistics: Columns,
 }
 
 impl Kernel {
@@ -166,6 +175,7 @@ impl Kernel {
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
             recursion: 0,
+            statistics: Columns::default(),
         }
     }
 
@@ -174,7 +184,7 @@ impl Kernel {
         Request {
             address,
             cmd_flags,
-            rq_flags: 0,
+            rq_flags: Flavor::linux_6_12().rqf.io_stat,
             sector,
             len,
             state: STATE_IDLE,
@@ -183,6 +193,7 @@ impl Kernel {
             worker: false,
             tag: 1,
             ends_in_flight: false,
+            ended: false,
         }
     }
 
@@ -259,6 +270,7 @@ impl Kernel {
             record.request = head;
             self.write(Written::Complete(record));
         }
+        self.account(rq, bytes);
         rq.len = rq.len.saturating_sub(bytes);
         if rq.len > 0 {
             rq.sector = rq.sector.wrapping_add(u64::from(bytes >> 9));
@@ -266,6 +278,34 @@ impl Kernel {
         if rq.len == 0 {
             rq.bio = false;
         }
+    }
+
+    /// `blk_account_io_completion`, `blk_account_io_done` and `blk_account_io_flush`.
+    fn account(&mut self, rq: &mut Request, bytes: u32) {
+        let flavor = Flavor::linux_6_12();
+        let counted = rq.rq_flags & flavor.rqf.io_stat != 0 && !flavor.passthrough(rq.cmd_flags);
+        let (requests, sectors) = match rq.cmd_flags as u8 {
+            3 => (Column::Discards, Column::SectorsDiscarded),
+            even if even % 2 == 0 => (Column::Reads, Column::SectorsRead),
+            _ => (Column::Writes, Column::SectorsWritten),
+        };
+        if rq.bio && counted {
+            self.statistics.add(sectors, u64::from(bytes >> 9));
+        }
+        let sequenced = rq.rq_flags & flavor.rqf.flush_seq != 0;
+        if rq.bio && bytes < rq.len {
+            // Not the end.
+        } else if rq.cmd_flags as u8 == 2 && sequenced {
+            self.statistics.add(Column::Flushes, 1);
+        } else if counted && !sequenced && !std::mem::replace(&mut rq.ended, true) {
+            self.statistics.add(requests, 1);
+        }
+    }
+
+    /// `blk_insert_cloned_request` could not dispatch a clone and accounts for its end.
+    pub(super) fn drop_clone(&mut self, rq: &Request) {
+        let requests = if rq.cmd_flags & 1 == 0 { Column::Reads } else { Column::Writes };
+        self.statistics.add(requests, 1);
     }
 
     /// Requeue, merge or remap.

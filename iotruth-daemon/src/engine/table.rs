@@ -45,6 +45,8 @@ pub(super) struct Address {
     pub(super) synced: bool,
     /// Marked as a clone of request-based device mapper since its last end.
     pub(super) clone: bool,
+    /// `cmd_flags` of that clone.
+    pub(super) clone_flags: u32,
     /// The last life ended with data completed by the driver, so device mapper may complete it once
     /// more, without bytes.
     pub(super) echo: bool,

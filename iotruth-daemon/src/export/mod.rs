@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, a file or the environment, so every output has a golden file.
 
+mod audit;
 pub mod inflight;
 pub mod metrics;
 pub mod mismatches;

@@ -10,11 +10,13 @@ use iotruth_common::probe::Probe;
 
 use crate::{
     engine::{
+        account::{COLUMNS, Columns},
         device::DeviceId,
         histogram::Histogram,
         inflight::{InFlight, OpenRequest},
         io_error::IoError,
         kind::{KINDS, Kind},
+        ledger::{Absent, DeviceAudit, Incomparable},
         mismatch::Mismatch,
         operation::Operation,
         owner::{Owner, Task},
@@ -79,6 +81,7 @@ pub(crate) fn busy() -> View {
     View {
         snapshot: Arc::new(snapshot),
         status: Arc::new(status(Some("reader 1 has not moved for 2 s".to_owned()))),
+        ledger: Arc::new(ledger()),
         anchor: anchor(),
     }
 }
@@ -125,8 +128,45 @@ pub(crate) fn fresh() -> View {
     View {
         snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
         status: Arc::new(status(None)),
+        ledger: Arc::default(),
         anchor: anchor(),
     }
+}
+
+/// One device with a residue, one that cannot be compared, one that was never seen.
+fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
+    let nvme = DeviceAudit {
+        name: "nvme0n1".to_owned(),
+        seen: true,
+        kernel: Columns([8, 64, 1, 1, 2, 16, 0]),
+        ours: Columns([5, 40, 1, 1, 2, 16, 0]),
+        residue: [-3, -24, 0, 0, 0, 0, 0],
+        open: 17,
+        in_flight: 4,
+        at_rest: false,
+        audits: 12,
+        coverage: Ok(0.625),
+    };
+    let odd = DeviceAudit {
+        name: "odd\"na\\me".to_owned(),
+        residue: [0; COLUMNS],
+        coverage: Err(Absent::Incomparable(Incomparable::StatisticsOff)),
+        ..nvme.clone()
+    };
+    let unseen = DeviceAudit {
+        name: "sdz".to_owned(),
+        seen: false,
+        ours: Columns::default(),
+        residue: [-8, -64, -1, -1, -2, -16, 0],
+        open: 0,
+        in_flight: 0,
+        at_rest: true,
+        coverage: Ok(0.0),
+        ..nvme.clone()
+    };
+    let idle = DeviceAudit { kernel: Columns::default(), ..unseen.clone() };
+    let other = |minor: u32| DeviceId { number: 8 << 20 | minor, sequence: 0 };
+    [(NVME, nvme), (ODD, odd), (other(16), unseen), (other(32), idle)].into()
 }
 
 /// The wall clock read 2026-05-04 10:00:00 when the kernel's clock read one hour.
@@ -204,6 +244,9 @@ fn nvme() -> DeviceFigures {
         mismatches: std::array::from_fn(|kind| kind as u64 % 3),
         in_flight: 2,
         oldest: Some(3_590 * SECOND),
+        accounted: Columns([5, 40, 1, 1, 0, 0, 0]),
+        accounted_last: 3_990 * SECOND,
+        unaccounted: 0,
     }
 }
 
@@ -216,6 +259,9 @@ fn odd() -> DeviceFigures {
         mismatches: [0; KINDS],
         in_flight: 0,
         oldest: None,
+        accounted: Columns::default(),
+        accounted_last: 0,
+        unaccounted: 0,
     }
 }
 

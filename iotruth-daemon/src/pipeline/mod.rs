@@ -3,8 +3,10 @@
 //! Programs and rings belong to `kernel`, the readers are OS threads with an engine each, and the
 //! rest is one tokio thread: HTTP, publishing, signals.
 
+mod auditor;
 mod clock;
 mod cpus;
+mod diskstats;
 mod lookout;
 mod outcome;
 mod plan;
@@ -26,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use self::{
+    auditor::Auditor,
     lookout::Lookout,
     outcome::Readers,
     plan::Plan,
@@ -95,7 +98,10 @@ fn read(
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
     let mut handles = Vec::new();
-    for (index, rings) in plan.readers.iter().enumerate() {
+    let statistics = std::mem::take(&mut tracing.statistics);
+    let (auditor, auditees) = Auditor::start(Arc::clone(config), plan.readers.len(), statistics)
+        .context("cannot start the auditor thread")?;
+    for ((index, rings), auditee) in plan.readers.iter().enumerate().zip(auditees) {
         let mailbox = Arc::new(Mailbox::default());
         let reader = Reader {
             sources: tracing.sources(rings),
@@ -116,6 +122,7 @@ fn read(
                 engines: plan.readers.len(),
             }),
             lookout: Lookout::start(Arc::clone(config))?,
+            auditee,
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
             fault: config.fault,
@@ -134,7 +141,7 @@ fn read(
         process: process::status(),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
-    let (publisher, view) = Publisher::new(mailboxes, rings, status);
+    let (publisher, view) = Publisher::new(mailboxes, rings, auditor, status);
     Ok((Readers::new(handles, stop), publisher, view))
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{clock, process, reader::Mailbox, tick::Tick};
+use super::{auditor::Auditor, clock, process, reader::Mailbox, tick::Tick};
 use crate::{
     engine::snapshot::Snapshot,
     view::{Anchor, ReaderStatus, Status, View},
@@ -28,6 +28,7 @@ pub(super) struct Publisher {
     mailboxes: Vec<Arc<Mailbox>>,
     shown: Vec<Arc<Snapshot>>,
     rings: Vec<usize>,
+    auditor: Auditor,
     anchor: Anchor,
     looks: u32,
     /// Rounds of each reader at the last look, and how many looks have seen just these.
@@ -40,16 +41,19 @@ impl Publisher {
     pub(super) fn new(
         mailboxes: Vec<Arc<Mailbox>>,
         rings: Vec<usize>,
+        auditor: Auditor,
         status: Status,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
         let (view, receiver) = watch::channel(Arc::new(View {
             snapshot: Arc::default(),
             status: Arc::new(status),
+            ledger: auditor.newest(),
             anchor,
         }));
         let rounds = vec![(0, 0); mailboxes.len()];
-        (Self { mailboxes, shown: Vec::new(), rings, anchor, looks: 0, rounds, view }, receiver)
+        let shown = Vec::new();
+        (Self { mailboxes, shown, rings, auditor, anchor, looks: 0, rounds, view }, receiver)
     }
 
     /// Shows what the readers know now; the error says which of them has stalled.
@@ -102,7 +106,8 @@ impl Publisher {
         });
         self.view.send_modify(|view| {
             let status = Arc::clone(&view.status);
-            *view = Arc::new(View { snapshot, status, anchor: self.anchor });
+            let ledger = self.auditor.newest();
+            *view = Arc::new(View { snapshot, status, ledger, anchor: self.anchor });
         });
     }
 

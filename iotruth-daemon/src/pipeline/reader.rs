@@ -14,7 +14,7 @@ use iotruth_common::record::SubmitRecord;
 use rustix::{event::epoll, io::Errno};
 use tracing::{debug, error};
 
-use super::{clock, lookout::Lookout, tick::Tick};
+use super::{auditor::Auditee, clock, lookout::Lookout, tick::Tick};
 use crate::{
     config::Fault,
     engine::{Audit, Engine, Suspect, snapshot::Snapshot},
@@ -117,6 +117,8 @@ pub(super) struct Reader<S, C, M> {
     pub(super) engine: Engine,
     /// Names and presence of devices.
     pub(super) lookout: Lookout,
+    /// Who asks what was counted.
+    pub(super) auditee: Auditee,
     /// Where snapshots go.
     pub(super) mailbox: Arc<Mailbox>,
     /// Set when it shall drain what is left, publish and end.
@@ -154,7 +156,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         let mut rounds = Rounds { drained: true, unpublished: true, ..Rounds::default() };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
-            if !stopping && rounds.drained {
+            if !stopping && rounds.drained && !self.auditee.is_waiting() {
                 wait(epoll.as_fd(), &mut events, tick.duration())?;
             }
             let now = clock::monotonic();
@@ -165,6 +167,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let before = rounds.records;
             self.drain(&mut rounds);
             tick.found((rounds.records - before) as usize);
+            self.auditee.answer(&mut self.engine, rounds.drained);
             rounds.unpublished |= self.lookout.tell(&mut self.engine);
             let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
             if look {

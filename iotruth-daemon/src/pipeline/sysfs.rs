@@ -7,6 +7,9 @@ use std::{
 
 use crate::engine::device::DeviceId;
 
+/// The folder with one folder for each disk.
+pub(super) const DISKS: &str = "/sys/block";
+
 /// The folder of a disk in sysfs; `None` where it has gone.
 ///
 /// Paths of an nvme multipath device are hidden disks: they have no number in sysfs, and only their
@@ -19,7 +22,7 @@ pub(super) fn find(id: DeviceId) -> Option<PathBuf> {
     if id.sequence == 0 {
         return None;
     }
-    let disks = fs::read_dir("/sys/block").ok()?.flatten();
+    let disks = fs::read_dir(DISKS).ok()?.flatten();
     disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
 }
 
@@ -44,7 +47,8 @@ pub(super) fn timeout(folder: &Path) -> Option<u64> {
     Some(milliseconds.saturating_mul(1_000_000))
 }
 
-fn sequence(folder: &Path) -> Option<u64> {
+/// The sequence number of the disk in this folder; `None` before Linux 5.15.
+pub(super) fn sequence(folder: &Path) -> Option<u64> {
     read(folder, "diskseq")?.trim().parse().ok()
 }
 

@@ -9,12 +9,13 @@ use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::
 use tracing::warn;
 
 use super::{
+    diskstats,
     plan::Plan,
     reader::{Counters, Memory, Source},
 };
 use crate::{
     config::Config,
-    engine::{Audit, btf, flavor::Flavor},
+    engine::{Audit, btf, flavor::Flavor, ledger::Reading},
     kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
     view::ProgramStatus,
 };
@@ -39,6 +40,8 @@ pub(super) struct Tracing {
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
     pub(super) notes: Vec<String>,
+    /// The kernel's own figures from just before the programs were attached.
+    pub(super) statistics: Reading,
 }
 
 impl Tracing {
@@ -57,6 +60,8 @@ impl Tracing {
         let mut tracer = Tracer::load(&options, &facts, &types)?;
         drop(types);
         let rings = tracer.take_rings()?.into_iter().map(Some).collect();
+        // What the kernel counts from here on may be seen.
+        let statistics = diskstats::read(config)?;
         let attached = tracer.attach()?;
         let start = Probe::Start as usize;
         Ok(Self {
@@ -70,6 +75,7 @@ impl Tracing {
                 .is_some_and(|program| program.missing.is_none()),
             programs: attached.programs,
             notes: facts.notes,
+            statistics,
             tracer,
         })
     }

@@ -78,11 +78,17 @@ pub(super) fn resolve(index: &Index<'_>, status_is_errno: bool) -> Result<Flavor
 fn request_flags(index: &Index<'_>) -> Result<RequestFlagBits, BtfError> {
     const FLUSH_SEQ: &str = "__RQF_FLUSH_SEQ";
     const TIMED_OUT: &str = "__RQF_TIMED_OUT";
-    match (bit(index, FLUSH_SEQ)?, bit(index, TIMED_OUT)?) {
-        (None, None) => Ok(RequestFlagBits { flush_seq: 1 << 4, timed_out: 1 << 21 }),
-        (Some(flush_seq), Some(timed_out)) => Ok(RequestFlagBits { flush_seq, timed_out }),
-        (None, Some(_)) => Err(BtfError::EnumeratorMissing(FLUSH_SEQ)),
-        (Some(_), None) => Err(BtfError::EnumeratorMissing(TIMED_OUT)),
+    const IO_STAT: &str = "__RQF_IO_STAT";
+    match (bit(index, FLUSH_SEQ)?, bit(index, TIMED_OUT)?, bit(index, IO_STAT)?) {
+        (None, None, None) => {
+            Ok(RequestFlagBits { flush_seq: 1 << 4, timed_out: 1 << 21, io_stat: 1 << 13 })
+        }
+        (Some(flush_seq), Some(timed_out), Some(io_stat)) => {
+            Ok(RequestFlagBits { flush_seq, timed_out, io_stat })
+        }
+        (None, _, _) => Err(BtfError::EnumeratorMissing(FLUSH_SEQ)),
+        (Some(_), None, _) => Err(BtfError::EnumeratorMissing(TIMED_OUT)),
+        (Some(_), Some(_), None) => Err(BtfError::EnumeratorMissing(IO_STAT)),
     }
 }
 

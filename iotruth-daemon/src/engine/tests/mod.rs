@@ -4,11 +4,13 @@ mod lives;
 mod losses;
 mod paths;
 mod script;
+mod statistics;
 mod streams;
 mod synthesis;
 mod waiting;
 
 use super::{
+    account::Column,
     histogram::Histogram,
     kind::Kind,
     operation::Operation,
@@ -48,6 +50,12 @@ fn imbalance(snapshot: &Snapshot) -> Option<String> {
         return Some(format!("last seen before it was first seen: {told:?}\n"));
     }
     for device in snapshot.devices.values() {
+        // A clone that was dropped is no request, and the kernel counts it.
+        let requests: u64 = device.operations.iter().flatten().map(|one| one.requests).sum();
+        let counted = Column::REQUESTS.map(|(column, _)| device.accounted.get(column));
+        if requests > counted.iter().sum::<u64>() + device.unaccounted {
+            return Some(format!("more requests than the kernel's statistics have: {device:?}\n"));
+        }
         for (figures, operation) in device.operations.iter().zip(Operation::ALL) {
             let Some(figures) = figures else { continue };
             let unjudged: u64 = figures.unjudged.iter().sum();

@@ -150,7 +150,10 @@ impl Player {
                 rq.len = 0;
                 rq.bio = false;
             }
-            "x" => self.rq = allocate(kernel, self.ask, self.address),
+            "x" => {
+                kernel.drop_clone(rq);
+                self.rq = allocate(kernel, self.ask, self.address);
+            }
             partial => {
                 let bytes = partial.strip_prefix('p').and_then(|bytes| bytes.parse().ok());
                 assert!(bytes.is_some(), "unknown token {token}");

@@ -234,6 +234,7 @@ proptest! {
         prop_assert_eq!(snapshot.lives.open, 0);
         prop_assert_eq!(snapshot.lives.judged, scheduler.played.whole);
         prop_assert_eq!(shown(&snapshot), scheduler.played.kinds);
+        prop_assert_eq!(snapshot.devices[&DISK].accounted, scheduler.kernel.statistics);
     }
 
     #[test]

@@ -52,13 +52,8 @@ fn an_end_that_was_not_seen_is_found_in_memory() {
 
 #[test]
 fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
-    let others: [fn(&mut Request); 5] = [
-        |rq| rq.cmd_flags = WRITE,
-        |rq| rq.sector += 8,
-        |rq| rq.len = 8192,
-        |rq| rq.allocated += 1,
-        |rq| rq.address = 0,
-    ];
+    let others: [fn(&mut Request); 3] =
+        [|rq| rq.cmd_flags = WRITE, |rq| rq.allocated += 1, |rq| rq.address = 0];
     for change in others {
         let (mut kernel, mut rq) = issued();
         kernel.after(2 * SECOND);
@@ -139,14 +134,18 @@ fn a_request_that_stays_in_a_queue_is_stuck_there() {
 
 #[test]
 fn what_is_not_where_its_events_left_it_is_in_flight_and_not_stuck() {
-    let (mut kernel, mut rq) = issued();
-    kernel.after(9 * SECOND);
-    // Somebody sent it back unseen.
-    rq.state = 0;
-    look(&mut kernel, &rq, 1);
-    let snapshot = snapshot(&mut kernel);
-    assert!(snapshot.mismatches.is_empty());
-    assert_eq!((snapshot.in_flight.count, snapshot.in_flight.oldest[0].confirmed), (1, false));
+    // Sent back unseen; a part of it is just ending; its bios were just taken away; another attempt.
+    let changes: [fn(&mut Request); 4] =
+        [|rq| rq.state = 0, |rq| rq.sector += 1, |rq| rq.len = 0, |rq| rq.tag += 1];
+    for change in changes {
+        let (mut kernel, mut rq) = issued();
+        kernel.after(9 * SECOND);
+        change(&mut rq);
+        look(&mut kernel, &rq, 1);
+        let snapshot = snapshot(&mut kernel);
+        assert!(snapshot.mismatches.is_empty());
+        assert_eq!((snapshot.in_flight.count, snapshot.in_flight.oldest[0].confirmed), (1, false));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use iotruth_common::probe::Probe;
 
 use super::row::{Row, Type};
-use crate::engine::snapshot::Loss;
+use crate::engine::{account::Column, snapshot::Loss};
 
 /// The metrics of this file.
 pub(super) const ROWS: &[Row] = &[
@@ -40,6 +40,52 @@ pub(super) const ROWS: &[Row] = &[
         collect: |shown, samples| {
             for (loss, count) in Loss::ALL.iter().zip(shown.view.snapshot.losses) {
                 samples.count(&[loss.label()], count);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_coverage_ratio",
+        kind: Type::Gauge,
+        labels: &["device"],
+        unit: "ratio",
+        help: "Requests that iotruth accounted for, of each that the kernel counted in /proc/diskstats (reads, writes, discards and flushes together): from the last audit at which the device was at rest, or at most six audits back, to the last audit. 1 unless both sides differ by more than the requests that were just beginning or ending can explain, and where both counted none. Absent where it cannot be known: before the first audit interval is over, for devices that are built on bios, and where the kernel does not count; /status says why.",
+        collect: |shown, samples| {
+            for (device, audit) in &shown.audits {
+                if let Ok(ratio) = audit.coverage {
+                    samples.value(&[device], ratio);
+                }
+            }
+        },
+    },
+    Row {
+        name: "iotruth_ledger_residue_requests",
+        kind: Type::Gauge,
+        labels: &["device", "op"],
+        unit: "requests",
+        help: "Requests that iotruth counted and the kernel did not or, negative, the other way round, since the device was first audited: what lasted over two audits, or was seen while the device was at rest. 0 unless records were lost (iotruth_events_lost_total) or one side is wrong. Op is as in /proc/diskstats, where writes of zeroes and secure erases are writes.",
+        collect: |shown, samples| {
+            for (device, audit) in &shown.audits {
+                if audit.coverage.is_ok() {
+                    for (column, op) in Column::REQUESTS {
+                        samples.value(&[device, op], audit.residue[column as usize] as f64);
+                    }
+                }
+            }
+        },
+    },
+    Row {
+        name: "iotruth_ledger_residue_sectors",
+        kind: Type::Gauge,
+        labels: &["device", "op"],
+        unit: "sectors of 512 bytes",
+        help: "The same for the sectors that ended, with or without an error.",
+        collect: |shown, samples| {
+            for (device, audit) in &shown.audits {
+                if audit.coverage.is_ok() {
+                    for (column, op) in Column::SECTORS {
+                        samples.value(&[device, op], audit.residue[column as usize] as f64);
+                    }
+                }
             }
         },
     },

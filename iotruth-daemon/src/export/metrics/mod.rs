@@ -14,7 +14,11 @@ use bytes::Bytes;
 use prometheus::{TextEncoder, proto::MetricFamily};
 
 pub use self::row::{Row, Type};
-use crate::{engine::snapshot::DeviceFigures, view::View};
+use super::audit::audits;
+use crate::{
+    engine::{ledger::DeviceAudit, snapshot::DeviceFigures},
+    view::View,
+};
 
 /// Content type of [`metrics`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,6 +27,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct Shown<'a> {
     view: &'a View,
     devices: Vec<&'a DeviceFigures>,
+    audits: BTreeMap<&'a str, &'a DeviceAudit>,
 }
 
 /// Every metric, in the order in which they are exported.
@@ -32,7 +37,9 @@ pub fn catalogue() -> impl Iterator<Item = &'static Row> {
 
 /// The whole exposition in Prometheus' text format.
 pub fn metrics(view: &View) -> Result<Bytes, prometheus::Error> {
-    let shown = Shown { view, devices: one_per_name(view) };
+    let devices = one_per_name(view);
+    let audits = audits(view, devices.iter().copied());
+    let shown = Shown { view, devices, audits };
     let families: Vec<MetricFamily> = catalogue().filter_map(|row| row.family(&shown)).collect();
     let mut text = String::new();
     TextEncoder::new().encode_utf8(&families, &mut text)?;

@@ -7,7 +7,11 @@
 use iotruth_common::probe::Probe;
 use serde::Serialize;
 
-use crate::engine::snapshot::{LifeFigures, Snapshot};
+use crate::engine::{
+    account::{Column, Columns},
+    ledger::{Absent, DeviceAudit},
+    snapshot::{LifeFigures, Snapshot},
+};
 
 /// Books of one kind of event: attempts = received + lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +44,74 @@ pub(super) struct LifeBooks {
     pub(super) impossible: u64,
     pub(super) devices_left_out: u64,
     pub(super) mismatches_dropped: u64,
+}
+
+/// Books of one device against the kernel's own statistics, since its baseline.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct StatisticsBooks<'a> {
+    pub(super) device: &'a str,
+    /// `null` where it cannot be known.
+    pub(super) coverage: Option<f64>,
+    /// Why it cannot be known.
+    pub(super) incomparable: Option<&'static str>,
+    /// Whether the device was at rest at the last audit, so that the figures are exact.
+    pub(super) at_rest: bool,
+    pub(super) audits: u64,
+    /// What the kernel counted.
+    pub(super) kernel: Counts,
+    /// What was counted here.
+    pub(super) ours: Counts,
+    /// What one side has persistently more than the other; negative where it is the kernel.
+    pub(super) residue: Counts<i64>,
+    /// Whether the residue is 0.
+    pub(super) balanced: bool,
+    pub(super) in_flight: u64,
+    pub(super) open: u64,
+}
+
+/// The columns that are compared.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Counts<T = u64> {
+    pub(super) reads: T,
+    pub(super) sectors_read: T,
+    pub(super) writes: T,
+    pub(super) sectors_written: T,
+    pub(super) discards: T,
+    pub(super) sectors_discarded: T,
+    pub(super) flushes: T,
+}
+
+impl<T> Counts<T> {
+    fn new(of: impl Fn(Column) -> T) -> Self {
+        Self {
+            reads: of(Column::Reads),
+            sectors_read: of(Column::SectorsRead),
+            writes: of(Column::Writes),
+            sectors_written: of(Column::SectorsWritten),
+            discards: of(Column::Discards),
+            sectors_discarded: of(Column::SectorsDiscarded),
+            flushes: of(Column::Flushes),
+        }
+    }
+}
+
+impl<'a> StatisticsBooks<'a> {
+    pub(super) fn new(device: &'a str, audit: &DeviceAudit) -> Self {
+        let counts = |columns: &Columns| Counts::new(|column| columns.get(column));
+        Self {
+            device,
+            coverage: audit.coverage.ok(),
+            incomparable: audit.coverage.err().map(Absent::sentence),
+            at_rest: audit.at_rest,
+            audits: audit.audits,
+            kernel: counts(&audit.kernel),
+            ours: counts(&audit.ours),
+            residue: Counts::new(|column| audit.residue[column as usize]),
+            balanced: audit.residue.iter().all(|residue| *residue == 0),
+            in_flight: audit.in_flight,
+            open: audit.open,
+        }
+    }
 }
 
 /// The books of every kind of event.

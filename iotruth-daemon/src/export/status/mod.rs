@@ -6,8 +6,9 @@ mod text;
 use bytes::Bytes;
 use serde::Serialize;
 
-use self::books::{EventBooks, LifeBooks};
+use self::books::{EventBooks, LifeBooks, StatisticsBooks};
 use super::{
+    audit::audits,
     query::{Format, Query, QueryError},
     units::{microseconds, utc},
 };
@@ -41,7 +42,7 @@ struct Answer<'a> {
     rings: Vec<RingEntry>,
     readers: Vec<ReaderEntry>,
     lost: LostEntry,
-    ledger: Ledger,
+    ledger: Ledger<'a>,
     devices: Vec<DeviceEntry<'a>>,
     process: ProcessEntry,
     notes: &'a [String],
@@ -83,9 +84,11 @@ struct LostEntry {
 }
 
 #[derive(Debug, Serialize)]
-struct Ledger {
+struct Ledger<'a> {
     events: Vec<EventBooks>,
     lives: LifeBooks,
+    /// Against `/proc/diskstats`.
+    devices: Vec<StatisticsBooks<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -188,6 +191,10 @@ impl<'a> Answer<'a> {
             ledger: Ledger {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
+                devices: audits(view, snapshot.devices.values())
+                    .into_iter()
+                    .map(|(device, audit)| StatisticsBooks::new(device, audit))
+                    .collect(),
             },
             devices: snapshot.devices.values().map(DeviceEntry::new).collect(),
             process: ProcessEntry {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Answer;
+use super::{Answer, books::Counts};
 use crate::export::units::size;
 
 /// The answer as text.
@@ -13,6 +13,7 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
     rings(&mut out, answer);
     ledger(&mut out, answer);
     devices(&mut out, answer);
+    statistics(&mut out, answer);
     if !answer.notes.is_empty() {
         out.push('\n');
     }
@@ -147,6 +148,58 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
             device.mismatches.critical
         );
     }
+}
+
+/// Both sides of each device, in the order of `/proc/diskstats`.
+fn statistics(out: &mut String, answer: &Answer<'_>) {
+    if answer.ledger.devices.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\n{:<16}{:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
+        "coverage", "", "reads", "sectors", "writes", "sectors", "discards", "sectors", "flushes"
+    );
+    for books in &answer.ledger.devices {
+        match (books.coverage, books.incomparable) {
+            (Some(coverage), _) => {
+                let _ = writeln!(
+                    out,
+                    "{}: {coverage:.6} after {} audits, {}at rest, {} in flight, {} open; \
+                     balanced: {}",
+                    books.device,
+                    books.audits,
+                    if books.at_rest { "" } else { "not " },
+                    books.in_flight,
+                    books.open,
+                    yes(books.balanced)
+                );
+                counts(out, "kernel", &books.kernel);
+                counts(out, "ours", &books.ours);
+                if !books.balanced {
+                    counts(out, "residue", &books.residue);
+                }
+            }
+            (None, why) => {
+                let _ = writeln!(out, "{}: not known: {}", books.device, why.unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn counts<T: std::fmt::Display>(out: &mut String, side: &str, counts: &Counts<T>) {
+    let _ = writeln!(
+        out,
+        "{:<16}{side:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
+        "",
+        counts.reads,
+        counts.sectors_read,
+        counts.writes,
+        counts.sectors_written,
+        counts.discards,
+        counts.sectors_discarded,
+        counts.flushes
+    );
 }
 
 const fn yes(balanced: bool) -> &'static str {

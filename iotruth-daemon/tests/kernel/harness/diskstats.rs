@@ -17,6 +17,10 @@ pub(crate) struct DiskStats {
     pub(crate) write_merges: u64,
     /// Bytes written.
     pub(crate) written_bytes: u64,
+    /// Discards that were completed.
+    pub(crate) discards: u64,
+    /// Flush commands that were completed.
+    pub(crate) flushes: u64,
 }
 
 impl DiskStats {
@@ -26,18 +30,24 @@ impl DiskStats {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         let fields: Vec<u64> =
             text.split_whitespace().map(|word| word.parse().expect("stat has numbers")).collect();
-        let [reads, read_merges, read_sectors, _, writes, write_merges, written_sectors, ..] =
-            fields[..]
+        // Milliseconds and what is in flight are of no use here.
+        let [reads, read_merges, read_sectors, _, writes, write_merges, written_sectors, rest @ ..] =
+            fields.as_slice()
         else {
             panic!("{path} has too few fields: {text}");
         };
+        let [_, _, _, _, discards, _, _, _, flushes, _] = rest else {
+            panic!("{path} has other fields than expected: {text}");
+        };
         Self {
-            reads,
-            read_merges,
+            reads: *reads,
+            read_merges: *read_merges,
             read_bytes: read_sectors * 512,
-            writes,
-            write_merges,
+            writes: *writes,
+            write_merges: *write_merges,
             written_bytes: written_sectors * 512,
+            discards: *discards,
+            flushes: *flushes,
         }
     }
 
@@ -50,6 +60,8 @@ impl DiskStats {
             writes: self.writes - earlier.writes,
             write_merges: self.write_merges - earlier.write_merges,
             written_bytes: self.written_bytes - earlier.written_bytes,
+            discards: self.discards - earlier.discards,
+            flushes: self.flushes - earlier.flushes,
         }
     }
 }

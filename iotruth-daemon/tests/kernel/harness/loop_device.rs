@@ -103,7 +103,8 @@ impl LoopDevice {
         run("losetup", [Path::new("--detach"), &self.path]);
     }
 
-    fn set(&self, attribute: &str, value: &str) {
+    /// Writes an attribute of its queue.
+    pub(crate) fn set(&self, attribute: &str, value: &str) {
         let path = self.queue(attribute);
         fs::write(&path, value)
             .unwrap_or_else(|error| panic!("{value} to {}: {error}", path.display()));

@@ -2,6 +2,7 @@
 //!
 //! Whatever is set up here is undone when its guard is dropped, also when a test fails.
 
+pub(crate) mod audits;
 pub(crate) mod books;
 pub(crate) mod daemon;
 pub(crate) mod direct_io;

@@ -248,7 +248,12 @@ fn numbers_of_6_12() -> Vec<Vec<(&'static str, u64)>> {
             ("__REQ_SWAP", 24),
             ("__REQ_DRV", 25),
         ],
-        vec![("__RQF_FLUSH_SEQ", 1), ("__RQF_ZONE_WRITE_PLUGGING", 13), ("__RQF_TIMED_OUT", 14)],
+        vec![
+            ("__RQF_FLUSH_SEQ", 1),
+            ("__RQF_IO_STAT", 8),
+            ("__RQF_ZONE_WRITE_PLUGGING", 13),
+            ("__RQF_TIMED_OUT", 14),
+        ],
         vec![("BPF_FUNC_get_current_task_btf", 158)],
     ]
 }

@@ -27,7 +27,10 @@ fn without_enumerators_request_flags_have_their_old_numbers() {
     let mut kernel = Kernel::modern();
     kernel.remove_enumerators("__RQF_");
     let old = flavor(&kernel);
-    assert_eq!(old.rqf, RequestFlagBits { flush_seq: 1 << 4, timed_out: 1 << 21 });
+    assert_eq!(
+        old.rqf,
+        RequestFlagBits { flush_seq: 1 << 4, timed_out: 1 << 21, io_stat: 1 << 13 }
+    );
     assert!(!old.statuses_of_6_12);
 }
 

@@ -11,6 +11,7 @@ use super::{
     rules::{at_once, classes, error, evidence, excused, extent, phases},
 };
 use crate::engine::{
+    account::Columns,
     device::DeviceId,
     io_error::IoError,
     kind::{Kind, TABLE},
@@ -118,6 +119,9 @@ fn nothing(id: DeviceId) -> DeviceFigures {
         mismatches: Default::default(),
         in_flight: 0,
         oldest: None,
+        accounted: Columns::default(),
+        accounted_last: 0,
+        unaccounted: 0,
     }
 }
 

@@ -1,0 +1,317 @@
+//! What the kernel's own disk statistics must have counted of the requests that we saw.
+//!
+//! Each rule here is one of the kernel's, so that what is left between both sides is a request that
+//! one of them has not seen:
+//!
+//! | what | counted by | rule |
+//! | --- | --- | --- |
+//! | a request that ended | `blk_account_io_done` | once, without the flush commands of a flush sequence |
+//! | its sectors | `blk_account_io_completion` | with each completion, failed or not, while it has bios |
+//! | a flush command | `blk_account_io_flush` | always, whatever `queue/iostats` says |
+//! | a merged bio or request | `blk_account_io_merge_bio`, `_request` | no request of its own |
+//! | the end of an empty flush | `blk_flush_complete_seq` | a write of no sectors, beside the flush command |
+//! | a clone that was not dispatched | `blk_insert_cloned_request` | once, without sectors, since Linux 5.16 |
+//! | anything without `RQF_IO_STAT` | `blk_do_io_stat` | never |
+//! | a passthrough command | `blk_do_io_stat` | never since 6.1; before, like any other request |
+//!
+//! The kernel counts after the completion was traced, so that at any moment it is behind by the
+//! requests that are just ending. To compare at one moment, additions are kept in a log while an
+//! audit is under way.
+
+use std::collections::{HashMap, VecDeque};
+
+use iotruth_common::record::{CompleteRecord, RequestRecord};
+
+use super::{
+    device::DeviceId, engine::Engine, life::Life, operation::Operation, snapshot::DeviceFigures,
+};
+
+/// What is compared; the columns of `/proc/diskstats` that count requests and sectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Column {
+    /// Every request whose operation is even, but discards (`op_stat_group`).
+    Reads,
+    /// Their sectors of 512 bytes.
+    SectorsRead,
+    /// Every request whose operation is odd: writes, writes of zeroes, secure erases.
+    Writes,
+    /// Their sectors.
+    SectorsWritten,
+    /// `REQ_OP_DISCARD`
+    Discards,
+    /// Their sectors.
+    SectorsDiscarded,
+    /// Flush commands that the device was sent.
+    Flushes,
+}
+
+/// How many columns there are.
+pub const COLUMNS: usize = 7;
+
+impl Column {
+    /// Every column, in the order of their numbers.
+    pub const ALL: [Self; COLUMNS] = [
+        Self::Reads,
+        Self::SectorsRead,
+        Self::Writes,
+        Self::SectorsWritten,
+        Self::Discards,
+        Self::SectorsDiscarded,
+        Self::Flushes,
+    ];
+
+    /// Those that count requests, with the name of their operation.
+    pub const REQUESTS: [(Self, &'static str); 4] = [
+        (Self::Reads, "read"),
+        (Self::Writes, "write"),
+        (Self::Discards, "discard"),
+        (Self::Flushes, "flush"),
+    ];
+
+    /// Those that count sectors, with the name of their operation.
+    pub const SECTORS: [(Self, &'static str); 3] = [
+        (Self::SectorsRead, "read"),
+        (Self::SectorsWritten, "write"),
+        (Self::SectorsDiscarded, "discard"),
+    ];
+}
+
+/// A number for each column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Columns(pub [u64; COLUMNS]);
+
+impl Columns {
+    /// The number of one column.
+    #[must_use]
+    pub const fn get(&self, column: Column) -> u64 {
+        self.0[column as usize]
+    }
+
+    /// Adds to one column.
+    pub const fn add(&mut self, column: Column, amount: u64) {
+        self.0[column as usize] += amount;
+    }
+
+    /// Adds to every column.
+    pub fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(mine, more)| *mine += more);
+    }
+}
+
+/// What we know of a device at an audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ours {
+    /// What the kernel must have counted before its statistics were read.
+    pub sure: Columns,
+    /// What ended before the reading was over.
+    pub seen: Columns,
+    /// The same, and all that may have ended unseen: the most that the kernel can have counted.
+    pub possible: Columns,
+    /// Requests that had not ended, as far as is known.
+    pub open: u64,
+    /// When something was last added: nanoseconds of `CLOCK_MONOTONIC`.
+    pub last: u64,
+}
+
+impl Ours {
+    /// Adds what another reader knows of the same device.
+    pub fn merge(&mut self, other: &Self) {
+        self.sure.add_all(&other.sure);
+        self.seen.add_all(&other.seen);
+        self.possible.add_all(&other.possible);
+        self.open += other.open;
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// From a completion to its accounting: a few instructions, or longer where the task that completes
+/// is preempted between them. In nanoseconds.
+const BEHIND: u64 = 2_000_000;
+
+/// Most additions that are remembered while an audit is under way.
+const LOGGED: usize = 1 << 17;
+
+/// One addition.
+#[derive(Clone, Copy, Debug)]
+struct Addition {
+    time: u64,
+    place: u16,
+    column: Column,
+    /// Whether the end was not seen, so that it came before `time`.
+    unseen: bool,
+    amount: u32,
+}
+
+/// When what is counted has ended.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    /// Then.
+    At(u64),
+    /// Before what is known now.
+    Unseen,
+}
+
+/// Additions since an audit began; `None` while there is none.
+#[derive(Debug, Default)]
+pub(super) struct AdditionLog {
+    additions: Option<VecDeque<Addition>>,
+    /// Time of the newest one that found no room any more.
+    dropped: u64,
+}
+
+impl Engine {
+    /// Whether the kernel counts this request in the statistics of its disk.
+    pub(super) fn in_statistics(&self, head: &RequestRecord) -> bool {
+        // `blk_do_io_stat` looked at nothing but the flag and the disk as long as completions were
+        // traced with an errno. Since 6.14 the flag itself is not set for what is not counted
+        // (`blk_account_io_start`).
+        let passthrough = self.flavor.passthrough(head.cmd_flags);
+        head.rq_flags & self.flavor.rqf.io_stat != 0
+            && (!passthrough || (self.flavor.status_is_errno && head.device != 0))
+    }
+
+    /// Counts what ends with a completion, and bytes of which the completion was not seen.
+    pub(super) fn account_part(&mut self, record: &CompleteRecord, life: &mut Life, unseen: u32) {
+        let head = &record.request;
+        life.io_stat |= self.in_statistics(head);
+        let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
+        life.flush_sequence |= flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
+        // Without a bio `blk_update_request` returns before it accounts.
+        if record.without_bio == 0 {
+            self.account_sectors(life, record.bytes, false);
+        }
+        self.account_sectors(life, unseen, true);
+    }
+
+    /// Counts bytes that ended, in whole sectors as each completion is counted.
+    pub(super) fn account_sectors(&mut self, life: &Life, bytes: u32, unseen: bool) {
+        if life.io_stat && bytes >> 9 > 0 {
+            let (_, sectors) = self.group(life.cmd_flags);
+            self.account(life.device, sectors, bytes >> 9, Self::ended(life, unseen));
+        }
+    }
+
+    /// Counts a request that ended.
+    pub(super) fn account_end(&mut self, life: &Life, unseen: bool) {
+        let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
+        let ended = Self::ended(life, unseen);
+        if flush && life.flush_sequence {
+            self.account(life.device, Column::Flushes, 1, ended);
+        } else if life.io_stat {
+            // A flush that device mapper cloned is here, and a read to `op_stat_group`.
+            let (requests, _) = self.group(life.cmd_flags);
+            self.account(life.device, requests, 1, ended);
+        } else if let Some(device) = self.devices.get_mut(life.device) {
+            device.figures.unaccounted += 1;
+        }
+    }
+
+    /// Counts a clone that device mapper could not dispatch: where completions are traced with a
+    /// `blk_status_t`, `blk_insert_cloned_request` accounts for its end.
+    pub(super) fn account_dropped_clone(&mut self, device: u16, cmd_flags: u32) {
+        if !self.flavor.status_is_errno {
+            let (requests, _) = self.group(cmd_flags);
+            self.account(device, requests, 1, Ended::Unseen);
+        }
+    }
+
+    const fn ended(life: &Life, unseen: bool) -> Ended {
+        if unseen { Ended::Unseen } else { Ended::At(life.last) }
+    }
+
+    /// Columns of requests and sectors of an operation: `op_stat_group`.
+    fn group(&self, cmd_flags: u32) -> (Column, Column) {
+        if self.flavor.operation(cmd_flags) == Operation::Discard {
+            (Column::Discards, Column::SectorsDiscarded)
+        } else if cmd_flags & 1 == 0 {
+            (Column::Reads, Column::SectorsRead)
+        } else {
+            (Column::Writes, Column::SectorsWritten)
+        }
+    }
+
+    fn account(&mut self, place: u16, column: Column, amount: u32, ended: Ended) {
+        let (time, unseen) = match ended {
+            Ended::At(time) => (time, false),
+            Ended::Unseen => (self.newest, true),
+        };
+        let Some(device) = self.devices.get_mut(place) else { return };
+        let DeviceFigures { accounted, accounted_last, .. } = &mut device.figures;
+        accounted.add(column, u64::from(amount));
+        *accounted_last = time.max(*accounted_last);
+        if let Some(additions) = &mut self.additions.additions {
+            if additions.len() >= LOGGED
+                && let Some(oldest) = additions.pop_front()
+            {
+                self.additions.dropped = self.additions.dropped.max(oldest.time);
+            }
+            additions.push_back(Addition { time, place, column, unseen, amount });
+        }
+    }
+
+    /// Begins an audit: from now on it is remembered when what was counted.
+    pub fn begin_audit(&mut self) {
+        self.additions = AdditionLog { additions: Some(VecDeque::new()), dropped: 0 };
+    }
+
+    /// Ends an audit: what was counted of each device when the kernel's statistics were read,
+    /// between `begin` and `end`. Every record that was written before `end` must have been taken.
+    ///
+    /// `None` where more happened meanwhile than can be remembered, or no audit was begun.
+    pub fn end_audit(&mut self, begin: u64, end: u64) -> Option<Vec<(DeviceId, Ours)>> {
+        let AdditionLog { additions, dropped } = std::mem::take(&mut self.additions);
+        let additions = additions?;
+        let settled = begin.saturating_sub(BEHIND);
+        if dropped > settled {
+            return None;
+        }
+        let mut audited: HashMap<u16, (DeviceId, Ours)> = HashMap::new();
+        for (place, device) in self.devices.followed() {
+            let figures = &device.figures;
+            let all = figures.accounted;
+            let ours =
+                Ours { sure: all, seen: all, possible: all, open: 0, last: figures.accounted_last };
+            audited.insert(place, (device.id, ours));
+        }
+        for addition in additions {
+            let Some((_, ours)) = audited.get_mut(&addition.place) else { continue };
+            let place = addition.column as usize;
+            let take = |columns: &mut Columns| {
+                columns.0[place] = columns.0[place].saturating_sub(u64::from(addition.amount));
+            };
+            if addition.time > settled {
+                take(&mut ours.sure);
+            }
+            if addition.time > end {
+                take(&mut ours.seen);
+                if !addition.unseen {
+                    take(&mut ours.possible);
+                }
+            }
+        }
+        for (_, address) in self.table.iter_mut() {
+            if let Some(life) = &address.life
+                && let Some((_, ours)) = audited.get_mut(&life.device)
+            {
+                may_have_ended(ours, life);
+            }
+        }
+        Some(audited.into_values().collect())
+    }
+}
+
+/// A life that is open may have ended without our seeing it, as whatever it is to the statistics.
+fn may_have_ended(ours: &mut Ours, life: &Life) {
+    let sectors = u64::from(life.remaining >> 9);
+    ours.open += 1;
+    for (requests, bytes) in [
+        (Column::Reads, Column::SectorsRead),
+        (Column::Writes, Column::SectorsWritten),
+        (Column::Discards, Column::SectorsDiscarded),
+    ] {
+        ours.possible.add(requests, 1);
+        ours.possible.add(bytes, sectors);
+    }
+    ours.possible.add(Column::Flushes, 1);
+}

@@ -1,0 +1,375 @@
+//! The ledger: what we counted of each device against the kernel's own disk statistics.
+//!
+//! Neither side stands still while the other is read, so an audit knows not one difference but a
+//! range that it lies in: at least what the kernel must have counted already ([`Ours::sure`]), at most
+//! what may have ended at all ([`Ours::possible`]). Where a device is at rest, both are the same.
+//! Between two audits the difference must stay what it was; how far it has drifted away, by no less
+//! than the ranges prove, is what one side has and the other has not.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    account::{COLUMNS, Column, Columns, Ours},
+    device::DeviceId,
+};
+
+/// A device is at rest where nothing was counted for so long, in nanoseconds, and nothing is open.
+const REST: u64 = 100_000_000;
+
+/// Most audits that the coverage of a device that is never at rest looks back.
+const LOOK_BACK: usize = 6;
+
+/// The kernel's statistics, read at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Just before: nanoseconds of `CLOCK_MONOTONIC`.
+    pub begin: u64,
+    /// Just after.
+    pub end: u64,
+    /// Every disk that is watched.
+    pub disks: Vec<DiskReading>,
+}
+
+/// The statistics of one disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskReading {
+    /// Which disk.
+    pub id: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Its line in `/proc/diskstats`.
+    pub columns: Columns,
+    /// Requests that the kernel has begun to count and that have not ended.
+    pub in_flight: u64,
+    /// Why its figures say nothing about requests; `None` where they do.
+    pub incomparable: Option<Incomparable>,
+}
+
+/// Why the statistics of a disk cannot be compared with requests; a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incomparable {
+    /// It is built on bios: `bdev_start_io_acct` counts them, and there are no requests.
+    BioBased,
+    /// `queue/iostats` is 0: `blk_account_io_start` counts nothing.
+    StatisticsOff,
+    /// `queue/iostats_passthrough` is 1, and who asks for that is not in our records.
+    PassthroughCounted,
+}
+
+/// Why a device has no coverage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// There is nothing to compare.
+    Incomparable(Incomparable),
+    /// Its first audit has been and the next one has not.
+    FirstInterval,
+}
+
+impl Absent {
+    /// The reason as a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Incomparable(Incomparable::BioBased) => {
+                "it is built on bios and has no requests; the disks below it have them"
+            }
+            Self::Incomparable(Incomparable::StatisticsOff) => {
+                "the kernel does not count: queue/iostats is 0"
+            }
+            Self::Incomparable(Incomparable::PassthroughCounted) => {
+                "the kernel counts passthrough commands too: queue/iostats_passthrough is 1"
+            }
+            Self::FirstInterval => "the first audit interval is not over",
+        }
+    }
+}
+
+/// What the ledger says of one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceAudit {
+    /// Its name.
+    pub name: String,
+    /// Whether we have ever seen a request of it.
+    pub seen: bool,
+    /// What the kernel has counted since the baseline.
+    pub kernel: Columns,
+    /// What we have counted since the baseline.
+    pub ours: Columns,
+    /// How much more (or, negative, less) than the kernel we have counted, by no less than the
+    /// audits prove; persistent over two audits or seen at rest.
+    pub residue: [i64; COLUMNS],
+    /// Requests in flight by the kernel's own count.
+    pub in_flight: u64,
+    /// Requests that are open here.
+    pub open: u64,
+    /// Whether it was at rest at the last audit, so that the figures are exact.
+    pub at_rest: bool,
+    /// How many audits there were since the baseline.
+    pub audits: u64,
+    /// Requests that we accounted for, of each that the kernel counted.
+    pub coverage: Result<f64, Absent>,
+}
+
+/// The books of every device.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    devices: BTreeMap<DeviceId, Books>,
+    shown: BTreeMap<DeviceId, DeviceAudit>,
+}
+
+impl Ledger {
+    /// Takes the statistics from before the programs were attached, and from after.
+    ///
+    /// What the kernel counted between the two was seen in part, so that the difference of both sides
+    /// is known no better than that.
+    pub fn attached(&mut self, before: &Reading, after: &Reading) {
+        for disk in after.disks.iter().filter(|disk| disk.incomparable.is_none()) {
+            let earlier = before.disks.iter().find(|earlier| earlier.id == disk.id);
+            if let Some(earlier) = earlier.filter(|earlier| earlier.incomparable.is_none()) {
+                self.devices.insert(disk.id, Books::attached(&earlier.columns, &disk.columns));
+            }
+        }
+    }
+
+    /// Compares both sides. `ours` is what was counted when the reading was made.
+    pub fn audit(&mut self, reading: &Reading, ours: &BTreeMap<DeviceId, Ours>) {
+        let mut before = std::mem::take(&mut self.devices);
+        self.shown.clear();
+        for disk in &reading.disks {
+            // Kernels before 5.15 have no sequence numbers, nor has a disk before its first request
+            // with one.
+            let unsequenced = DeviceId { sequence: 0, ..disk.id };
+            let own = ours.get(&disk.id).or_else(|| ours.get(&unsequenced)).copied();
+            let seen = own.is_some();
+            let own = own.unwrap_or_default();
+            let mut shown = DeviceAudit {
+                name: disk.name.clone(),
+                seen,
+                kernel: Columns::default(),
+                ours: own.seen,
+                residue: [0; COLUMNS],
+                in_flight: disk.in_flight,
+                open: own.open,
+                at_rest: false,
+                audits: 0,
+                coverage: Err(Absent::FirstInterval),
+            };
+            if let Some(why) = disk.incomparable {
+                shown.coverage = Err(Absent::Incomparable(why));
+            } else {
+                let rest = disk.in_flight == 0
+                    && own.open == 0
+                    && own.sure == own.possible
+                    && own.last.saturating_add(REST) <= reading.begin;
+                let books = before.remove(&disk.id).filter(|books| books.goes_on(&disk.columns));
+                let books = match books {
+                    Some(mut books) => {
+                        books.audit(&disk.columns, &own, rest);
+                        books
+                    }
+                    None => Books::begun(&disk.columns, &own, rest),
+                };
+                books.show(&mut shown);
+                self.devices.insert(disk.id, books);
+            }
+            self.shown.insert(disk.id, shown);
+        }
+    }
+
+    /// What the last audit found.
+    #[must_use]
+    pub const fn audited(&self) -> &BTreeMap<DeviceId, DeviceAudit> {
+        &self.shown
+    }
+}
+
+/// The books of one device.
+#[derive(Clone, Debug)]
+struct Books {
+    columns: [Balance; COLUMNS],
+    kernel: Columns,
+    ours: Columns,
+    at_rest: bool,
+    audits: u64,
+    history: VecDeque<Audited>,
+}
+
+/// One audit of the past.
+#[derive(Clone, Copy, Debug)]
+struct Audited {
+    requests: u64,
+    drift: i128,
+    at_rest: bool,
+}
+
+impl Books {
+    /// For a device that was there while the programs were attached; nothing was seen before.
+    fn attached(before: &Columns, after: &Columns) -> Self {
+        let range = |column: usize| (-i128::from(after.0[column]), -i128::from(before.0[column]));
+        Self::new(after, range, before == after, Columns::default())
+    }
+
+    /// For a device that came later, as it is at its first audit.
+    fn begun(kernel: &Columns, ours: &Ours, rest: bool) -> Self {
+        let range = |column: usize| {
+            let (low, high) = range(kernel, ours, column);
+            // A task that is preempted while it completes is behind for longer than most.
+            (if rest { low } else { low - (high - low) }, high)
+        };
+        Self::new(kernel, range, rest, ours.seen)
+    }
+
+    fn new(
+        kernel: &Columns,
+        range: impl Fn(usize) -> (i128, i128),
+        at_rest: bool,
+        ours: Columns,
+    ) -> Self {
+        let mut books = Self {
+            columns: std::array::from_fn(|column| Balance {
+                base: range(column),
+                ..Balance::default()
+            }),
+            kernel: *kernel,
+            ours,
+            at_rest,
+            audits: 0,
+            history: VecDeque::new(),
+        };
+        books.remember();
+        books
+    }
+
+    /// Whether the kernel's counters have gone on: those of a disk that was deleted begin anew
+    /// (`del_gendisk`), and before 5.15 nothing else tells the next one of its number apart.
+    fn goes_on(&self, kernel: &Columns) -> bool {
+        self.kernel.0.iter().zip(kernel.0).all(|(before, now)| *before <= now)
+    }
+
+    fn audit(&mut self, kernel: &Columns, ours: &Ours, rest: bool) {
+        for (column, balance) in self.columns.iter_mut().enumerate() {
+            balance.audit(range(kernel, ours, column), rest);
+        }
+        self.kernel = *kernel;
+        self.ours = ours.seen;
+        self.at_rest = rest;
+        self.audits += 1;
+        self.remember();
+    }
+
+    fn remember(&mut self) {
+        if self.history.len() > LOOK_BACK {
+            self.history.pop_front();
+        }
+        let (mut requests, mut drift) = (0_u64, 0);
+        for (column, _) in Column::REQUESTS {
+            requests = requests.wrapping_add(self.kernel.get(column));
+            drift += self.columns[column as usize].drift;
+        }
+        self.history.push_back(Audited { requests, drift, at_rest: self.at_rest });
+    }
+
+    /// Of the requests since the device was last at rest, or as far back as is remembered.
+    fn coverage(&self) -> Result<f64, Absent> {
+        let mut past = self.history.iter().rev();
+        let (Some(now), true) = (past.next(), self.audits > 0) else {
+            return Err(Absent::FirstInterval);
+        };
+        let mut since = now;
+        for earlier in past {
+            since = earlier;
+            if earlier.at_rest {
+                break;
+            }
+        }
+        let kernel = now.requests.wrapping_sub(since.requests);
+        let accounted = (i128::from(kernel) + now.drift - since.drift).max(0);
+        Ok(if accounted == i128::from(kernel) {
+            1.0
+        } else {
+            accounted as f64 / kernel.max(1) as f64
+        })
+    }
+
+    fn show(&self, shown: &mut DeviceAudit) {
+        shown.kernel = Columns(std::array::from_fn(|column| {
+            let since = i128::from(self.kernel.0[column]) + self.columns[column].base.1;
+            u64::try_from(since.max(0)).unwrap_or(u64::MAX)
+        }));
+        shown.residue = std::array::from_fn(|column| {
+            let residue = self.columns[column].residue;
+            i64::try_from(residue).unwrap_or(if residue < 0 { i64::MIN } else { i64::MAX })
+        });
+        shown.at_rest = self.at_rest;
+        shown.audits = self.audits;
+        shown.coverage = self.coverage();
+    }
+}
+
+/// The range of what we have more than the kernel.
+fn range(kernel: &Columns, ours: &Ours, column: usize) -> (i128, i128) {
+    let kernel = i128::from(kernel.0[column]);
+    let low = i128::from(ours.sure.0[column]) - kernel;
+    let high = i128::from(ours.possible.0[column]) - kernel;
+    (low, high.max(low))
+}
+
+/// One column of one device.
+#[derive(Clone, Copy, Debug, Default)]
+struct Balance {
+    /// What we have more than the kernel for as long as both sides count the same.
+    base: (i128, i128),
+    /// How far the difference has left the base.
+    drift: i128,
+    /// How much too high it was at the last audit, without being at rest.
+    above: i128,
+    /// What of the drift has persisted.
+    residue: i128,
+}
+
+impl Balance {
+    fn audit(&mut self, (low, high): (i128, i128), rest: bool) {
+        let (from, to) = (self.base.0 + self.drift, self.base.1 + self.drift);
+        let before = self.drift;
+        if high < from {
+            // The kernel never counts what has not ended, so this is certain.
+            self.drift += high - from;
+            self.above = 0;
+        } else if low > to {
+            // It may be late with what has, so this must last.
+            let above = low - to;
+            let certain = if rest { above } else { above.min(self.above) };
+            self.drift += certain;
+            self.above = above - certain;
+        } else {
+            self.above = 0;
+        }
+        self.residue = if rest { self.drift } else { lasting(before, self.drift) };
+        if rest {
+            let exact = low - self.drift;
+            self.base = (exact, exact);
+        } else if self.drift == before && self.above == 0 && high > low {
+            // What the attaching left open is soon known better. As at a late baseline, the lower
+            // end is not trusted to the last request.
+            let known = (low - (high - low) - before, high - before);
+            let narrowed = (self.base.0.max(known.0), self.base.1.min(known.1));
+            if narrowed.0 <= narrowed.1 {
+                self.base = narrowed;
+            }
+        }
+    }
+}
+
+/// What two audits agree on.
+fn lasting(before: i128, now: i128) -> i128 {
+    if before.signum() != now.signum() {
+        0
+    } else if before.abs() < now.abs() {
+        before
+    } else {
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests;

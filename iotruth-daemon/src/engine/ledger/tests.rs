@@ -1,0 +1,285 @@
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use std::collections::BTreeMap;
+
+use super::{Absent, DeviceAudit, DiskReading, Incomparable, Ledger, REST, Reading};
+use crate::engine::{
+    account::{Column, Columns, Ours},
+    device::DeviceId,
+};
+
+const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
+const SECOND: u64 = 1_000_000_000;
+
+fn disk(id: DeviceId, columns: Columns) -> DiskReading {
+    DiskReading { id, name: "disk".to_owned(), columns, in_flight: 0, incomparable: None }
+}
+
+fn reads(count: u64) -> Columns {
+    let mut columns = Columns::default();
+    columns.add(Column::Reads, count);
+    columns.add(Column::SectorsRead, 8 * count);
+    columns
+}
+
+/// A device at rest, and the two sides of it.
+fn resting(count: u64) -> Ours {
+    Ours { sure: reads(count), seen: reads(count), possible: reads(count), open: 0, last: 0 }
+}
+
+/// A device under load: some are just ending, some are open.
+fn busy(sure: u64, seen: u64, open: u64) -> Ours {
+    let possible = reads(seen + open);
+    Ours { sure: reads(sure), seen: reads(seen), possible, open, last: u64::MAX }
+}
+
+/// A ledger that is audited every ten seconds.
+struct Bench {
+    ledger: Ledger,
+    now: u64,
+}
+
+impl Bench {
+    /// The programs were attached between these two counts of the kernel.
+    fn attached(before: u64, after: u64) -> Self {
+        let reading =
+            |count| Reading { disks: vec![disk(DISK, reads(count))], ..Reading::default() };
+        let mut ledger = Ledger::default();
+        ledger.attached(&reading(before), &reading(after));
+        Self { ledger, now: SECOND }
+    }
+
+    fn disks(&mut self, disks: Vec<DiskReading>, ours: &[(DeviceId, Ours)]) -> Option<DeviceAudit> {
+        self.now += 10 * SECOND;
+        let reading = Reading { begin: self.now, end: self.now + 1_000, disks };
+        let ours: BTreeMap<_, _> = ours.iter().copied().collect();
+        self.ledger.audit(&reading, &ours);
+        self.ledger.audited().get(&DISK).cloned()
+    }
+
+    fn audit(&mut self, kernel: u64, ours: Ours) -> DeviceAudit {
+        let in_flight = ours.open;
+        let disk = DiskReading { in_flight, ..disk(DISK, reads(kernel)) };
+        self.disks(vec![disk], &[(DISK, ours)]).unwrap()
+    }
+}
+
+#[test]
+fn both_sides_agree() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    for count in [0, 1, 500, 500, 100_000] {
+        let audit = bench.audit(1_000 + count, resting(count));
+        assert_eq!(audit.coverage, Ok(1.0));
+        assert_eq!(audit.residue, [0; 7]);
+        assert!(audit.at_rest);
+        assert_eq!((audit.kernel, audit.ours), (reads(count), reads(count)));
+    }
+}
+
+#[test]
+fn what_is_missing_at_rest_is_a_residue_at_once() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    bench.audit(1_100, resting(100));
+    let audit = bench.audit(1_300, resting(250));
+    assert_eq!(audit.coverage, Ok(0.75));
+    assert_eq!(audit.residue[..2], [-50, -400]);
+    // It stays, but what is seen from now on is seen.
+    let audit = bench.audit(1_400, resting(350));
+    assert_eq!(audit.coverage, Ok(1.0));
+    assert_eq!(audit.residue[..2], [-50, -400]);
+}
+
+#[test]
+fn what_is_missing_under_load_must_last_to_be_a_residue() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    bench.audit(1_100, resting(100));
+    let audit = bench.audit(11_100, busy(8_990, 9_000, 100));
+    assert_eq!(audit.coverage, Ok(0.9), "100 may have ended unseen: no less is missing");
+    assert_eq!(audit.residue, [0; 7]);
+    let audit = bench.audit(21_100, busy(18_990, 19_000, 100));
+    assert_eq!(audit.residue[0], -1_000);
+    // At rest it is known to the last one.
+    let audit = bench.audit(21_100, resting(19_000));
+    assert_eq!(audit.residue[0], -1_100);
+    assert_eq!(audit.coverage, Ok((20_000.0 - 1_100.0) / 20_000.0));
+}
+
+#[test]
+fn edges_are_no_finding() {
+    // The kernel is behind by what is just ending, and what is open may have ended unseen.
+    let mut bench = Bench::attached(70, 90);
+    let mut random: u64 = 1;
+    let mut next = |below: u64| {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut ended = 0;
+    for round in 0..10_000 {
+        ended += next(2_000);
+        let (ending, unseen) = (next(20), next(10));
+        let open = unseen + next(30);
+        let kernel = 80 + ended;
+        let seen = ended + next(ending + 1) - unseen.min(ended);
+        let sure = (ended - unseen.min(ended)).saturating_sub(next(5));
+        let audit = bench.audit(kernel, busy(sure, seen, open));
+        assert_eq!((audit.residue, audit.coverage), ([0; 7], Ok(1.0)), "round {round}");
+        if round % 100 == 0 {
+            let audit = bench.audit(kernel, resting(ended));
+            assert_eq!((audit.residue, audit.coverage), ([0; 7], Ok(1.0)), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_kernel_that_is_late_once_is_no_finding_and_twice_is_one() {
+    let mut bench = Bench::attached(0, 0);
+    bench.audit(100, resting(100));
+    // Somebody is preempted between the end of a request and its accounting.
+    let late = bench.audit(199, busy(200, 200, 0));
+    assert_eq!((late.residue[0], late.coverage), (0, Ok(1.0)));
+    let later = bench.audit(300, busy(300, 300, 0));
+    assert_eq!((later.residue[0], later.coverage), (0, Ok(1.0)));
+    bench.audit(397, busy(400, 400, 0));
+    let wrong = bench.audit(495, busy(500, 500, 0));
+    assert_eq!(wrong.coverage, Ok(398.0 / 395.0));
+    let wrong = bench.audit(595, busy(600, 600, 0));
+    assert_eq!(wrong.residue[0], 3, "what both audits agree on");
+}
+
+#[test]
+fn attaching_leaves_open_what_was_seen_and_no_more() {
+    // Of the 100 that the kernel counted meanwhile, any number was seen.
+    for seen in [0, 42, 100] {
+        let mut bench = Bench::attached(1_000, 1_100);
+        let audit = bench.audit(1_200, resting(100 + seen));
+        assert_eq!((audit.coverage, audit.residue[0]), (Ok(1.0), 0), "{seen}");
+        // Once it was at rest it is known how many they were.
+        let audit = bench.audit(1_300, resting(199 + seen));
+        assert_eq!((audit.coverage, audit.residue[0]), (Ok(0.99), -1), "{seen}");
+    }
+    let audit = Bench::attached(1_000, 1_100).audit(1_200, resting(90));
+    assert_eq!(audit.residue[0], -10);
+    let audit = Bench::attached(1_000, 1_100).audit(1_200, resting(205));
+    assert_eq!(audit.residue[0], 5);
+}
+
+#[test]
+fn under_load_what_the_attaching_left_open_is_soon_known() {
+    let mut bench = Bench::attached(1_000, 2_000);
+    for round in 1..=3 {
+        // 600 of them were seen.
+        let audit =
+            bench.audit(1_400 + 10_000 * round, busy(10_000 * round - 10, 10_000 * round, 10));
+        assert_eq!(audit.coverage, Ok(1.0));
+    }
+    let audit = bench.audit(41_400, busy(39_890, 39_900, 10));
+    assert!(audit.coverage.unwrap() < 1.0, "{audit:?}");
+}
+
+#[test]
+fn a_loss_of_the_past_does_not_come_back() {
+    let mut bench = Bench::attached(0, 0);
+    bench.audit(100, resting(100));
+    assert_eq!(bench.audit(10_100, resting(9_100)).coverage, Ok(0.9));
+    // What is open hides some of it, and what has ended shows it again.
+    let audit = bench.audit(10_300, busy(9_200, 9_290, 64));
+    assert_eq!(audit.coverage, Ok(1.0));
+    let audit = bench.audit(10_400, resting(9_400));
+    assert_eq!((audit.coverage, audit.residue[0]), (Ok(1.0), -1_000));
+}
+
+#[test]
+fn coverage_is_of_all_requests_since_the_device_was_at_rest() {
+    let mut bench = Bench::attached(0, 0);
+    bench.audit(100, resting(100));
+    // 30 are missing, and as many are open.
+    assert_eq!(bench.audit(1_100, busy(1_060, 1_070, 30)).coverage, Ok(1.0));
+    // That is known only now, and the next interval alone had only ten requests.
+    assert_eq!(bench.audit(1_110, resting(1_080)).coverage, Ok((1_010.0 - 30.0) / 1_010.0));
+    assert_eq!(bench.audit(1_120, resting(1_090)).coverage, Ok(1.0));
+}
+
+#[test]
+fn a_device_that_comes_later_has_its_own_baseline() {
+    let mut bench = Bench::attached(0, 0);
+    let first = DeviceId { sequence: 4, ..DISK };
+    let of = |audits: &Ledger| audits.audited()[&first].clone();
+    // The disk was there before, as another device: its statistics go on.
+    bench.disks(vec![disk(first, reads(5_000))], &[(first, resting(20))]);
+    assert_eq!(of(&bench.ledger).coverage, Err(Absent::FirstInterval));
+    bench.disks(vec![disk(first, reads(5_100))], &[(first, resting(120))]);
+    assert_eq!((of(&bench.ledger).coverage, of(&bench.ledger).residue), (Ok(1.0), [0; 7]));
+    assert_eq!(bench.ledger.audited().len(), 1, "the one before it has gone");
+}
+
+#[test]
+fn a_number_without_sequence_that_is_used_again_begins_anew() {
+    let mut bench = Bench::attached(0, 0);
+    assert_eq!(bench.audit(1_000, resting(1_000)).coverage, Ok(1.0));
+    assert_eq!(bench.audit(10, resting(10)).coverage, Err(Absent::FirstInterval));
+    assert_eq!(bench.audit(60, resting(60)).coverage, Ok(1.0));
+}
+
+#[test]
+fn a_disk_that_was_first_seen_without_its_sequence_is_the_same() {
+    let mut bench = Bench::attached(0, 0);
+    let unsequenced = DeviceId { sequence: 0, ..DISK };
+    let audit = bench.disks(vec![disk(DISK, reads(9))], &[(unsequenced, resting(9))]).unwrap();
+    assert_eq!((audit.coverage, audit.seen), (Ok(1.0), true));
+}
+
+#[test]
+fn a_device_of_which_nothing_was_seen_has_no_coverage_of_what_it_did() {
+    let mut bench = Bench::attached(50, 50);
+    let audit = bench.disks(vec![disk(DISK, reads(50))], &[]).unwrap();
+    assert_eq!((audit.coverage, audit.seen), (Ok(1.0), false), "both are zero");
+    let audit = bench.disks(vec![disk(DISK, reads(60))], &[]).unwrap();
+    assert_eq!((audit.coverage, audit.residue[0]), (Ok(0.0), -10));
+}
+
+#[test]
+fn what_cannot_be_compared_says_why() {
+    let mut bench = Bench::attached(0, 0);
+    for why in
+        [Incomparable::BioBased, Incomparable::StatisticsOff, Incomparable::PassthroughCounted]
+    {
+        let disk = DiskReading { incomparable: Some(why), ..disk(DISK, reads(77)) };
+        let audit = bench.disks(vec![disk], &[(DISK, resting(0))]).unwrap();
+        assert_eq!(audit.coverage, Err(Absent::Incomparable(why)));
+        assert!(audit.coverage.unwrap_err().sentence().len() > 20);
+    }
+    // Statistics that are on again have a baseline of their own.
+    assert_eq!(bench.audit(90, resting(0)).coverage, Err(Absent::FirstInterval));
+    assert_eq!(bench.audit(95, resting(5)).coverage, Ok(1.0));
+}
+
+#[test]
+fn rest_is_when_nothing_was_counted_for_a_while() {
+    let mut bench = Bench::attached(0, 0);
+    let now = bench.now + 10 * SECOND;
+    assert!(bench.audit(1, Ours { last: now - REST, ..resting(1) }).at_rest);
+    let now = bench.now + 10 * SECOND;
+    assert!(!bench.audit(1, Ours { last: now - REST + 1, ..resting(1) }).at_rest);
+    let in_flight = DiskReading { in_flight: 1, ..disk(DISK, reads(1)) };
+    let audit = bench.disks(vec![in_flight], &[(DISK, resting(1))]).unwrap();
+    assert!(!audit.at_rest, "the kernel has one that we have not");
+}
+
+#[test]
+fn each_operation_has_its_own_residue() {
+    let mut bench = Bench::attached(0, 0);
+    let kernel = Columns([10, 80, 20, 160, 5, 40, 3]);
+    let ours = Columns([10, 80, 19, 152, 6, 40, 3]);
+    let own = Ours { sure: ours, seen: ours, possible: ours, open: 0, last: 0 };
+    let audit = bench.disks(vec![disk(DISK, kernel)], &[(DISK, own)]).unwrap();
+    assert_eq!(audit.residue, [0, 0, -1, -8, 1, 0, 0]);
+    assert_eq!(audit.coverage, Ok(1.0), "of 38 requests as many were counted");
+}
+
+#[test]
+fn figures_of_two_readers_add_up() {
+    let mut both = busy(10, 20, 2);
+    both.merge(&busy(1, 2, 3));
+    assert_eq!(both, busy(11, 22, 5));
+}
