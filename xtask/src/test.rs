@@ -96,7 +96,7 @@ fn on_this_kernel(
 ) -> Result<()> {
     let step = Step::begin("tests of the daemon on this kernel");
     let mut cargo = build::cargo(toolchain)?;
-    cargo.args(["test", "--package", "iotruth-daemon", "--release"]);
+    cargo.args(["test", "--package", "iotruth-daemon", "--profile", "checked"]);
     build::link_statically(&mut cargo)?;
     if elevation != Elevation::Root {
         let path = search_path()?.into_string().ok().context("PATH is not UTF-8")?;

@@ -10,7 +10,7 @@
 //! | a flush command | `blk_account_io_flush` | always, whatever `queue/iostats` says |
 //! | a merged bio or request | `blk_account_io_merge_bio`, `_request` | no request of its own |
 //! | the end of an empty flush | `blk_flush_complete_seq` | a write of no sectors, beside the flush command |
-//! | a clone that was not dispatched | `blk_insert_cloned_request` | once, without sectors, since Linux 5.16 |
+//! | a clone that was not dispatched | `blk_insert_cloned_request` | once, without sectors, in 6.1 and later, not in 5.10 |
 //! | anything without `RQF_IO_STAT` | `blk_do_io_stat` | never |
 //! | a passthrough command | `blk_do_io_stat` | never since 6.1; before, like any other request |
 //!
@@ -164,7 +164,7 @@ impl Engine {
     /// Whether the kernel counts this request in the statistics of its disk.
     pub(super) fn in_statistics(&self, head: &RequestRecord) -> bool {
         // `blk_do_io_stat` looked at nothing but the flag and the disk as long as completions were
-        // traced with an errno. Since 6.14 the flag itself is not set for what is not counted
+        // traced with an errno. In 7.3 the flag itself is not set for what is not counted
         // (`blk_account_io_start`).
         let passthrough = self.flavor.passthrough(head.cmd_flags);
         head.rq_flags & self.flavor.rqf.io_stat != 0

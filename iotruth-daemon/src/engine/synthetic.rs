@@ -52,6 +52,7 @@ fn layout() -> Layout {
 
 /// A request of the little block layer.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub(super) struct Request {
     pub(super) address: u64,
     pub(super) cmd_flags: u32,

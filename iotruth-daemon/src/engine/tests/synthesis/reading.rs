@@ -56,18 +56,18 @@ impl Machine<'_> {
         let now = self.kernel.now;
         for suspect in self.kernel.engine.suspects(u64::MAX) {
             let memory = self.memory(suspect.address());
-            self.kernel.engine.looked_up(&suspect, memory.as_deref(), now);
+            self.kernel.engine.looked_up(&suspect, Some(&memory), now);
         }
         self.kernel.engine.count_open(now, now);
     }
 
     /// What lies at the address of a request: one that is on its way, or one that is free.
-    fn memory(&self, address: u64) -> Option<Vec<u8>> {
+    fn memory(&self, address: u64) -> Vec<u8> {
         let on_its_way = self.runs.iter().flatten().find(|run| run.rq.address == address);
-        Some(match on_its_way {
+        match on_its_way {
             Some(run) => Kernel::memory(World::queue(run.plan.place.0), &run.rq, 1),
             None => Kernel::memory(0, &self.kernel.allocate(address, 0, 0, 0), 0),
-        })
+        }
     }
 
     /// What becomes of the record of the event of this number.
