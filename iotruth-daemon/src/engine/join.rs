@@ -202,6 +202,10 @@ impl Engine {
         } else {
             let time = life.advance(head.time);
             life.events.push(timeline_event(probe, head, time, 0, 0));
+            // A requeue may come first, and does not tell. This is of the bio, whoever sends it.
+            if life.owner.cgroup == 0 {
+                life.owner.cgroup = record.cgroup;
+            }
         }
         if head.state != STATE_IDLE {
             if new {

@@ -261,3 +261,17 @@ fn a_clone_that_its_path_refuses_is_over() {
         }
     }
 }
+
+/// A request that is sent back before anything else is seen of it has its group all the same.
+#[test]
+fn the_group_is_known_from_whatever_event_tells_it() {
+    for script in ["d c!10", "q d c!10", "q i d c!10"] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(0x40, 0, 0, false);
+        let mut player = Player::new(&kernel, Write, script, 0x40);
+        while player.step(kernel.after(1_000)) {}
+        let snapshot = snapshot(&mut kernel);
+        let error = snapshot.mismatches.iter().find(|entry| entry.kind == IoError);
+        assert_eq!(error.unwrap().owner.cgroup, 77, "{script}");
+    }
+}
