@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -153,21 +154,28 @@ pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !offers(package)? {
         bail!("apt offers no package {package}; run `sudo apt-get update` and try again");
     }
-    if download(package, folder).is_err() {
+    if download(package, folder, &[]).is_err() {
         refresh()?;
-        download(package, folder)?;
+        download(package, folder, &[])?;
     }
+    extract(folder)
+}
+
+/// Unpacks the one package that was downloaded to `folder`, and removes it.
+pub(crate) fn extract(folder: &Path) -> Result<()> {
     let archive = only_archive(folder)?;
     command::output(Command::new("dpkg").arg("-x").arg(&archive).arg(folder))?;
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))
 }
 
-fn download(package: &str, folder: &Path) -> Result<()> {
+/// Downloads a package into `folder`, with further options of apt.
+pub(crate) fn download(package: &str, folder: &Path, options: &[OsString]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     println!("downloading Debian package {package}");
     // As root, apt would download as a user who may not write below `target`.
     let mut command = Command::new("apt-get");
-    command.args(["download", "--quiet", "-o", "APT::Sandbox::User=root", package]);
+    command.args(["download", "--quiet", "-o", "APT::Sandbox::User=root"]);
+    command.args(options).arg(package);
     command::output(command.current_dir(folder)).map(drop)
 }
 

@@ -37,13 +37,13 @@ enum Task {
     Build(build::Options),
     /// Build the daemon for release and start it, through sudo if need be.
     Run(run::Options),
-    /// Run every test: the pure ones, those on this machine's kernel, those in a guest.
+    /// Run every test: the pure ones, those on this machine's kernel, those in guests.
     Test(test::Options),
     /// What CI runs: format, lints, the purity of the engine, every test, and some fuzzing.
     Ci,
     /// Run the fuzz targets, for a while each.
     Fuzz(fuzz::Options),
-    /// Boot a Debian kernel in QEMU and run the guest tests in it.
+    /// Boot Debian kernels in QEMU and run the guest scenarios in each.
     Vm(vm::Options),
 }
 

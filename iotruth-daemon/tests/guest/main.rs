@@ -1,7 +1,9 @@
-//! The daemon on a kernel that shows every event: strict equality, nothing unjudged.
+//! The daemon on kernels that show every event: strict equality, nothing unjudged.
 //!
-//! Runs inside a virtual machine that has nothing but a shell, as root, on `null_blk` devices that
-//! are made through configfs. `IOTRUTH_BIN` names the daemon's binary.
+//! Runs inside a virtual machine that has nothing but a shell, as root, on devices whose every
+//! answer can be told beforehand. `IOTRUTH_BIN` names the daemon's binary.
+//!
+//! Each module with tests is a scenario of `cargo xtask vm`, which has a table of them.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,11 +11,32 @@
 )]
 
 #[path = "../kernel/harness/mod.rs"]
-#[expect(dead_code, reason = "there are no loop devices, file systems and fio in the guest")]
+#[expect(dead_code, reason = "there are no loop devices, and no fio in the guest")]
 mod harness;
 
 mod busy_device;
+mod cgroup;
+mod cgroup_owners;
+mod cpu;
+mod cpu_hotplug;
+mod device_gone;
+mod disk;
+mod elevator_switch;
 mod exact_counts;
 mod flushes;
+mod host_busy;
+mod kernel;
+mod latency;
+mod mapper;
+mod medium_error;
+mod multipath;
 mod null_blk;
+mod nvme;
+mod overcommit;
+mod scsi_debug;
+mod scsi_timeout;
+mod short_transfer;
+mod strict;
 mod timeouts;
+mod virtio_errors;
+mod warm_up;

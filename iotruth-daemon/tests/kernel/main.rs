@@ -7,6 +7,7 @@
     reason = "a test says what it expects by failing"
 )]
 
+#[expect(dead_code, reason = "a few parts of it are for the guest alone")]
 mod harness;
 
 mod batched_writes;

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first process of the guest: sets up what the tests expect, runs them, says how it went.
+# The first process of the guest: sets up what the tests expect, runs them, says how each went.
 /bin/busybox --install -s /bin
 export PATH=/bin
 
@@ -14,6 +14,7 @@ for module in /modules/*.ko; do
     case "$module" in
     # The tests make their devices themselves, each with its own properties.
     *-null_blk.ko) options="nr_devices=0" ;;
+    *-scsi_debug.ko) options="add_host=0 dev_size_mb=64 delay=0 submit_queues=2" ;;
     esac
     insmod "$module" $options || { echo "IOTRUTH-GUEST cannot load $module"; poweroff -f; }
 done
@@ -26,13 +27,18 @@ ip link set lo up
 dmesg -n 1
 # The firmware has left its last line open.
 echo
-echo "IOTRUTH-GUEST begin"
-IOTRUTH_BIN=/iotruth /guest --test-threads=1 --nocapture
-code=$?
-if [ "$code" != 0 ]; then
-    echo "the kernel's last messages:"
-    dmesg | tail -n 30
-fi
-echo
-echo "IOTRUTH-GUEST exit=$code"
+echo "IOTRUTH-GUEST release $(uname -r)"
+while read -r scenario; do
+    echo "IOTRUTH-GUEST begin $scenario"
+    dmesg -c >/dev/null
+    # One that hangs must not keep the others from running.
+    IOTRUTH_BIN=/iotruth timeout -s KILL 300 /guest "$scenario::" --test-threads=1 --nocapture
+    code=$?
+    if [ "$code" != 0 ]; then
+        echo "the kernel's last messages:"
+        dmesg | tail -n 40
+    fi
+    echo
+    echo "IOTRUTH-GUEST end $scenario exit=$code"
+done </scenarios
 poweroff -f

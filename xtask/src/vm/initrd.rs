@@ -29,8 +29,13 @@ pub(super) struct Payload {
     pub(super) guest: PathBuf,
 }
 
-/// Packs the archive and returns its path.
-pub(super) fn build(kernel: &Kernel, payload: &Payload, folder: &Path) -> Result<PathBuf> {
+/// Packs the archive and returns its path. The guest runs `scenarios`, one after the other.
+pub(super) fn build(
+    kernel: &Kernel,
+    payload: &Payload,
+    scenarios: &[&str],
+    folder: &Path,
+) -> Result<PathBuf> {
     let tree = folder.join("initrd");
     if tree.exists() {
         fs::remove_dir_all(&tree).context("cannot remove the last guest's files")?;
@@ -45,6 +50,8 @@ pub(super) fn build(kernel: &Kernel, payload: &Payload, folder: &Path) -> Result
     }
     fs::write(tree.join("init"), INIT).context("cannot write the guest's init")?;
     fs::set_permissions(tree.join("init"), Permissions::from_mode(0o755))?;
+    fs::write(tree.join("scenarios"), scenarios.join("\n") + "\n")
+        .context("cannot write the guest's scenarios")?;
     copy_modules(&kernel.modules, &tree.join("modules"))?;
     let archive = folder.join("initrd.cpio");
     pack(&tree, &archive)?;
@@ -61,8 +68,10 @@ fn copy_modules(from: &Path, to: &Path) -> Result<()> {
         fs::read_to_string(from.join(name)).with_context(|| format!("the kernel has no {name}"))
     };
     let (dep, builtin) = (read("modules.dep")?, read("modules.builtin")?);
-    let wanted = modules::WANTED.map(|(name, _reason)| name);
-    let order = Index::parse(&dep, &builtin).load_order(&wanted)?;
+    let index = Index::parse(&dep, &builtin);
+    let checksum = Some(modules::CHECKSUM).filter(|name| index.has(name));
+    let wanted = checksum.into_iter().chain(modules::WANTED.map(|(name, _reason)| name));
+    let order = index.load_order(&wanted.collect::<Vec<_>>())?;
     for (number, file) in order.into_iter().enumerate() {
         let plain = to.join(format!("{number:02}-{}.ko", module_name(file)));
         unpack_module(&from.join(file), &plain)?;

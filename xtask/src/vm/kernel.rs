@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, command, workspace};
+use super::{archive::Suites, series::Choice};
+use crate::{command, workspace};
 
 /// A kernel image and its modules.
 #[derive(Debug)]
@@ -19,8 +20,10 @@ pub(super) struct Kernel {
     pub(super) modules: PathBuf,
 }
 
-/// Fetches the newest kernel of a series that apt offers, or takes the one fetched before.
-pub(super) fn fetch(series: &str, folder: &Path) -> Result<Kernel> {
+/// Fetches the newest kernel of a series that Debian offers, or takes the one fetched before.
+///
+/// Without `target/vm` that is the newest one again.
+pub(super) fn fetch(choice: &Choice, folder: &Path) -> Result<Kernel> {
     let unpacked = folder.join("kernel");
     // Written last: a fetch that was cut short is begun anew.
     let complete = folder.join("package");
@@ -28,28 +31,20 @@ pub(super) fn fetch(series: &str, folder: &Path) -> Result<Kernel> {
         if unpacked.exists() {
             fs::remove_dir_all(&unpacked).context("cannot remove a half unpacked kernel")?;
         }
-        let package = choose_package(series)?;
-        apt::unpack(&package, &unpacked)?;
+        let suites = Suites::open(&workspace::target().join("vm/apt"))?;
+        let pattern = format!("^linux-image-{}", choice.version.replace('.', "\\."));
+        let listed = suites.search(&pattern)?;
+        let package = newest(&listed, &choice.version).with_context(|| {
+            let (version, suite) = (&choice.version, choice.series.suite);
+            format!("Debian's suite {suite} offers no package linux-image-{version}*-amd64")
+        })?;
+        for part in parts(package, &suites.show(package)?) {
+            suites.unpack(part, &unpacked)?;
+        }
         depmod(&unpacked)?;
-        fs::write(&complete, &package).context("cannot write below target/vm")?;
+        fs::write(&complete, package).context("cannot write below target/vm")?;
     }
     locate(&unpacked)
-}
-
-fn choose_package(series: &str) -> Result<String> {
-    let offered = || {
-        let pattern = format!("^linux-image-{}", series.replace('.', "\\."));
-        command::output(Command::new("apt-cache").args(["search", "--names-only", &pattern]))
-    };
-    if newest(&offered()?, series).is_none() {
-        apt::refresh()?;
-    }
-    newest(&offered()?, series).map(str::to_owned).with_context(|| {
-        format!(
-            "apt offers no package linux-image-{series}*-amd64 or linux-image-{series}*-amd64-unsigned; \
-             add a Debian source that has it, or choose another series with --kernel"
-        )
-    })
 }
 
 /// The newest plain kernel of a series in what `apt-cache search` lists.
@@ -60,6 +55,15 @@ fn newest<'a>(listed: &'a str, series: &str) -> Option<&'a str> {
         .filter_map(|package| Some((version(package, series)?, package)))
         .max_by(|(left, _), (right, _)| natural_order(left, right))
         .map(|(_version, package)| package)
+}
+
+/// The packages that a kernel is in: since 7.3 the one with its name only depends on the others.
+fn parts<'a>(package: &'a str, shown: &'a str) -> Vec<&'a str> {
+    let depends = shown.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
+    let names = depends.split(", ").filter_map(|dependency| dependency.split(' ').next());
+    let others = ["linux-base-", "linux-binary-", "linux-modules-"];
+    let others = names.filter(|name| others.iter().any(|other| name.starts_with(other)));
+    std::iter::once(package).chain(others).collect()
 }
 
 /// The version in the name of a plain kernel of this series; none for clouds, real time, debug
@@ -93,11 +97,15 @@ fn depmod(unpacked: &Path) -> Result<()> {
 }
 
 fn locate(unpacked: &Path) -> Result<Kernel> {
-    let image = only_entry(&unpacked.join("boot"), "vmlinuz-")?;
     let places = [unpacked.join("lib/modules"), unpacked.join("usr/lib/modules")];
     let modules = places.iter().find(|path| path.is_dir());
     let modules = modules.with_context(|| format!("no modules in {}", unpacked.display()))?;
-    Ok(Kernel { image, modules: only_entry(modules, "")? })
+    let modules = only_entry(modules, "")?;
+    // Since 7.3 the image lies beside the modules.
+    let image = modules.join("vmlinuz");
+    let image =
+        if image.is_file() { image } else { only_entry(&unpacked.join("boot"), "vmlinuz-")? };
+    Ok(Kernel { image, modules })
 }
 
 fn only_entry(folder: &Path, prefix: &str) -> Result<PathBuf> {
@@ -125,14 +133,28 @@ linux-image-6.12.118+deb12-rt-amd64-unsigned - Linux 6.12, PREEMPT_RT
 linux-image-6.12-amd64 - Linux for 64-bit PCs (meta-package)
 linux-image-6.1.0-54-amd64 - Linux 6.1 for 64-bit PCs (signed)
 linux-image-6.1.0-9-amd64 - Linux 6.1 for 64-bit PCs (signed)
+linux-image-7.3.4+deb13-amd64 - Linux 7.3.4 for 64-bit PCs
+linux-image-7.2.13+deb14-amd64 - Linux 7.2.13 for 64-bit PCs
 ";
 
     #[test]
     fn the_newest_plain_kernel_of_the_series_is_chosen() {
         assert_eq!(newest(LISTED, "6.12"), Some("linux-image-6.12.117+deb12-amd64-unsigned"));
         assert_eq!(newest(LISTED, "6.1"), Some("linux-image-6.1.0-54-amd64"));
-        assert_eq!(newest(LISTED, "7.2"), None);
+        assert_eq!(newest(LISTED, "7"), Some("linux-image-7.3.4+deb13-amd64"));
+        assert_eq!(newest(LISTED, "7.2"), Some("linux-image-7.2.13+deb14-amd64"));
+        assert_eq!(newest(LISTED, "5.10"), None);
         assert_eq!(newest("", "6.12"), None);
+    }
+
+    #[test]
+    fn a_kernel_in_several_packages_is_fetched_whole() {
+        let shown = "Package: linux-image-7.3.4\nDepends: dracut | initramfs-tools (>= 0.120), \
+                     linux-base-7.3.4 (= 1), linux-binary-7.3.4 (= 1), linux-modules-7.3.4 (= 1)\n";
+        let all = ["image", "base", "binary", "modules"].map(|part| format!("linux-{part}-7.3.4"));
+        assert_eq!(parts("linux-image-7.3.4", shown), all);
+        let shown = "Depends: kmod, linux-base (>= 4.3~), initramfs-tools\n";
+        assert_eq!(parts("linux-image-6.1", shown), ["linux-image-6.1"]);
     }
 
     #[test]

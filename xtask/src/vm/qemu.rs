@@ -2,18 +2,18 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::channel,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 
-use super::verdict::{Console, Ending, MARK};
-use crate::{command, workspace};
+use super::console::{self, Console};
+use crate::workspace;
 
 /// Hardware help is left aside even where it is offered: nested machines cannot run these kernels.
 /// One thread for all processors and no AVX, because this emulator's patching of kernel text and its
@@ -24,12 +24,18 @@ const MACHINE: &str = "-accel tcg,thread=single -cpu max,-avx,-avx2 -m 1024 -smp
 /// An error of the kernel ends the machine at once instead of leaving it standing.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init";
 
-/// Boots and returns everything that the console said; lines of the tests are shown as they come.
-pub(super) fn boot(image: &Path, initrd: &Path, log: &Path, limit: Duration) -> Result<Console> {
+/// Boots and returns everything that the console said, which is written to `log` too.
+pub(super) fn boot(
+    image: &Path,
+    initrd: &Path,
+    disks: &[String],
+    log: &Path,
+    limit: Duration,
+) -> Result<Console> {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(MACHINE.split_whitespace()).arg("-kernel").arg(image).arg("-initrd").arg(initrd);
+    qemu.args(MACHINE.split_whitespace()).args(disks);
+    qemu.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
     qemu.args(["-append", KERNEL_ARGUMENTS]).env("PATH", workspace::search_path()?);
-    println!("+ {}", command::show(&qemu));
     let mut child = qemu
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -50,39 +56,12 @@ pub(super) fn boot(image: &Path, initrd: &Path, log: &Path, limit: Duration) -> 
             line.clear();
         }
     });
-    let console = listen(&lines, &mut log, Instant::now() + limit);
+    let console = console::listen(&lines, &mut log, limit);
     end(&mut child)?;
     drop(lines);
     // It has nothing to return, and a panic of it was already seen as the end of the console.
     drop(reader.join());
     console
-}
-
-fn listen(lines: &Receiver<String>, log: &mut File, deadline: Instant) -> Result<Console> {
-    let mut console = Console { lines: Vec::new(), ending: Ending::Off };
-    let mut testing = false;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match lines.recv_timeout(left) {
-            Ok(line) => {
-                writeln!(log, "{line}").context("cannot write the console's log")?;
-                let mark = line.starts_with(MARK);
-                if testing && !mark {
-                    println!("  {line}");
-                }
-                // Between two marks of ours, the console belongs to the tests.
-                if mark {
-                    testing = line.ends_with("begin");
-                }
-                console.lines.push(line);
-            }
-            Err(RecvTimeoutError::Disconnected) => return Ok(console),
-            Err(RecvTimeoutError::Timeout) => {
-                console.ending = Ending::TimedOut;
-                return Ok(console);
-            }
-        }
-    }
 }
 
 /// Ends the machine if it is still on.

@@ -26,10 +26,19 @@ pub(crate) struct DirectFile {
 impl DirectFile {
     /// Opens for reads and writes of this many bytes each.
     pub(crate) fn open(path: &Path, bytes: usize) -> Self {
+        Self::open_with(path, bytes, libc::O_DIRECT)
+    }
+
+    /// As [`Self::open`], and each write is durable when it returns.
+    pub(crate) fn durable(path: &Path, bytes: usize) -> Self {
+        Self::open_with(path, bytes, libc::O_DIRECT | libc::O_DSYNC)
+    }
+
+    fn open_with(path: &Path, bytes: usize, flags: i32) -> Self {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .custom_flags(libc::O_DIRECT)
+            .custom_flags(flags)
             .open(path)
             .unwrap_or_else(|error| panic!("{} cannot be opened: {error}", path.display()));
         Self { file, storage: vec![0x5a; bytes + ALIGNMENT], bytes }

@@ -109,6 +109,16 @@ impl Scrape {
         self.count("iotruth_mismatches_total", &[("device", device)])
     }
 
+    /// How many mismatches of each device and kind there are, without those that there are not.
+    pub(crate) fn mismatches_by_kind(&self) -> BTreeMap<(String, String), u64> {
+        let mut counts = BTreeMap::new();
+        for sample in self.matching("iotruth_mismatches_total", &[]).filter(|s| s.value > 0.0) {
+            let label = |name| sample.labels.get(name).cloned().unwrap_or_default();
+            *counts.entry((label("device"), label("kind"))).or_insert(0) += sample.value as u64;
+        }
+        counts
+    }
+
     /// Events that never reached the engine and that some counter told of.
     pub(crate) fn counted_losses(&self) -> u64 {
         ["ring_full", "recursion", "late", "user_queue"]

@@ -18,6 +18,11 @@ pub(crate) fn parse(body: &str) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// Its number; later entries have greater ones.
+    pub(crate) fn id(&self) -> u64 {
+        self.number("id")
+    }
+
     /// Such as `loop0`.
     pub(crate) fn device(&self) -> &str {
         self.text("device")
@@ -57,6 +62,11 @@ impl Entry {
     pub(crate) fn owner(&self) -> Option<(u64, &str)> {
         let owner = &self.json["owner"];
         Some((owner["tgid"].as_u64()?, owner["comm"].as_str()?))
+    }
+
+    /// Id of the owner's cgroup; `None` where it is not known.
+    pub(crate) fn cgroup(&self) -> Option<u64> {
+        self.json["owner"]["cgroup"].as_u64().filter(|id| *id != 0)
     }
 
     /// Microseconds of each phase that was measured.

@@ -1,0 +1,63 @@
+//! A host that transfers only a part of what it was asked for.
+
+use std::{thread, time::Duration};
+
+use crate::{
+    harness::{
+        daemon::Daemon,
+        direct_io::{DirectFile, Offsets},
+        turn::turn,
+    },
+    scsi_debug::{self, SHORT_TRANSFER, ScsiDebug},
+    strict::{exactly, strict},
+};
+
+/// One command of so many is short.
+const EVERY: u64 = 7;
+
+#[test]
+fn the_rest_of_a_short_transfer_is_sent_again() {
+    let _turn = turn();
+    let hosts = ScsiDebug::new(1);
+    let disk = hosts.disk(0);
+    let name = disk.name();
+    let daemon = Daemon::start(&[]);
+    scsi_debug::inject(SHORT_TRANSFER, EVERY as i32);
+    let mut file = DirectFile::open(&disk.path(), 4096);
+    let reads = 300;
+    for offset in Offsets::new(1, 64 << 20).take(reads as usize) {
+        assert_eq!(file.read(offset).expect("a part is no error"), 4096);
+    }
+    scsi_debug::behave();
+    // The rest of each is a command too.
+    let short = reads / (EVERY - 1);
+    let times = short - 1..=short + 1;
+    let provoked =
+        [(name, "partial_completion", times.clone()), (name, "requeue_short_transfer", times)];
+    let scrape = strict(&daemon, &provoked);
+    scrape.expect(name, "read", reads, reads * 4096);
+}
+
+#[test]
+fn a_request_that_gets_nowhere_is_one_life() {
+    let _turn = turn();
+    let hosts = ScsiDebug::new(1);
+    let disk = hosts.disk(0);
+    let name = disk.name();
+    let daemon = Daemon::start(&[]);
+    // From the next command on every one of them is short, so that nothing is left to halve.
+    scsi_debug::inject(SHORT_TRANSFER, -1);
+    let mut file = DirectFile::open(&disk.path(), 4096);
+    let reader = thread::spawn(move || file.read(1 << 20));
+    thread::sleep(Duration::from_secs(2));
+    let labels = [("device", name)];
+    let during = daemon.scrape().existing("iotruth_requeues_total", &labels);
+    assert!(during > 10, "sent back {during} times only");
+    scsi_debug::behave();
+    assert_eq!(reader.join().unwrap().expect("it ends at last"), 4096);
+    // Halved until a sector is left, and then without anything.
+    let kinds = ["partial_completion", "requeue_short_transfer", "requeue_retry"];
+    let provoked = kinds.map(|kind| (name, kind, exactly(1)));
+    let scrape = strict(&daemon, &provoked);
+    scrape.expect(name, "read", 1, 4096);
+}

@@ -1,0 +1,147 @@
+//! What every scenario demands at its end.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, RangeInclusive},
+};
+
+use crate::{
+    harness::{books::quiet, daemon::Daemon, metrics::Scrape, patience::wait_for},
+    kernel,
+};
+
+/// A mismatch that was provoked: the disk, the kind, and how often.
+pub(crate) type Provoked<'a> = (&'a str, &'a str, RangeInclusive<u64>);
+
+/// So often, neither more nor less.
+pub(crate) fn exactly(count: u64) -> RangeInclusive<u64> {
+    count..=count
+}
+
+/// Figures of which nothing is lost but what the kernel itself says that it skipped.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    scrape: Scrape,
+    /// Runs of programs that the kernel skipped, because they were running already on that CPU.
+    pub(crate) skipped: u64,
+}
+
+impl Deref for Figures {
+    type Target = Scrape;
+
+    fn deref(&self) -> &Scrape {
+        &self.scrape
+    }
+}
+
+impl Figures {
+    /// So many requests were counted, and transferred so many bytes.
+    ///
+    /// A request can be missing only if all of its events were skipped.
+    pub(crate) fn expect(&self, device: &str, op: &str, requests: u64, bytes: u64) {
+        let counted = self.requests(device, op);
+        let what = format!("{device} {op}: {counted} of {requests}, {} skipped", self.skipped);
+        assert!(counted <= requests && counted + self.skipped >= requests, "{what}");
+        self.equal(&what, self.bytes(device, op), bytes);
+    }
+
+    /// Two figures are the same; less is right only where something was skipped.
+    pub(crate) fn equal(&self, what: &str, found: u64, expected: u64) {
+        let less = self.skipped > 0 && found <= expected;
+        let skipped = self.skipped;
+        assert!(found == expected || less, "{what}: {found}, not {expected}; {skipped} skipped");
+    }
+}
+
+/// Nothing is lost, nothing is unjudged, nothing is left open, and the mismatches are these.
+pub(crate) fn strict(daemon: &Daemon, provoked: &[Provoked<'_>]) -> Figures {
+    let figures = whole(daemon);
+    shown(daemon, &figures, provoked);
+    figures
+}
+
+/// As [`strict`], and so many requests of drivers themselves have no end.
+pub(crate) fn strict_but(daemon: &Daemon, provoked: &[Provoked<'_>], endless: u64) -> Figures {
+    let figures = whole_but(daemon, endless);
+    shown(daemon, &figures, provoked);
+    figures
+}
+
+/// Nothing is lost, nothing is unjudged, and nothing is left open.
+///
+/// A kernel skips a program that is running already on the same CPU and counts that. Where it says
+/// so, and only there, requests may be unjudged; the line of the scenario then says so too.
+pub(crate) fn whole(daemon: &Daemon) -> Figures {
+    whole_but(daemon, 0)
+}
+
+/// As [`whole`], and so many requests of drivers themselves have no end: they are open still, or
+/// their addresses were used again.
+fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
+    let scrape = wait_for("every life to end", || {
+        let scrape = quiet(daemon);
+        let open = scrape.existing("iotruth_lives_open", &[]);
+        let without_end = open + scrape.existing("iotruth_lives_inferred_total", &[]);
+        if without_end == endless || (skipped(&scrape) > 0 && open <= endless) {
+            Ok(scrape)
+        } else {
+            Err(format!("{open} open, {without_end} without an end; {}", events(&scrape)))
+        }
+    });
+    let lost = |reason| scrape.existing("iotruth_events_lost_total", &[("reason", reason)]);
+    let skipped = skipped(&scrape);
+    for reason in ["ring_full", "late", "user_queue"] {
+        assert_eq!(lost(reason), 0, "lost: {reason}");
+    }
+    assert_eq!(scrape.count("iotruth_capacity_drops_total", &[]), 0);
+    let all = scrape.existing("iotruth_lives_ended_total", &[("end", "unjudged")]);
+    if skipped == 0 {
+        let inferred = scrape.existing("iotruth_lives_inferred_total", &[]);
+        let unjudged = |reason| scrape.count("iotruth_unjudged_total", &[("reason", reason)]);
+        assert_eq!((unjudged("pre_existing"), unjudged("loss")), (0, 0), "pre-existing, loss");
+        assert_eq!((all, lost("inferred")), (inferred, inferred), "unjudged, lost");
+    } else {
+        assert!(kernel::guards_recursion(), "{skipped} skipped by a kernel that skips nothing");
+        println!("\nIOTRUTH-NOTE the kernel skipped {skipped} runs: {all} requests unjudged");
+    }
+    Figures { scrape, skipped }
+}
+
+/// Runs of programs that the kernel skipped.
+fn skipped(scrape: &Scrape) -> u64 {
+    scrape.existing("iotruth_events_lost_total", &[("reason", "recursion")])
+}
+
+/// How many events of each kind there were.
+fn events(scrape: &Scrape) -> String {
+    let kinds = ["start", "insert", "issue", "requeue", "merge", "complete"];
+    let count = |kind| scrape.existing("iotruth_events_total", &[("kind", kind)]);
+    kinds.map(|kind| format!("{} {kind}", count(kind))).join(", ")
+}
+
+/// The mismatches are these, by the figures and in the list.
+fn shown(daemon: &Daemon, figures: &Figures, provoked: &[Provoked<'_>]) {
+    let list = || daemon.get("/mismatches?severity=all&limit=4&format=text");
+    let counted = figures.mismatches_by_kind();
+    for ((device, kind), count) in &counted {
+        let known = provoked.iter().any(|(disk, slug, _)| disk == device && slug == kind);
+        assert!(known, "{count} times {kind} on {device}, which nobody provoked: {}", list());
+    }
+    for (device, kind, times) in provoked {
+        let key = ((*device).to_owned(), (*kind).to_owned());
+        let count = counted.get(&key).copied().unwrap_or(0);
+        // What rests on more than one event is not shown where one may have been skipped.
+        let least = if figures.skipped > 0 { 0 } else { *times.start() };
+        let right = (least..=*times.end()).contains(&count);
+        assert!(right, "{count} times {kind} on {device}, not {times:?}: {}", list());
+    }
+    // What is not mere information is in the list too, and never in thousands here.
+    let mut listed = BTreeMap::new();
+    for entry in daemon.mismatches() {
+        let key = (entry.device().to_owned(), entry.kind().to_owned());
+        *listed.entry(key).or_insert(0) += entry.count();
+    }
+    for (key, count) in &listed {
+        assert_eq!(counted.get(key), Some(count), "{key:?}: {}", list());
+    }
+}
