@@ -220,7 +220,16 @@ fn at_once<T: Sync, R: Send>(
 /// Builds what runs in the guests: statically linked, for there are no libraries.
 fn programs(toolchain: &Toolchain) -> Result<initrd::Payload> {
     let mut cargo = build::cargo(toolchain)?;
-    cargo.args(["test", "--no-run", "--package", "iotruth-daemon", "--test", "guest", "--profile", "checked"]);
+    cargo.args([
+        "test",
+        "--no-run",
+        "--package",
+        "iotruth-daemon",
+        "--test",
+        "guest",
+        "--profile",
+        "checked",
+    ]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     build::link_statically(&mut cargo)?;
     println!("+ {}", command::show(&cargo));

@@ -95,7 +95,7 @@ impl Engine {
             // An event that came after all says more than memory did.
             if let Some(life) = address.life.take_if(|life| life.last < gone) {
                 let ring_lost = self.refused(key.ring);
-                self.end_unseen(life, ring_lost);
+                self.supersede(life, ring_lost);
             }
         }
     }

@@ -338,7 +338,6 @@ impl Engine {
         {
             *count += 1;
         }
-        let refused = class < 2 && self.dropped_if_refused(&life);
         life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
         life.setback |= REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
         let (time, patience) = (life.last, self.limits.stuck_after);
@@ -350,24 +349,9 @@ impl Engine {
         if watch.storms(patience, time) {
             life.kinds |= Kind::RequeueStorm.bit();
         }
-        if refused {
-            self.end_merged(&life, false, (head.ring_lost, self.blind));
-            return;
-        }
         life.stage = Stage::Requeued;
         life.last_issue = None;
         self.keep(life);
-    }
-
-    /// Whether device mapper frees this request, without an event, when its path refuses it.
-    ///
-    /// It does so with a clone that it has handed to the path itself (`dm-rq.c:map_request`). One
-    /// that was queued there, or came back from the device before, is the path's to send again.
-    fn dropped_if_refused(&mut self, life: &Life) -> bool {
-        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
-        let handed_over = matches!(life.stage, Stage::Started | Stage::Issued);
-        let again = REQUEUE_KINDS.iter().any(|kind| life.kinds & kind.bit() != 0);
-        clone && handed_over && !again
     }
 
     /// A request died because its bios were chained to another one.

@@ -261,27 +261,6 @@ fn the_owner_is_who_asked_and_never_a_guess() {
     assert_eq!(snapshot.devices[&DISK].mismatches[IoError as usize], 3);
 }
 
-/// Device mapper frees a clone that its path refuses, and no event tells of it. One that came back
-/// from the device, or that the path had queued, is sent again by the path.
-#[test]
-fn a_clone_that_its_path_refuses_is_over() {
-    let told = |script, starts| {
-        let mut kernel = Kernel::with(starts);
-        let mut player = Player::new(&kernel, Read, script, 0x40);
-        while player.step(kernel.after(1_000)) {}
-        let lives = snapshot(&mut kernel).lives;
-        (lives.merged, lives.open, lives.unjudged)
-    };
-    for starts in [Starts::All, Starts::Flagged, Starts::None] {
-        for script in ["r s q", "r s d q"] {
-            assert_eq!(told(script, starts), (1, 0, 0), "{script} {starts:?}");
-        }
-        for script in ["r s i q", "r s d p0!10 q", "r s d p0!10 q d q"] {
-            assert_eq!(told(script, starts), (0, 1, 0), "{script} {starts:?}");
-        }
-    }
-}
-
 /// A request that is sent back before anything else is seen of it has its group all the same.
 #[test]
 fn the_group_is_known_from_whatever_event_tells_it() {

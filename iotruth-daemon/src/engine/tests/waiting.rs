@@ -70,6 +70,25 @@ fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
 }
 
 #[test]
+fn a_clone_that_its_path_refuses_is_found_to_be_over() {
+    // Device mapper frees it, and no event tells of that (`dm-rq.c:map_request`).
+    for issued in [false, true] {
+        let mut kernel = Kernel::new();
+        let mut clone = kernel.allocate(ADDRESS, READ, 8, 4096);
+        kernel.plain(Probe::Remap, &mut clone);
+        kernel.start(&mut clone);
+        if issued {
+            kernel.issue(&mut clone);
+        }
+        kernel.plain(Probe::Requeue, &mut clone);
+        kernel.after(2 * SECOND);
+        look(&mut kernel, &clone, 0);
+        let lives = snapshot(&mut kernel).lives;
+        assert_eq!((lives.merged, lives.open, lives.unjudged), (1, 0, 0), "issued: {issued}");
+    }
+}
+
+#[test]
 fn an_end_that_comes_after_all_is_no_loss() {
     let (mut kernel, mut rq) = issued();
     kernel.after(2 * SECOND);
