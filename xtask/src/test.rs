@@ -82,7 +82,7 @@ pub(crate) fn everything(toolchain: &Toolchain, elevation: Elevation) -> Result<
     step.end();
 
     on_this_kernel(toolchain, elevation, &[])?;
-    vm::everything(toolchain)
+    vm::for_tests(toolchain)
 }
 
 /// The daemon's tests, on the kernel that runs here.

@@ -20,6 +20,10 @@ use super::{
 /// Nearly every request is younger, and what is read of it would be out of date at once.
 const CONFIRM_FROM: u64 = 1_000_000_000;
 
+/// How long after the timeout of a request its handler may fire, in nanoseconds: the timer of a queue
+/// is rounded up to a full second (`blk_add_timer`).
+const TIMER_SLACK: u64 = 2_000_000_000;
+
 /// Most lives that one census looks up, the oldest ones: some milliseconds of work.
 const MAX_SUSPECTS: usize = 8_192;
 
@@ -165,7 +169,7 @@ impl Engine {
         if device.policy == Policy::Exclude {
             return;
         }
-        let timeout = device.timeout;
+        let timeout = device.timeout.saturating_add(TIMER_SLACK);
         if life.watch().storms(self.limits.stuck_after, at) {
             self.tell(Kind::RequeueStorm, life, at);
         }

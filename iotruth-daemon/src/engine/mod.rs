@@ -38,7 +38,7 @@ mod streams;
 mod synthetic;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod timeline;
 mod watch;
 

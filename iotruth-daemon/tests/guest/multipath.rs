@@ -80,7 +80,8 @@ fn what_an_offline_path_refuses_goes_another_way() {
     let reads = load.stop();
     // The path refuses a clone by an answer to device mapper and not by an event. The original then
     // comes back with the error of its clone, and is sent to the other path.
-    let scrape = strict(&daemon, &[(name, "requeue_retry", 1..=16)]);
+    let provoked = ["requeue_retry", "recovered"].map(|kind| (name, kind, 1..=16));
+    let scrape = strict(&daemon, &provoked);
     scrape.expect(name, "read", reads, reads * 4096);
     let below = scrape.requests(one, "read") + scrape.requests(two, "read");
     scrape.equal("below", below, reads);

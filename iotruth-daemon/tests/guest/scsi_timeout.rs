@@ -33,7 +33,8 @@ fn a_command_that_is_taken_back_is_told_and_ends_well() {
     // Since 6.19 the driver sends a command of its own to take one back, here two of them, and
     // `scsi_complete` ends such a command without a completion event.
     let endless = if kernel::since(6, 19) { 2 } else { 0 };
-    let scrape = strict_but(&daemon, &[(name, "requeue_timeout", exactly(1))], endless);
+    let provoked = ["requeue_timeout", "recovered"].map(|kind| (name, kind, exactly(1)));
+    let scrape = strict_but(&daemon, &provoked, endless);
     scrape.expect(name, "read", reads, reads * 4096);
     assert_eq!(scrape.count("iotruth_request_errors_total", &[]), 0);
     scrape.equal("retry", scrape.measured(name, "read", "retry"), 1);

@@ -56,7 +56,13 @@ fn a_request_that_gets_nowhere_is_one_life() {
     scsi_debug::behave();
     assert_eq!(reader.join().unwrap().expect("it ends at last"), 4096);
     // Halved until a sector is left, and then without anything.
-    let kinds = ["partial_completion", "requeue_short_transfer", "requeue_retry"];
+    let kinds = [
+        "partial_completion",
+        "requeue_short_transfer",
+        "requeue_retry",
+        "requeue_storm",
+        "recovered",
+    ];
     let provoked = kinds.map(|kind| (name, kind, exactly(1)));
     let scrape = strict(&daemon, &provoked);
     scrape.expect(name, "read", 1, 4096);

@@ -21,8 +21,18 @@ use crate::workspace;
 const MACHINE: &str = "-accel tcg,thread=single -cpu max,-avx,-avx2 -m 1024 -smp 2 -nographic \
                        -no-reboot -nic none";
 
+/// Where it is set, the scenarios print what is in the list of mismatches.
+const EXAMPLES: &str = "IOTRUTH_EXAMPLES";
+
 /// An error of the kernel ends the machine at once instead of leaving it standing.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init";
+
+/// What the kernel does not know, and has a value, becomes a variable of the guest's environment.
+fn kernel_arguments() -> String {
+    let examples =
+        std::env::var_os(EXAMPLES).map_or_else(String::new, |_| format!(" {EXAMPLES}=1"));
+    format!("{KERNEL_ARGUMENTS}{examples}")
+}
 
 /// Boots and returns everything that the console said, which is written to `log` too.
 pub(super) fn boot(
@@ -35,7 +45,7 @@ pub(super) fn boot(
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(MACHINE.split_whitespace()).args(disks);
     qemu.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
-    qemu.args(["-append", KERNEL_ARGUMENTS]).env("PATH", workspace::search_path()?);
+    qemu.args(["-append", &kernel_arguments()]).env("PATH", workspace::search_path()?);
     let mut child = qemu
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -133,6 +133,9 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice], "once");
     kernel.after(2 * SECOND);
     look(&mut kernel, &rq, 1);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice], "its timer may be late");
+    kernel.after(2 * SECOND);
+    look(&mut kernel, &rq, 1);
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice, Kind::HungInDevice]);
     kernel.after(SECOND).complete(&mut rq, 4096, 0);
     let snapshot = snapshot(&mut kernel);
@@ -146,7 +149,7 @@ fn a_request_that_stays_in_a_queue_is_stuck_there() {
     let mut kernel = Kernel::with(Starts::None);
     let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
     kernel.insert(&mut rq);
-    kernel.after(31 * SECOND);
+    kernel.after(33 * SECOND);
     look(&mut kernel, &rq, 1);
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInQueue, Kind::HungInQueue]);
 }

@@ -103,4 +103,6 @@ fn unjudged(view: &View) -> [u64; UNJUDGED] {
 }
 
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod tests;

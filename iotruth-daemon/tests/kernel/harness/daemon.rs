@@ -173,6 +173,16 @@ impl Daemon {
         }
     }
 
+    /// Prints all that it has in its list, where `IOTRUTH_EXAMPLES` is set: the examples of
+    /// docs/mismatches.md come from there.
+    fn print_examples(&self) {
+        if std::env::var_os("IOTRUTH_EXAMPLES").is_some()
+            && let Ok(answer) = self.ask("/mismatches?severity=all&limit=1000&format=text")
+        {
+            println!("--- examples\n{}---", answer.body);
+        }
+    }
+
     fn assert_running(&mut self) {
         if let Some(status) = self.ended() {
             panic!("the daemon ended with {status} instead of getting ready");
@@ -183,6 +193,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if self.ended.is_none() {
+            self.print_examples();
             drop(self.child.kill());
             drop(self.child.wait());
         }
