@@ -15,7 +15,8 @@ use iotruth_common::{
 use crate::{
     aligned::Aligned,
     engine::{
-        Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor, snapshot::Snapshot,
+        Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor,
+        snapshot::Snapshot,
     },
 };
 
