@@ -17,6 +17,7 @@ use crate::{
 };
 
 #[raw_tracepoint]
+#[expect(clippy::needless_pass_by_value, reason = "the macro hands the context over")]
 fn reread(ctx: RawTracePointContext) -> i32 {
     let Some(answers) = REREAD.get_ptr_mut(ctx.arg::<u32>(REREAD_BATCH)) else { return -1 };
     let first = answers.cast::<RequestBytes>();
