@@ -12,6 +12,7 @@ mod outcome;
 mod plan;
 mod process;
 mod publish;
+mod pulse;
 mod reader;
 mod signals;
 mod sysfs;

@@ -3,8 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
+use tracing::{info, warn};
 
-use super::{auditor::Auditor, clock, process, reader::Mailbox, tick::Tick};
+use super::{
+    auditor::Auditor,
+    clock, process,
+    pulse::{Pulse, Thread, Watch},
+    reader::Mailbox,
+};
 use crate::{
     engine::snapshot::Snapshot,
     view::{Anchor, ReaderStatus, Status, View},
@@ -16,12 +22,6 @@ pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// How many looks pass between two readings of the clocks and of the process's own counters.
 const LOOKS_PER_AUDIT: u32 = 5;
 
-/// A reader that has not gone round between so many looks is stalled. Looks are counted rather than
-/// seconds, because a process that was stopped, or a machine that slept, has lost seconds and not
-/// its readers.
-const STALLED: u32 = 15;
-const _: () = assert!(PUBLISH_EVERY.as_millis() * STALLED as u128 > 20 * Tick::LONGEST.as_millis());
-
 /// Merges, and swaps a new view in when something changed.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -31,8 +31,12 @@ pub(super) struct Publisher {
     auditor: Auditor,
     anchor: Anchor,
     looks: u32,
-    /// Rounds of each reader at the last look, and how many looks have seen just these.
-    rounds: Vec<(u64, u32)>,
+    /// Whether each reader goes round.
+    watches: Vec<Watch>,
+    /// A reader that is given no CPU.
+    starved: Option<usize>,
+    /// Why the daemon is about to end.
+    fatal: Option<String>,
     view: watch::Sender<Arc<View>>,
 }
 
@@ -51,20 +55,24 @@ impl Publisher {
             ledger: auditor.newest(),
             anchor,
         }));
-        let rounds = vec![(0, 0); mailboxes.len()];
-        let shown = Vec::new();
-        (Self { mailboxes, shown, rings, auditor, anchor, looks: 0, rounds, view }, receiver)
+        let publisher = Self {
+            watches: vec![Watch::default(); mailboxes.len()],
+            mailboxes,
+            shown: Vec::new(),
+            rings,
+            auditor,
+            anchor,
+            looks: 0,
+            starved: None,
+            fatal: None,
+            view,
+        };
+        (publisher, receiver)
     }
 
     /// Shows what the readers know now; the error says which of them has stalled.
     pub(super) fn look(&mut self) -> Result<(), Stalled> {
-        for (number, (mailbox, seen)) in self.mailboxes.iter().zip(&mut self.rounds).enumerate() {
-            let rounds = mailbox.rounds();
-            *seen = if seen.0 == rounds { (rounds, seen.1 + 1) } else { (rounds, 0) };
-            if seen.1 >= STALLED {
-                return Err(Stalled { number });
-            }
-        }
+        self.feel_pulses()?;
         let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
         self.looks = self.looks.wrapping_add(1);
         if audit {
@@ -76,6 +84,29 @@ impl Publisher {
         if changed || audit {
             self.show(&snapshots, audit);
             self.shown = snapshots;
+        }
+        Ok(())
+    }
+
+    /// Looks whether the readers go round. While one of them would and is given no CPU, `/readyz`
+    /// fails, and nothing else does: it goes on as soon as the machine lets it.
+    fn feel_pulses(&mut self) -> Result<(), Stalled> {
+        let mut starved = None;
+        for (number, (mailbox, watch)) in self.mailboxes.iter().zip(&mut self.watches).enumerate() {
+            match watch.look(mailbox.rounds(), || Thread::read(mailbox.thread())) {
+                Pulse::Beats => {}
+                Pulse::Starved => starved = Some(number),
+                Pulse::Stalled(thread) => return Err(Stalled::new(number, thread)),
+            }
+        }
+        if starved != self.starved {
+            match (starved, self.starved) {
+                (Some(number), _) => warn!("{}", Starved { number }),
+                (None, Some(number)) => info!("reader {number} has a CPU again"),
+                (None, None) => {}
+            }
+            self.starved = starved;
+            self.say_whether_ready();
         }
         Ok(())
     }
@@ -112,8 +143,15 @@ impl Publisher {
     }
 
     /// From now on `/readyz` fails, for this reason.
-    pub(super) fn not_ready(&self, reason: String) {
-        self.update(|status| status.not_ready = Some(reason));
+    pub(super) fn not_ready(&mut self, reason: String) {
+        self.fatal = Some(reason);
+        self.say_whether_ready();
+    }
+
+    fn say_whether_ready(&self) {
+        let starved = self.starved.map(|number| Starved { number }.to_string());
+        let reason = self.fatal.clone().or(starved);
+        self.update(|status| status.not_ready = reason);
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
@@ -126,8 +164,26 @@ impl Publisher {
 }
 
 /// A reader that does not go round any more.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("reader {number} has stalled, and what happens is seen by nobody")]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("reader {number} has stalled, and what happens is seen by nobody; its thread is {thread}")]
 pub(super) struct Stalled {
+    number: usize,
+    thread: String,
+}
+
+impl Stalled {
+    fn new(number: usize, thread: Option<Thread>) -> Self {
+        let thread = thread.map_or_else(|| "gone".to_owned(), |thread| thread.to_string());
+        Self { number, thread }
+    }
+}
+
+/// A reader that would go round if it were given a CPU.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "reader {number} waits for a CPU: the machine has more to do than it can, and what does not fit \
+     into the rings meanwhile is lost and counted; give the daemon a lower nice value or CPUs of its own"
+)]
+struct Starved {
     number: usize,
 }

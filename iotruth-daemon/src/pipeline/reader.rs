@@ -4,7 +4,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -66,6 +66,8 @@ pub(super) struct Mailbox {
     snapshot: Mutex<Arc<Snapshot>>,
     /// How often the reader went round.
     rounds: AtomicU64,
+    /// Number of its thread; 0 until it runs.
+    thread: AtomicU32,
     /// From the oldest record that a snapshot was the first to have, to that snapshot.
     lag: AtomicU64,
 }
@@ -79,6 +81,11 @@ impl Mailbox {
     /// How often the reader went round: it moves for as long as the reader is alive.
     pub(super) fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Number of the reader's thread, a `tid`; 0 until it has run.
+    pub(super) fn thread(&self) -> u32 {
+        self.thread.load(Ordering::Relaxed)
     }
 
     /// How old the oldest record was when the newest snapshot first showed it.
@@ -143,6 +150,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     }
 
     fn run(mut self) -> anyhow::Result<()> {
+        let thread = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
+        self.mailbox.thread.store(thread, Ordering::Relaxed);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for source in &self.sources {
             // Edge-triggered: a ring with records in it is always readable, and only the wake-ups

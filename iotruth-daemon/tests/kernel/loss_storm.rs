@@ -139,6 +139,8 @@ fn rest_after(daemon: &Daemon, name: &str, before: &Audit) -> Audit {
 /// Two devices in two rings, in neither of which anybody else writes, and the ring of the second.
 fn apart(daemon: &Daemon) -> (LoopDevice, (LoopDevice, usize)) {
     let others = added(daemon, || thread::sleep(Duration::from_secs(1)));
+    // Those that will not do are kept until the search is over: the next one would get the memory
+    // of one that is gone, and with it the ring.
     let mut devices: Vec<(LoopDevice, usize)> = Vec::new();
     for _ in 0..DEVICES {
         let device = LoopDevice::new(16);
@@ -150,18 +152,17 @@ fn apart(daemon: &Daemon) -> (LoopDevice, (LoopDevice, usize)) {
         });
         let most = rings.iter().copied().max().unwrap_or_default();
         let ring = rings.iter().position(|records| *records == most).unwrap();
-        if others[ring] == 0 && devices.iter().all(|(_, other)| *other != ring) {
-            devices.push((device, ring));
-        }
-        if devices.len() == 2 {
-            break;
+        devices.push((device, ring));
+        let own = |of: usize| others[of] == 0 && of != ring;
+        if others[ring] == 0
+            && let Some(first) = devices.iter().position(|(_, other)| own(*other))
+        {
+            let second = devices.swap_remove(devices.len() - 1);
+            return (devices.swap_remove(first).0, second);
         }
     }
-    let mut devices = devices.into_iter();
-    match (devices.next(), devices.next()) {
-        (Some((one, _)), Some(other)) => (one, other),
-        _ => panic!("no two of {DEVICES} devices have rings of their own"),
-    }
+    let rings: Vec<_> = devices.iter().map(|(_, ring)| ring).collect();
+    panic!("no two of {DEVICES} devices have rings of their own: {rings:?}; others use {others:?}")
 }
 
 /// What each ring was tried for while something was done.

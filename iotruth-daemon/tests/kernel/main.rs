@@ -29,6 +29,7 @@ mod loss_storm;
 mod phases;
 mod privilege_errors;
 mod recreated_device;
+mod starved_reader;
 mod stop_under_load;
 mod stuck_device;
 mod tiny_ring;
