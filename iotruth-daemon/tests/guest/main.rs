@@ -37,6 +37,7 @@ mod scsi_debug;
 mod scsi_timeout;
 mod short_transfer;
 mod strict;
+mod stuck;
 mod timeouts;
 mod virtio_errors;
 mod warm_up;

@@ -58,6 +58,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "null_blk that answers too late: failed by the driver",
         absent: &[],
     },
+    Scenario {
+        name: "stuck",
+        about: "null_blk that keeps requests: stuck in the device and behind it, slow flushes",
+        absent: &[],
+    },
     Scenario { name: "medium_error", about: "scsi_debug with a bad sector", absent: &[] },
     Scenario {
         name: "virtio_errors",
