@@ -80,6 +80,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         absent: &[],
     },
     Scenario {
+        name: "path_failover",
+        about: "an nvme subsystem on two paths that change: requests go from one to the other",
+        absent: &[
+            ("5.10", "Debian's kernel has no nvme-loop, and an emulated disk refuses no path"),
+            ("6.1", "Debian's kernel has no nvme-loop, and an emulated disk refuses no path"),
+        ],
+    },
+    Scenario {
         name: "cgroup_owners",
         about: "two cgroups: direct and buffered writes, write-back by kernel workers",
         absent: &[],
