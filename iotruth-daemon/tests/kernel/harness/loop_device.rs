@@ -6,6 +6,7 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
 use super::{direct_io::DirectFile, patience::wait_for, run::run, tmpfs::Tmpfs};
@@ -119,15 +120,16 @@ impl Drop for LoopDevice {
     fn drop(&mut self) {
         let attached = Path::new("/sys/block").join(&self.name).join("loop");
         if attached.exists() {
-            let done = Command::new("losetup").arg("--detach").arg(&self.path).status();
-            if !done.is_ok_and(|status| status.success()) {
-                eprintln!("{} stays attached", self.path.display());
+            let done = Command::new("losetup").arg("--detach").arg(&self.path).output();
+            // One that was to go at its last close may be about to go, and is refused then.
+            if thread::panicking() && attached.exists() {
+                eprintln!("{} stays attached: {done:?}", self.path.display());
                 return;
             }
         }
         // A device that is open somewhere is detached at its last close; what the file lies on
         // can be unmounted only then.
-        if !std::thread::panicking() {
+        if !thread::panicking() {
             wait_for("the loop device to let go of its file", || {
                 if attached.exists() {
                     Err(format!("{} is there", attached.display()))
