@@ -53,24 +53,55 @@ impl Witness {
         Self { seen, stop: Some(stop), drainer: Some(drainer), _tracefs: tracefs }
     }
 
-    /// How many completions of this device were seen there.
+    /// How many completions of this device may have been there: those that [`Self::sighted`] tells.
     pub(crate) fn ends(&self, device: &str) -> u64 {
+        self.sighted(device).possible()
+    }
+
+    /// The completions of this device.
+    pub(crate) fn sighted(&self, device: &str) -> Ends {
         let number = fs::read_to_string(Path::new("/sys/block").join(device).join("dev"))
             .expect("the device is there");
         let number = number.trim().replace(':', ",");
         self.up_to_now(|ends| ends.get(&number).copied().unwrap_or_default())
     }
 
-    /// How many completions of all devices were seen there.
-    pub(crate) fn all_ends(&self) -> u64 {
-        self.up_to_now(|ends| ends.values().sum())
+    /// The completions of all devices.
+    pub(crate) fn all_sighted(&self) -> Ends {
+        self.up_to_now(|ends| {
+            ends.values().fold(Ends::default(), |sum, ends| Ends {
+                certain: sum.certain + ends.certain,
+                doubtful: sum.doubtful + ends.doubtful,
+            })
+        })
     }
 
-    fn up_to_now(&self, count: impl FnOnce(&BTreeMap<String, u64>) -> u64) -> u64 {
+    fn up_to_now<T>(&self, count: impl FnOnce(&BTreeMap<String, Ends>) -> T) -> T {
         let mut seen = lock(&self.seen);
         seen.drain();
         assert!(!seen.pipe.has_lost(), "ftrace had no room: a witness that missed some is none");
         count(&seen.ends)
+    }
+}
+
+/// Completions that were seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ends {
+    /// On a thread of PID 1.
+    pub(crate) certain: u64,
+    /// On a thread of PID 1, or of a process that it started and that had ended when it was looked at.
+    pub(crate) doubtful: u64,
+}
+
+impl Ends {
+    /// As many as there can have been.
+    pub(crate) fn possible(self) -> u64 {
+        self.certain + self.doubtful
+    }
+
+    /// What was added since an earlier moment.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { certain: self.certain - earlier.certain, doubtful: self.doubtful - earlier.doubtful }
     }
 }
 
@@ -95,7 +126,7 @@ struct Seen {
     instance: PathBuf,
     pipe: TracePipe,
     /// By device, as the trace writes its number.
-    ends: BTreeMap<String, u64>,
+    ends: BTreeMap<String, Ends>,
 }
 
 impl Seen {
@@ -118,8 +149,10 @@ impl Seen {
         let ends = &mut self.ends;
         self.pipe.read(|line| {
             let Some((thread, device)) = completion(line) else { return };
+            let ends = ends.entry(device.to_owned()).or_default();
             match whose(thread) {
-                Whose::Init | Whose::Gone => *ends.entry(device.to_owned()).or_default() += 1,
+                Whose::Init => ends.certain += 1,
+                Whose::Gone => ends.doubtful += 1,
                 Whose::Stranger => drop(strangers.insert(thread)),
             }
         });
