@@ -61,7 +61,13 @@ impl Mix {
     /// What is to be done at the same time.
     pub(crate) fn tasks<'a>(self, stage: &'a Stage, random: &mut Random) -> Vec<Task<'a>> {
         match self {
-            Self::Speed => vec![tasks::fio(&stage.direct, tasks::SPEED)],
+            Self::Speed => {
+                let mut all = vec![tasks::fio(&stage.direct, tasks::SPEED)];
+                if random.percent(30) {
+                    all.push(tasks::orphans());
+                }
+                all
+            }
             Self::Everything => everything(stage, random),
             Self::Schedulers => vec![
                 tasks::fio(&stage.direct, random.pick(&tasks::DIRECT)),
@@ -86,7 +92,7 @@ impl Mix {
 
 /// Every kind of request, on devices that are drawn.
 fn everything<'a>(stage: &'a Stage, random: &mut Random) -> Vec<Task<'a>> {
-    let mut all = vec![tasks::files(stage.directory())];
+    let mut all = vec![tasks::files(stage.directory()), tasks::orphans()];
     for device in stage.open_to_all() {
         // Not both: a write past the page cache that collides with one through it is called an I/O
         // error by the kernel itself (`dio_warn_stale_pagecache`), without one of the device.

@@ -10,6 +10,7 @@ mod direct;
 mod discards;
 mod files;
 mod load;
+mod orphans;
 mod schedulers;
 
 /// Something to do.
@@ -76,4 +77,9 @@ pub(crate) fn schedulers(devices: Vec<&LoopDevice>) -> Task<'_> {
 /// Devices that come and go.
 pub(crate) fn churn() -> Task<'static> {
     Box::new(churn::run)
+}
+
+/// Processes for PID 1 to look after.
+pub(crate) fn orphans() -> Task<'static> {
+    Box::new(|clock, _| orphans::run(clock))
 }
