@@ -13,7 +13,10 @@ use std::{
 
 use clap::Parser;
 
-use self::{harness::witness::Witness, report::Report};
+use self::{
+    harness::{turn::turn, witness::Witness},
+    report::Report,
+};
 
 #[path = "../kernel/harness/mod.rs"]
 #[expect(dead_code, reason = "what provokes errors is for the scenarios")]
@@ -49,6 +52,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    interrupt::follow_parent();
+    // There is nothing to be undone yet.
+    let _turn = turn();
     interrupt::heed();
     // Whatever was set up is undone by unwinding.
     match panic::catch_unwind(|| run(&arguments)) {
@@ -65,7 +71,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) {
-    let _turn = harness::turn::turn();
     let Arguments { minutes, seed, report } = arguments;
     let load = Duration::from_mins(u64::from(*minutes));
     let phases = schedule::draw(load, *seed);
