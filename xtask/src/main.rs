@@ -6,15 +6,18 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod apt;
+mod artifact;
 mod build;
 mod ci;
 mod command;
+mod docs;
 mod fuzz;
 mod linker;
 mod privilege;
 mod purity;
 mod run;
 mod setup;
+mod soak;
 mod steps;
 mod test;
 mod toolchain;
@@ -43,6 +46,8 @@ enum Task {
     Ci,
     /// Run the fuzz targets, for a while each.
     Fuzz(fuzz::Options),
+    /// Put devices under random load for a long time, and see that everything adds up.
+    Soak(soak::Options),
     /// Boot Debian kernels in QEMU and run the guest scenarios in each.
     Vm(vm::Options),
 }
@@ -65,6 +70,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Test(options) => test::command(&options),
         Task::Ci => ci::command(),
         Task::Fuzz(options) => fuzz::command(&options),
+        Task::Soak(options) => soak::command(&options),
         Task::Vm(options) => vm::command(&options),
     }
 }

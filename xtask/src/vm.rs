@@ -8,7 +8,6 @@ use std::{
     fs,
     num::NonZero,
     path::PathBuf,
-    process::Stdio,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc::channel,
@@ -26,10 +25,9 @@ use self::{
     scenario::{SCENARIOS, Scenario},
     series::{Choice, MATRIX, Series},
 };
-use crate::{apt, build, command, setup, steps::Step, toolchain::Toolchain, workspace};
+use crate::{apt, build, setup, steps::Step, toolchain::Toolchain, workspace};
 
 mod archive;
-mod artifact;
 mod console;
 mod disks;
 mod docs;
@@ -225,28 +223,8 @@ fn at_once<T: Sync, R: Send>(
 
 /// Builds what runs in the guests: statically linked, for there are no libraries.
 fn programs(toolchain: &Toolchain) -> Result<initrd::Payload> {
-    let mut cargo = build::cargo(toolchain)?;
-    cargo.args([
-        "test",
-        "--no-run",
-        "--package",
-        "iotruth-daemon",
-        "--test",
-        "guest",
-        "--profile",
-        "checked",
-    ]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
-    build::link_statically(&mut cargo)?;
-    println!("+ {}", command::show(&cargo));
-    cargo.stderr(Stdio::inherit());
-    let messages = command::output(&mut cargo)?;
-    let find = |name| artifact::executable(&messages, name).map(PathBuf::from);
-    Ok(initrd::Payload {
-        busybox: apt::tool("busybox-static", "busybox")?,
-        daemon: find("iotruth").context("cargo did not say where the daemon is")?,
-        guest: find("guest").context("cargo did not say where the guest's tests are")?,
-    })
+    let build::Programs { daemon, test } = build::programs(toolchain, "guest")?;
+    Ok(initrd::Payload { busybox: apt::tool("busybox-static", "busybox")?, daemon, guest: test })
 }
 
 #[cfg(test)]

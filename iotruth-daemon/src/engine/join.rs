@@ -110,7 +110,7 @@ impl Engine {
             proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
             incomplete: false,
-            io_stat: self.in_statistics(head),
+            io_stat: self.says_statistics(probe, head),
             flush_sequence: false,
             data_failed: false,
             data_idle: false,
@@ -230,7 +230,7 @@ impl Engine {
             self.keep(life);
             return;
         }
-        life.io_stat |= self.in_statistics(head);
+        life.learn_statistics(self.says_statistics(probe, head));
         life.hardware_queue = record.hardware_queue;
         // At a start it still is that of the use before.
         if probe != Probe::Start {

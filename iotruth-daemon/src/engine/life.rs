@@ -43,8 +43,8 @@ pub(super) struct Life {
     pub(super) beginning_lost: bool,
     /// Whether an event of it is missing that no counter tells of.
     pub(super) incomplete: bool,
-    /// Whether the kernel counts it in the statistics of its disk.
-    pub(super) io_stat: bool,
+    /// Whether the kernel counts it in the statistics of its disk; `None` while no event could tell.
+    pub(super) io_stat: Option<bool>,
     /// Whether it was ever part of a flush sequence.
     pub(super) flush_sequence: bool,
     /// Whether the data phase of a flush sequence failed.
@@ -138,6 +138,13 @@ impl Life {
             Stage::Started | Stage::Queued | Stage::Requeued => {
                 head.sector <= self.sector && other >= own
             }
+        }
+    }
+
+    /// Takes an event's word for it whether the kernel counts the request; it stays so.
+    pub(super) fn learn_statistics(&mut self, says: Option<bool>) {
+        if let Some(counted) = says {
+            self.io_stat = Some(counted || self.io_stat == Some(true));
         }
     }
 

@@ -217,7 +217,11 @@ impl Kernel {
         record.task_flags = if rq.worker { 0x20 } else { 0x40 };
         record.cgroup = 77;
         record.hardware_queue = self.hardware_queue;
-        if let Some(head) = self.head(probe, rq, None) {
+        if let Some(mut head) = self.head(probe, rq, None) {
+            if probe == Probe::Start {
+                // `blk_account_io_start` sets it after the event.
+                head.rq_flags &= !Flavor::linux_6_12().rqf.io_stat;
+            }
             record.request = head;
             self.write(Written::Submit(record));
         }
