@@ -8,6 +8,7 @@ mod clock;
 mod cpus;
 mod diskstats;
 mod lookout;
+mod memory;
 mod outcome;
 mod plan;
 mod process;

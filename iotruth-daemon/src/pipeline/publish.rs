@@ -30,6 +30,8 @@ pub(super) struct Publisher {
     rings: Vec<usize>,
     auditor: Auditor,
     anchor: Anchor,
+    /// What is off for as long as the daemon runs.
+    notes: Vec<String>,
     looks: u32,
     /// Whether each reader goes round.
     watches: Vec<Watch>,
@@ -49,6 +51,7 @@ impl Publisher {
         status: Status,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
+        let notes = status.notes.clone();
         let (view, receiver) = watch::channel(Arc::new(View {
             snapshot: Arc::default(),
             status: Arc::new(status),
@@ -62,6 +65,7 @@ impl Publisher {
             rings,
             auditor,
             anchor,
+            notes,
             looks: 0,
             starved: None,
             fatal: None,
@@ -129,8 +133,11 @@ impl Publisher {
             .map(|(mailbox, rings)| ReaderStatus { rings: *rings, lag: mailbox.lag() })
             .collect();
         let process = audit.then(process::status);
+        let now = self.mailboxes.iter().filter_map(|mailbox| mailbox.note());
+        let notes = self.notes.iter().cloned().chain(now).collect();
         self.update(|status| {
             status.readers = readers;
+            status.notes = notes;
             if let Some(process) = process {
                 status.process = process;
             }

@@ -5,13 +5,19 @@ use std::{
     time::Duration,
 };
 
-use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::REREAD_BATCH};
+use iotruth_common::{
+    counters::MAX_RINGS,
+    layout::Layout,
+    probe::Probe,
+    reread::{REREAD_BATCH, REREAD_BYTES},
+};
 use tracing::warn;
 
 use super::{
     diskstats,
+    memory::{Looked, Memory},
     plan::Plan,
-    reader::{Counters, Memory, Source},
+    reader::{Counters, Source},
 };
 use crate::{
     config::Config,
@@ -64,6 +70,8 @@ impl Tracing {
         let statistics = diskstats::read(config)?;
         let attached = tracer.attach()?;
         let start = Probe::Start as usize;
+        let mut notes = facts.notes;
+        notes.extend(beyond(facts.layout.request_bytes));
         Ok(Self {
             rings,
             flavor: facts.flavor,
@@ -74,7 +82,7 @@ impl Tracing {
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
             programs: attached.programs,
-            notes: facts.notes,
+            notes,
             statistics,
             tracer,
         })
@@ -116,6 +124,16 @@ impl Tracing {
     }
 }
 
+/// What it means that the fields of interest of a request take up so many bytes.
+fn beyond(request_bytes: u32) -> Option<String> {
+    (request_bytes as usize > REREAD_BYTES).then(|| {
+        format!(
+            "a request of this kernel has fields of interest beyond its first {REREAD_BYTES} bytes: \
+             what is open for long is not looked up in memory"
+        )
+    })
+}
+
 impl Source for Ring {
     fn ring(&self) -> usize {
         self.number()
@@ -134,13 +152,13 @@ impl Memory for Rereader {
     fn read(
         &mut self,
         addresses: &[u64],
-        mut take: impl FnMut(usize, Option<&[u8]>),
+        mut take: impl FnMut(usize, Looked<'_>),
     ) -> anyhow::Result<()> {
         for (batch, addresses) in addresses.chunks(REREAD_BATCH).enumerate() {
             let read = Self::read(self, addresses)?;
             for (place, request) in read.requests.iter().enumerate().take(addresses.len()) {
                 let bytes: &[u8] = bytemuck::cast_slice(&request.bytes);
-                take(batch * REREAD_BATCH + place, (request.result == 0).then_some(bytes));
+                take(batch * REREAD_BATCH + place, Looked::new(request.result, bytes));
             }
         }
         Ok(())
