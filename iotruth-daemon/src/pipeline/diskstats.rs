@@ -1,6 +1,6 @@
 //! `/proc/diskstats`: what the kernel itself has counted of each disk.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::{clock, sysfs};
 use crate::{
@@ -44,6 +44,7 @@ pub(super) fn read(config: &Config) -> std::io::Result<Reading> {
         Some(DiskReading {
             id: DeviceId { number: line.number, sequence: known.1.unwrap_or(0) },
             name: line.name.to_owned(),
+            object: fs::metadata(&folder).ok()?.ino(),
             columns: line.columns,
             in_flight: line.in_flight,
             incomparable: incomparable(&folder),
