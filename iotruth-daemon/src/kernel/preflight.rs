@@ -20,14 +20,20 @@ pub fn preflight() -> Result<(), KernelError> {
     if !Path::new(btf::PATH).exists() {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
-    // A probe that fails for another reason is no proof; loading will tell.
-    if sys::is_map_supported(MapType::RingBuf).is_ok_and(|supported| !supported) {
-        return Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" });
+    new_enough(
+        &sys::is_map_supported(MapType::RingBuf),
+        &sys::is_program_supported(ProgramType::Tracing),
+    )
+}
+
+/// Fails if the kernel was asked for ring buffers or tracing programs and has none. A probe that fails
+/// for another reason is no proof; loading will tell.
+fn new_enough<E>(rings: &Result<bool, E>, tracing: &Result<bool, E>) -> Result<(), KernelError> {
+    match (rings, tracing) {
+        (Ok(false), _) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
+        (_, Ok(false)) => Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" }),
+        (Ok(true) | Err(_), Ok(true) | Err(_)) => Ok(()),
     }
-    if sys::is_program_supported(ProgramType::Tracing).is_ok_and(|supported| !supported) {
-        return Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" });
-    }
-    Ok(())
 }
 
 /// Fails if this thread may not load programs.
@@ -56,7 +62,7 @@ fn missing_capabilities(set: u64) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelError, effective, missing_capabilities};
+    use super::{KernelError, effective, missing_capabilities, new_enough};
 
     #[test]
     fn missing_capabilities_are_named_one_by_one() {
@@ -65,6 +71,37 @@ mod tests {
         assert_eq!(missing_capabilities(1 << 38), ["CAP_BPF"]);
         assert!(missing_capabilities(1 << 38 | 1 << 39).is_empty());
         assert!(missing_capabilities(1 << 21).is_empty());
+    }
+
+    #[test]
+    fn a_kernel_is_too_old_only_if_it_says_so() {
+        let lacks = |rings, tracing| match new_enough(&rings, &tracing) {
+            Ok(()) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        let (has, has_not, unknown) = (Ok(true), Ok(false), Err(()));
+        for told in [has, unknown] {
+            for also in [has, unknown] {
+                assert_eq!(lacks(told, also), None);
+            }
+            let error = lacks(told, has_not);
+            assert_eq!(
+                error.as_deref(),
+                Some(
+                    "this kernel is too old: it lacks BPF tracing programs (Linux 5.5); iotruth \
+                     needs Linux 5.10 or later"
+                )
+            );
+            let error = lacks(has_not, told);
+            assert_eq!(
+                error.as_deref(),
+                Some(
+                    "this kernel is too old: it lacks BPF ring buffers (Linux 5.8); iotruth needs \
+                     Linux 5.10 or later"
+                )
+            );
+        }
+        assert!(lacks(has_not, has_not).is_some_and(|error| error.contains("ring buffers")));
     }
 
     #[test]
