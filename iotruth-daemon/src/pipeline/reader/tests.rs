@@ -3,20 +3,19 @@
 
 use std::{os::fd::BorrowedFd, sync::Arc, time::Instant};
 
-use bytemuck::Zeroable as _;
-use iotruth_common::{
-    layout::Layout,
-    probe::Probe,
-    record::{RequestRecord, SubmitRecord},
-};
-
 use super::{
-    super::{auditor::Auditor, clock, lookout::Lookout, memory::Looked},
+    super::{
+        auditor::Auditor,
+        fake,
+        lookout::{Lookout, Surroundings},
+        memory::Looked,
+        sysfs::Places,
+    },
     Counters, Mailbox, Memory, Reader, Source,
 };
 use crate::{
     config::Config,
-    engine::{Audit, Engine, EngineConfig, Limits, flavor::Flavor, snapshot::Snapshot},
+    engine::{Audit, device::DeviceId, snapshot::Snapshot},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -71,40 +70,17 @@ impl Counters for Still {
     }
 }
 
-/// An engine with one request that was issued `ago` nanoseconds ago.
-fn engine(ago: u64) -> Engine {
-    let mut engine = Engine::new(EngineConfig {
-        flavor: Flavor::linux_6_12(),
-        layout: Layout::zeroed(),
-        limits: Limits { stuck_after: SECOND, slow_flush_after: SECOND },
-        attached: 1,
-        starts_traced: true,
-        rings: vec![0],
-        index: 0,
-        engines: 1,
-    });
-    let time = clock::monotonic() - ago;
-    let request = RequestRecord {
-        time,
-        request: 0x40,
-        queue: 0x1000,
-        attempt: 1,
-        device: 7 << 20,
-        data_len: 4096,
-        probe: Probe::Issue as u8,
-        ..RequestRecord::zeroed()
-    };
-    let record = SubmitRecord { request, start_time: time, diskseq: 3, ..SubmitRecord::zeroed() };
-    engine.record(0, bytemuck::bytes_of(&record));
-    engine
-}
-
 /// What a reader with this memory shows and notes, once that is as is hoped or patience is at its
 /// end; and it must have been alive all the time.
 fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
     let config = Arc::new(Config::default());
-    let (_auditor, mut auditees) =
-        Auditor::start(Arc::clone(&config), 1, Default::default()).unwrap();
+    let places = Places::default();
+    let (auditor, mut auditees) = Auditor::start(Arc::clone(&config), 1, places.clone()).unwrap();
+    let herald = auditor.herald();
+    let (lookout, _) =
+        Lookout::start(0, Surroundings { config, places, sequenced: true, herald }).unwrap();
+    let mut engine = fake::engine();
+    fake::issue(&mut engine, DeviceId { number: 7 << 20, sequence: 3 }, 9 * SECOND);
     let mailbox = Arc::new(Mailbox::default());
     let stop = Arc::default();
     let reader = Reader {
@@ -112,8 +88,8 @@ fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
         ring_bytes: 4096,
         counters: Still,
         memory,
-        engine: engine(9 * SECOND),
-        lookout: Lookout::start(config).unwrap(),
+        engine,
+        lookout,
         auditee: auditees.pop().unwrap(),
         mailbox: Arc::clone(&mailbox),
         stop: Arc::clone(&stop),
