@@ -20,19 +20,18 @@ pub fn preflight() -> Result<(), KernelError> {
     if !Path::new(btf::PATH).exists() {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
-    new_enough(
-        &sys::is_map_supported(MapType::RingBuf),
-        &sys::is_program_supported(ProgramType::Tracing),
-    )
+    // A probe that fails for another reason is no proof; loading will tell.
+    let rings = sys::is_map_supported(MapType::RingBuf).ok();
+    let tracing = sys::is_program_supported(ProgramType::Tracing).ok();
+    new_enough(rings, tracing)
 }
 
-/// Fails if the kernel was asked for ring buffers or tracing programs and has none. A probe that fails
-/// for another reason is no proof; loading will tell.
-fn new_enough<E>(rings: &Result<bool, E>, tracing: &Result<bool, E>) -> Result<(), KernelError> {
+/// Fails if the kernel has no ring buffers or no tracing programs; `None` is not known.
+fn new_enough(rings: Option<bool>, tracing: Option<bool>) -> Result<(), KernelError> {
     match (rings, tracing) {
-        (Ok(false), _) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
-        (_, Ok(false)) => Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" }),
-        (Ok(true) | Err(_), Ok(true) | Err(_)) => Ok(()),
+        (Some(false), _) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
+        (_, Some(false)) => Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" }),
+        (Some(true) | None, Some(true) | None) => Ok(()),
     }
 }
 
@@ -75,11 +74,11 @@ mod tests {
 
     #[test]
     fn a_kernel_is_too_old_only_if_it_says_so() {
-        let lacks = |rings, tracing| match new_enough(&rings, &tracing) {
+        let lacks = |rings, tracing| match new_enough(rings, tracing) {
             Ok(()) => None,
             Err(error) => Some(error.to_string()),
         };
-        let (has, has_not, unknown) = (Ok(true), Ok(false), Err(()));
+        let (has, has_not, unknown) = (Some(true), Some(false), None);
         for told in [has, unknown] {
             for also in [has, unknown] {
                 assert_eq!(lacks(told, also), None);

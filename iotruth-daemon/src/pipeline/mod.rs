@@ -22,6 +22,7 @@ mod signals;
 mod sysfs;
 mod tick;
 mod tracer;
+mod unseen;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -43,9 +44,10 @@ use self::{
     signals::Signals,
     sysfs::Places,
     tracer::Tracing,
+    unseen::Unseen,
 };
 use crate::{
-    config::Config,
+    config::{Config, Fault},
     engine::{Engine, EngineConfig, Limits},
     http,
     view::{AuditStatus, Status, View},
@@ -110,6 +112,7 @@ fn read(
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
     let mut handles = Vec::new();
+    let unseen = Unseen::default();
     let mut helpers = vec![auditor.helper().clone()];
     let surroundings = Surroundings {
         config: Arc::clone(config),
@@ -146,7 +149,11 @@ fn read(
             stop: Arc::clone(&stop),
             fault: config.fault,
         };
-        handles.push(reader.spawn(index).context("cannot start a reader thread")?);
+        let spawned = match config.fault {
+            Some(Fault::UnseenCompletion) => reader.spawn_without(&unseen, index),
+            Some(Fault::ReaderPanic | Fault::ReaderStall) | None => reader.spawn(index),
+        };
+        handles.push(spawned.context("cannot start a reader thread")?);
         mailboxes.push(mailbox);
     }
     let status = Status {

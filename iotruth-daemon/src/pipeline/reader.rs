@@ -20,6 +20,7 @@ use super::{
     lookout::Lookout,
     memory::{Looked, Memory},
     tick::Tick,
+    unseen::Unseen,
 };
 use crate::{
     config::Fault,
@@ -147,6 +148,27 @@ pub(super) struct Reader<S, C, M> {
 }
 
 impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, C, M> {
+    /// As [`Self::spawn`], but one completion is hidden.
+    pub(super) fn spawn_without(
+        self,
+        unseen: &Unseen,
+        number: usize,
+    ) -> std::io::Result<thread::JoinHandle<anyhow::Result<()>>> {
+        let reader = Reader {
+            sources: self.sources.into_iter().map(|source| unseen.source(source)).collect(),
+            ring_bytes: self.ring_bytes,
+            counters: unseen.counters(self.counters),
+            memory: self.memory,
+            engine: self.engine,
+            lookout: self.lookout,
+            auditee: self.auditee,
+            mailbox: self.mailbox,
+            stop: self.stop,
+            fault: self.fault,
+        };
+        reader.spawn(number)
+    }
+
     /// Starts the thread. It ends when it is told to stop, or with an error.
     pub(super) fn spawn(
         self,
@@ -305,7 +327,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 /// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
 fn break_as_told(fault: Option<Fault>) {
     match fault {
-        None => {}
+        None | Some(Fault::UnseenCompletion) => {}
         Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
         Some(Fault::ReaderStall) => loop {
             thread::park();
