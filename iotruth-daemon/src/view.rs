@@ -59,7 +59,9 @@ pub struct Status {
     pub ring_bytes: u32,
     /// One for each reader thread.
     pub readers: Vec<ReaderStatus>,
-    /// Why `/readyz` fails; `None` while all readers run and the programs are attached.
+    /// The audits against `/proc/diskstats`.
+    pub audits: AuditStatus,
+    /// Why `/readyz` fails; `None` while all threads live and the programs are attached.
     pub not_ready: Option<String>,
     /// What is switched off or unusual here, each in one sentence.
     pub notes: Vec<String>,
@@ -83,6 +85,17 @@ pub struct ReaderStatus {
     pub rings: usize,
     /// Age of the oldest record that its newest snapshot was the first to show.
     pub lag: Duration,
+}
+
+/// The audits against `/proc/diskstats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditStatus {
+    /// How many were whole.
+    pub whole: u64,
+    /// How many were given up, because one side could not be had.
+    pub given_up: u64,
+    /// Time since the last whole one; before the first one, since audits began.
+    pub age: Duration,
 }
 
 /// Counters of the process.

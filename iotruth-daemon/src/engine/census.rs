@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Takes what was read at the address of a suspect at the time `at`: the first bytes of a
-    /// `struct request`, or `None` where nothing is mapped there any more.
+    /// `struct request`, or `None` where nothing is mapped there any more. Too few bytes say nothing.
     pub fn looked_up(&mut self, suspect: &Suspect, bytes: Option<&[u8]>, at: u64) {
         let Some(mut life) = self.table.get_mut(suspect.key).and_then(|found| found.life.take())
         else {
@@ -68,13 +68,19 @@ impl Engine {
         };
         if life.first == suspect.first {
             let found = bytes.and_then(|bytes| Found::decode(&self.layout, bytes));
-            match found.map_or(Recognised::Gone, |found| found.recognise(&life)) {
-                Recognised::Gone => {
+            let recognised = match (bytes, &found) {
+                (None, _) => Some(Recognised::Gone),
+                (Some(_), Some(found)) => Some(found.recognise(&life)),
+                (Some(_), None) => None,
+            };
+            match recognised {
+                None => {}
+                Some(Recognised::Gone) => {
                     life.watch().gone = Some(at);
                     self.gone.push(suspect.key);
                 }
-                Recognised::Unclear => life.watch().found(at, false),
-                Recognised::Same => {
+                Some(Recognised::Unclear) => life.watch().found(at, false),
+                Some(Recognised::Same) => {
                     life.watch().found(at, true);
                     let sure = found.is_some_and(|found| found.made_with(&life, self.attached));
                     self.judge_waiting(&mut life, at, sure);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use iotruth_common::{
     counters::MAX_RINGS,
-    layout::Layout,
+    layout::{ABSENT, Layout},
     probe::{PROBES, Probe},
 };
 
@@ -123,7 +123,7 @@ impl Engine {
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
-            devices: Devices::default(),
+            devices: Devices::new(config.layout.disk_diskseq != ABSENT),
             flushes: Flushes::default(),
             held: Held::default(),
             log: Log::new(config.index as u64 + 1, config.engines.max(1) as u64),
@@ -243,6 +243,13 @@ impl Engine {
             Policy::Follow => self.log.rename(id, name),
             Policy::Exclude => self.log.forget(id),
         }
+    }
+
+    /// Says which sequence number the disk has of which nothing but its number was known.
+    pub fn identify_device(&mut self, id: DeviceId, sequence: u64) {
+        let identified = DeviceId { sequence, ..id };
+        self.devices.identify(id, identified);
+        self.log.identify(id, identified);
     }
 
     /// Ends the series of a device that has gone.

@@ -84,6 +84,25 @@ impl Log {
         }
     }
 
+    /// Moves what was noted of a device to what it is known as from now on.
+    pub(super) fn identify(&mut self, id: DeviceId, identified: DeviceId) {
+        let kinds: Vec<Kind> = self
+            .entries
+            .keys()
+            .filter(|(_, device)| *device == id)
+            .map(|(kind, _)| *kind)
+            .collect();
+        for kind in kinds {
+            let moved = self.entries.remove(&(kind, id)).unwrap_or_default();
+            let entries = self.entries.entry((kind, identified)).or_default();
+            for mut entry in moved {
+                Arc::make_mut(&mut entry).device = identified;
+                entries.push_back(entry);
+            }
+            entries.make_contiguous().sort_unstable_by_key(|entry| entry.id);
+        }
+    }
+
     /// Takes out what was noted of a device that turned out to be excluded.
     pub(super) fn forget(&mut self, id: DeviceId) {
         let count = &mut self.count;

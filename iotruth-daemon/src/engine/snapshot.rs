@@ -209,6 +209,7 @@ impl Snapshot {
                 }
             }
         }
+        self.unite();
         for (mine, more) in self.probes.iter_mut().zip(&other.probes) {
             mine.attempts += more.attempts;
             mine.lost += more.lost;
@@ -235,6 +236,23 @@ impl Snapshot {
         self.mismatches.extend(other.mismatches.iter().cloned());
         self.mismatches.sort_unstable_by_key(|mismatch| mismatch.id);
         Arc::make_mut(&mut self.in_flight).merge(&other.in_flight);
+    }
+
+    /// Adds what is known of nothing but a number to the one device that has the number: a reader
+    /// that has seen only completions of a disk does not know its sequence number.
+    fn unite(&mut self) {
+        let lone: Vec<DeviceId> =
+            self.devices.keys().filter(|id| id.sequence == 0).copied().collect();
+        for id in lone {
+            let known = DeviceId { sequence: 1, ..id }..=DeviceId { sequence: u64::MAX, ..id };
+            let mut known = self.devices.range(known).map(|(known, _)| *known);
+            if let (Some(known), None) = (known.next(), known.next())
+                && let Some(lone) = self.devices.remove(&id)
+                && let Some(known) = self.devices.get_mut(&known)
+            {
+                known.merge(&lone);
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         },
         timeline::{Timeline, TimelineEvent},
     },
-    view::{Anchor, ProcessStatus, ProgramStatus, ReaderStatus, Status, View},
+    view::{Anchor, AuditStatus, ProcessStatus, ProgramStatus, ReaderStatus, Status, View},
 };
 
 /// The disk that most of the sample is about.
@@ -127,7 +127,7 @@ fn in_flight() -> InFlight {
 pub(crate) fn fresh() -> View {
     View {
         snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
-        status: Arc::new(status(None)),
+        status: Arc::new(Status { audits: AuditStatus::default(), ..status(None) }),
         ledger: Arc::default(),
         anchor: anchor(),
     }
@@ -194,6 +194,7 @@ fn status(not_ready: Option<String>) -> Status {
             ReaderStatus { rings: 1, lag: Duration::from_millis(12) },
             ReaderStatus { rings: 1, lag: Duration::from_millis(2_012) },
         ],
+        audits: AuditStatus { whole: 40, given_up: 2, age: Duration::from_millis(3_250) },
         not_ready,
         notes: vec!["without block_io_start, a direct issue has no queue phase".to_owned()],
         process: ProcessStatus {

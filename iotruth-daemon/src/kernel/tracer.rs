@@ -305,7 +305,12 @@ fn unusable(map: &str, source: MapError) -> KernelError {
 
 #[cfg(test)]
 mod tests {
-    use super::{ABSENT, KernelError, Layout, LoadOptions, check, highest_cpu, whole_chains};
+    use std::io;
+
+    use super::{
+        ABSENT, EbpfError, KernelError, Layout, LoadOptions, MapError, check, explain, highest_cpu,
+        whole_chains,
+    };
 
     const GOOD: LoadOptions = LoadOptions {
         rings: 2,
@@ -326,6 +331,27 @@ mod tests {
             let refused = check(&LoadOptions { ring_bytes, ..GOOD });
             assert!(matches!(refused, Err(KernelError::Options { .. })), "{ring_bytes}");
         }
+    }
+
+    #[test]
+    fn a_map_that_is_not_permitted_is_a_matter_of_locked_memory_where_that_is_limited() {
+        let refused = |errno| {
+            let io_error = io::Error::from_raw_os_error(errno);
+            EbpfError::MapError(MapError::CreateError { name: "RING0".to_owned(), io_error })
+        };
+        let error = explain(refused(libc::EPERM), Some(65_536));
+        assert!(matches!(error, KernelError::LockedMemory { limit: 65_536 }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "the limit of locked memory (65536 bytes) is too small for the rings and cannot be \
+             raised: set LimitMEMLOCK=infinity in the systemd unit, or `ulimit -l unlimited` as root"
+        );
+        for (errno, limit) in [(libc::EPERM, None), (libc::ENOMEM, Some(65_536))] {
+            let error = explain(refused(errno), limit);
+            assert!(matches!(error, KernelError::Object { .. }), "{error:?}");
+        }
+        let other = EbpfError::MapError(MapError::InvalidName { name: "RING0".to_owned() });
+        assert!(matches!(explain(other, Some(65_536)), KernelError::Object { .. }));
     }
 
     #[test]

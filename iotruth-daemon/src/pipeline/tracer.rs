@@ -5,23 +5,34 @@ use std::{
     time::Duration,
 };
 
-use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::REREAD_BATCH};
+use iotruth_common::{
+    counters::MAX_RINGS,
+    layout::Layout,
+    probe::Probe,
+    reread::{REREAD_BATCH, REREAD_BYTES},
+};
 use tracing::warn;
 
 use super::{
-    diskstats,
+    auditor::Auditor,
+    clock,
+    memory::{Looked, Memory},
     plan::Plan,
-    reader::{Counters, Memory, Source},
+    reader::{Counters, Source},
 };
 use crate::{
     config::Config,
-    engine::{Audit, btf, flavor::Flavor, ledger::Reading},
+    engine::{Audit, btf, flavor::Flavor},
     kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
     view::ProgramStatus,
 };
 
 /// How often the messages of the programs are fetched: they are about what is rare.
 const LOG_EVERY: Duration = Duration::from_millis(200);
+
+/// What it means that the statistics could not be read in time.
+const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
+                                attached, as where a disk hangs: coverage begins with the first audit";
 
 /// The attached programs and what the rest of the pipeline has to know of them.
 #[derive(Debug)]
@@ -40,13 +51,13 @@ pub(super) struct Tracing {
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
     pub(super) notes: Vec<String>,
-    /// The kernel's own figures from just before the programs were attached.
-    pub(super) statistics: Reading,
 }
 
 impl Tracing {
     /// Loads and attaches the programs. From here on records are written.
-    pub(super) fn begin(config: &Config, plan: &Plan) -> anyhow::Result<Self> {
+    ///
+    /// The auditor is told, so that it knows from when on everything was seen.
+    pub(super) fn begin(config: &Config, plan: &Plan, auditor: &Auditor) -> anyhow::Result<Self> {
         kernel::preflight()?;
         let types = kernel::read_btf()?;
         let facts = btf::resolve(&types)?;
@@ -61,9 +72,14 @@ impl Tracing {
         drop(types);
         let rings = tracer.take_rings()?.into_iter().map(Some).collect();
         // What the kernel counts from here on may be seen.
-        let statistics = diskstats::read(config)?;
+        let baseline = auditor.read_baseline();
+        let from = clock::monotonic();
         let attached = tracer.attach()?;
+        auditor.attached(from);
         let start = Probe::Start as usize;
+        let mut notes = facts.notes;
+        notes.extend(beyond(facts.layout.request_bytes));
+        notes.extend((!baseline).then(|| WITHOUT_BASELINE.to_owned()));
         Ok(Self {
             rings,
             flavor: facts.flavor,
@@ -74,8 +90,7 @@ impl Tracing {
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
             programs: attached.programs,
-            notes: facts.notes,
-            statistics,
+            notes,
             tracer,
         })
     }
@@ -116,6 +131,16 @@ impl Tracing {
     }
 }
 
+/// What it means that the fields of interest of a request take up so many bytes.
+fn beyond(request_bytes: u32) -> Option<String> {
+    (request_bytes as usize > REREAD_BYTES).then(|| {
+        format!(
+            "a request of this kernel has fields of interest beyond its first {REREAD_BYTES} bytes: \
+             what is open for long is not looked up in memory"
+        )
+    })
+}
+
 impl Source for Ring {
     fn ring(&self) -> usize {
         self.number()
@@ -134,13 +159,13 @@ impl Memory for Rereader {
     fn read(
         &mut self,
         addresses: &[u64],
-        mut take: impl FnMut(usize, Option<&[u8]>),
+        mut take: impl FnMut(usize, Looked<'_>),
     ) -> anyhow::Result<()> {
         for (batch, addresses) in addresses.chunks(REREAD_BATCH).enumerate() {
             let read = Self::read(self, addresses)?;
             for (place, request) in read.requests.iter().enumerate().take(addresses.len()) {
                 let bytes: &[u8] = bytemuck::cast_slice(&request.bytes);
-                take(batch * REREAD_BATCH + place, (request.result == 0).then_some(bytes));
+                take(batch * REREAD_BATCH + place, Looked::new(request.result, bytes));
             }
         }
         Ok(())

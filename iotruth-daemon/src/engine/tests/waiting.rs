@@ -70,6 +70,18 @@ fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
 }
 
 #[test]
+fn memory_that_does_not_reach_that_far_says_nothing() {
+    let (mut kernel, rq) = issued();
+    kernel.after(9 * SECOND);
+    let memory = Kernel::memory(QUEUE, &rq, 1);
+    kernel.census(|_| memory.get(..memory.len() - 1).map(<[u8]>::to_vec));
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.open, snapshot.lives.inferred), (1, 0));
+    assert_eq!((snapshot.in_flight.count, snapshot.in_flight.unconfirmed), (0, 1));
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
 fn a_clone_that_its_path_refuses_is_found_to_be_over() {
     // Device mapper frees it, and no event tells of that (`dm-rq.c:map_request`).
     for issued in [false, true] {

@@ -90,6 +90,26 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_audits_total",
+        kind: Type::Counter,
+        labels: &["outcome"],
+        unit: "audits",
+        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time or had more to remember than it can, or the file could not be read. The next one after that is about the time of both.",
+        collect: |shown, samples| {
+            let audits = &shown.view.status.audits;
+            samples.count(&["whole"], audits.whole);
+            samples.count(&["given_up"], audits.given_up);
+        },
+    },
+    Row {
+        name: "iotruth_audit_age_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "seconds",
+        help: "Time since the last whole audit, and before the first one since audits began. Coverage and residues are as old as this, so alert where it is several times the audit_interval.",
+        collect: |shown, samples| samples.value(&[], shown.view.status.audits.age.as_secs_f64()),
+    },
+    Row {
         name: "iotruth_lives_opened_total",
         kind: Type::Counter,
         labels: &[],

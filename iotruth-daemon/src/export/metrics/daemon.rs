@@ -11,7 +11,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "boolean",
-        help: "1 while all readers run and the programs are attached, as /readyz checks, else 0; /status says why.",
+        help: "1 while all threads run and the programs are attached, as /readyz checks, else 0; /status says why.",
         collect: |shown, samples| {
             samples.count(&[], u64::from(shown.view.status.not_ready.is_none()));
         },

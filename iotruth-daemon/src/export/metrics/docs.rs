@@ -46,6 +46,7 @@ fn tables() -> String {
         Unjudged::ALL.iter().map(|value| value.label()).collect(),
     );
     set("`class`", REQUEUE_CLASSES.to_vec());
+    set("`outcome`", vec!["whole", "given_up"]);
     set("`severity`", Severity::ALL.iter().map(|value| value.label()).collect());
     set("`kind` of events", Probe::ALL.iter().map(|value| value.label()).collect());
     set("`program`", Probe::ALL.iter().map(|value| value.tracepoint()).collect());

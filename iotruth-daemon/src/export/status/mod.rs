@@ -87,8 +87,18 @@ struct LostEntry {
 struct Ledger<'a> {
     events: Vec<EventBooks>,
     lives: LifeBooks,
+    audits: AuditEntry,
     /// Against `/proc/diskstats`.
     devices: Vec<StatisticsBooks<'a>>,
+}
+
+/// The audits against `/proc/diskstats`.
+#[derive(Debug, Serialize)]
+struct AuditEntry {
+    whole: u64,
+    given_up: u64,
+    /// Since the last whole one; before the first one, since audits began.
+    age_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -191,6 +201,11 @@ impl<'a> Answer<'a> {
             ledger: Ledger {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
+                audits: AuditEntry {
+                    whole: status.audits.whole,
+                    given_up: status.audits.given_up,
+                    age_seconds: status.audits.age.as_secs_f64(),
+                },
                 devices: audits(view, snapshot.devices.values())
                     .into_iter()
                     .map(|(device, audit)| StatisticsBooks::new(device, audit))

@@ -152,12 +152,18 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
 
 /// Both sides of each device, in the order of `/proc/diskstats`.
 fn statistics(out: &mut String, answer: &Answer<'_>) {
+    let audits = &answer.ledger.audits;
+    let _ = writeln!(
+        out,
+        "\n{} audits against /proc/diskstats, {} given up; the last whole one {:.1} s ago",
+        audits.whole, audits.given_up, audits.age_seconds
+    );
     if answer.ledger.devices.is_empty() {
         return;
     }
     let _ = writeln!(
         out,
-        "\n{:<16}{:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
+        "{:<16}{:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
         "coverage", "", "reads", "sectors", "writes", "sectors", "discards", "sectors", "flushes"
     );
     for books in &answer.ledger.devices {
