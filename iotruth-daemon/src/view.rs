@@ -69,13 +69,15 @@ pub struct Status {
     pub process: ProcessStatus,
 }
 
-/// One eBPF program.
+/// The eBPF programs of one tracepoint.
 #[derive(Clone, Debug)]
 pub struct ProgramStatus {
-    /// Its tracepoint.
+    /// The tracepoint.
     pub probe: Probe,
-    /// Why it is not attached; `None` where it is.
+    /// Why nothing is attached to it; `None` where something is.
     pub missing: Option<String>,
+    /// Whether a second program is attached to it, as it needs to be where it can be preempted.
+    pub second: bool,
 }
 
 /// One reader thread.

@@ -18,6 +18,7 @@ use super::{
     held::Held,
     inflight::InFlight,
     log::Log,
+    skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     streams::{Arrival, Streams},
     table::{Key, Table},
@@ -47,6 +48,8 @@ pub struct EngineConfig {
     /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
     /// such a life means something.
     pub starts_traced: bool,
+    /// Whether each tracepoint has a second program, which tells what the first one was skipped for.
+    pub second_programs: bool,
     /// The rings that this engine is fed from.
     pub rings: Vec<usize>,
     /// Number of this engine, from 0.
@@ -60,12 +63,17 @@ pub struct EngineConfig {
 pub struct Audit {
     /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
     pub read: u64,
-    /// Records that were tried, by probe and ring.
+    /// Records that were tried, by probe and ring: by both programs of a tracepoint together.
     pub attempts: [[u64; MAX_RINGS]; PROBES],
     /// Records that were refused, by probe and ring.
     pub lost: [[u64; MAX_RINGS]; PROBES],
-    /// Runs that the kernel skipped, by probe.
+    /// Runs that the first programs were skipped for and the second ones were not, by probe: what
+    /// these tried to write, a part of the attempts, and what need not be written.
+    pub made_up: [u64; PROBES],
+    /// Runs of the first programs that the kernel skipped, by probe; read after all else.
     pub recursion: [u64; PROBES],
+    /// Runs of the second programs that the kernel skipped, by probe.
+    pub second_recursion: [u64; PROBES],
 }
 
 /// What a ring was last seen to have refused.
@@ -101,6 +109,7 @@ pub struct Engine {
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
     losses: [u64; LOSSES],
+    skips: Skips,
     audit: Audit,
     pub(super) newest: u64,
     /// What was counted while an audit is under way.
@@ -135,6 +144,7 @@ impl Engine {
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
             losses: [0; LOSSES],
+            skips: Skips::new(config.second_programs),
             audit: Audit::default(),
             newest: 0,
             additions: AdditionLog::default(),
@@ -155,7 +165,7 @@ impl Engine {
         {
             *count += 1;
         }
-        match self.streams.arrive(ring, probe, head) {
+        match self.streams.arrive(ring, record.program(), head) {
             Arrival::InOrder | Arrival::AfterRefusals => {}
             Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
             // A program that interrupted itself, on kernels before 6.1, numbers out of order.
@@ -196,14 +206,13 @@ impl Engine {
     /// All records that were written before the counters were read must have been taken first.
     /// Says whether anything changed.
     pub fn audit(&mut self, audit: Audit) -> bool {
-        let skipped = |audit: &Audit| audit.recursion.iter().sum::<u64>();
-        let more = skipped(&audit).saturating_sub(skipped(&self.audit));
         let read = audit.read;
         let changed = audit != Audit { read, ..self.audit } || self.awaits_audit();
         self.audit = audit;
         self.take_refusals();
-        if more > 0 {
-            self.lose(Loss::Recursion, more);
+        if self.skips.take(read, &audit.recursion, &audit.made_up) {
+            // How many is known only once they are settled.
+            self.lose(Loss::Recursion, 0);
         }
         self.release(read);
         self.close_gone(read);
@@ -272,10 +281,10 @@ impl Engine {
         self.oldest.take()
     }
 
-    /// Whether verdicts wait for the next audit.
+    /// Whether verdicts wait for the next audit, or losses that are not settled.
     #[must_use]
     pub fn awaits_audit(&self) -> bool {
-        !self.held.is_empty() || !self.gone.is_empty()
+        !self.held.is_empty() || !self.gone.is_empty() || self.skips.are_open()
     }
 
     /// What is known now.
@@ -296,6 +305,14 @@ impl Engine {
                 lost: own(&self.audit.lost, probe),
                 received: own(&self.received, probe),
                 recursion: self.audit.recursion.get(probe).copied().unwrap_or_default(),
+                second: self.audit.made_up.get(probe).copied().unwrap_or_default(),
+                second_recursion: self
+                    .audit
+                    .second_recursion
+                    .get(probe)
+                    .copied()
+                    .unwrap_or_default(),
+                unseen: self.skips.lost(probe),
             };
         }
         let rings = self
@@ -309,7 +326,7 @@ impl Engine {
             .collect();
         let mut losses = self.losses;
         losses[Loss::RingFull as usize] = probes.iter().map(|figures| figures.lost).sum();
-        losses[Loss::Recursion as usize] = probes.iter().map(|figures| figures.recursion).sum();
+        losses[Loss::Recursion as usize] = probes.iter().map(|figures| figures.unseen).sum();
         losses[Loss::Inferred as usize] = self.lives.inferred;
         Snapshot {
             taken: now,

@@ -32,6 +32,7 @@ pub mod operation;
 pub mod owner;
 pub mod phase;
 mod reread;
+mod skips;
 pub mod snapshot;
 mod streams;
 #[cfg(test)]

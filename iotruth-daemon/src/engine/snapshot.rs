@@ -45,7 +45,8 @@ impl Unjudged {
 pub enum Loss {
     /// The ring had no room: counted by the programs.
     RingFull,
-    /// The kernel skipped a program that was running already: `recursion_misses`.
+    /// The kernel skipped a program that was running already (`recursion_misses`), and no second one
+    /// told the event.
     Recursion,
     /// A record came too late to be joined, or could not be read.
     Late,
@@ -135,8 +136,14 @@ pub struct ProbeFigures {
     pub lost: u64,
     /// Records that the engine was given.
     pub received: u64,
-    /// Runs that the kernel skipped, when last read.
+    /// Runs of the first program that the kernel skipped, when last read.
     pub recursion: u64,
+    /// Those of them that the second program made up for, when last read.
+    pub second: u64,
+    /// Runs of the second program that the kernel skipped, when last read.
+    pub second_recursion: u64,
+    /// Events that neither told.
+    pub unseen: u64,
 }
 
 /// Books of one ring.
@@ -214,14 +221,17 @@ impl Snapshot {
             mine.attempts += more.attempts;
             mine.lost += more.lost;
             mine.received += more.received;
-            // Every reader is told the same number, which is not by ring.
+            // Every reader is told the same numbers, which are not by ring.
             mine.recursion = mine.recursion.max(more.recursion);
+            mine.second = mine.second.max(more.second);
+            mine.second_recursion = mine.second_recursion.max(more.second_recursion);
+            mine.unseen = mine.unseen.max(more.unseen);
         }
         self.rings.extend_from_slice(&other.rings);
         self.rings.sort_unstable_by_key(|figures| figures.ring);
         add(&mut self.losses, &other.losses);
         self.losses[Loss::Recursion as usize] =
-            self.probes.iter().map(|figures| figures.recursion).sum();
+            self.probes.iter().map(|figures| figures.unseen).sum();
         let (mine, more) = (&mut self.lives, &other.lives);
         mine.opened += more.opened;
         mine.judged += more.judged;

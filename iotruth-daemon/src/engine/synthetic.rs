@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::Layout,
-    probe::{PROBES, Probe},
+    probe::{PROBES, Probe, Program, Role},
     record::{
         CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
     },
@@ -81,6 +81,40 @@ pub(super) enum Starts {
     None,
 }
 
+/// What happens to the programs of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Skip {
+    #[default]
+    Nothing,
+    /// The first program is skipped.
+    First,
+    /// All programs are.
+    All,
+}
+
+/// What the two programs of each tracepoint share, as `mark.rs` of the eBPF programs has it.
+#[derive(Debug)]
+struct Marks(Vec<Option<(u64, Probe, bool)>>);
+
+impl Marks {
+    fn new(places: usize) -> Self {
+        Self(vec![None; places])
+    }
+
+    /// Whether this program tells an event of a request.
+    fn leave(&mut self, program: Program, rq: &Request) -> bool {
+        let place = (rq.address >> 8) as usize % self.0.len();
+        let mark = (rq.address, program.probe, rq.len > 0);
+        let told = self.0[place];
+        let unknown = |told: (u64, _, _)| told == mark || told.0 != rq.address;
+        if program.role == Role::Second && told.is_some_and(unknown) {
+            return false;
+        }
+        self.0[place] = Some(mark);
+        true
+    }
+}
+
 /// A record in a ring.
 #[derive(Debug)]
 pub(super) enum Written {
@@ -110,6 +144,14 @@ pub(super) struct Kernel {
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
+    /// What happens to the programs of the next event.
+    pub(super) skip: Skip,
+    /// Where tracepoints have second programs.
+    marks: Option<Marks>,
+    /// Whether a record of the last event was written.
+    pub(super) written: bool,
+    /// Events that were skipped and told by nobody.
+    pub(super) untold: u64,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
@@ -129,9 +171,10 @@ pub(super) struct Kernel {
     /// Every event in words, where somebody wants to read it.
     pub(super) story: Option<Vec<String>>,
     starts: Starts,
-    attempts: HashMap<(u16, usize, usize), u64>,
+    attempts: HashMap<(u16, Program, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
-    recursion: u64,
+    recursion: [u64; PROBES],
+    second_recursion: [u64; PROBES],
     /// The statistics of the disk, counted as the kernel does it.
     pub(super) statistics: Columns,
 }
@@ -147,12 +190,18 @@ impl Kernel {
 
     /// A kernel whose last program was attached at a certain time.
     pub(super) fn attached(starts: Starts, attached: u64) -> Self {
+        Self::new_with(starts, attached, None)
+    }
+
+    /// The same, with second programs that share so many marks.
+    pub(super) fn new_with(starts: Starts, attached: u64, marks: Option<usize>) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
             layout: layout(),
             limits: LIMITS,
             attached,
             starts_traced: starts != Starts::None,
+            second_programs: marks.is_some(),
             rings: (0..4).collect(),
             index: 0,
             engines: 1,
@@ -163,6 +212,10 @@ impl Kernel {
             skew: 0,
             refuse: 0,
             hide: 0,
+            skip: Skip::Nothing,
+            marks: marks.map(Marks::new),
+            written: false,
+            untold: 0,
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
@@ -175,7 +228,8 @@ impl Kernel {
             starts,
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
-            recursion: 0,
+            recursion: [0; PROBES],
+            second_recursion: [0; PROBES],
             statistics: Columns::default(),
         }
     }
@@ -358,9 +412,10 @@ impl Kernel {
         self.after(30_000).complete(&mut rq, 4096, 0);
     }
 
-    /// Nested programs were skipped this often.
+    /// First programs were skipped this often, for events that no test needs.
     pub(super) fn skip(&mut self, runs: u64) {
-        self.recursion += runs;
+        self.recursion[0] += runs;
+        self.untold += runs;
     }
 
     /// The counters are read, as the reader does it every tenth of a second.
@@ -376,10 +431,14 @@ impl Kernel {
         for probe in 0..PROBES {
             audit.lost[probe] = self.refused[probe];
         }
-        for ((_, probe, ring), attempts) in &self.attempts {
-            audit.attempts[*probe][*ring] += attempts;
+        for ((_, program, ring), attempts) in &self.attempts {
+            audit.attempts[program.probe as usize][*ring] += attempts;
+            if program.role == Role::Second {
+                audit.made_up[program.probe as usize] += attempts;
+            }
         }
-        audit.recursion[0] = self.recursion;
+        audit.recursion = self.recursion;
+        audit.second_recursion = self.second_recursion;
         audit
     }
 
@@ -410,10 +469,12 @@ impl Kernel {
     /// Keeps an event for those who want to read the stream, with what ends with it.
     fn tell(&mut self, probe: Probe, rq: &Request, ends: Option<(u32, i32)>) {
         let Some(story) = &mut self.story else { return };
-        let fate = match (self.hide, self.refuse) {
-            (0, 0) => "",
-            (0, _) => "  REFUSED",
-            (_, _) => "  HIDDEN",
+        let fate = match (self.hide, self.refuse, self.skip) {
+            (0, 0, Skip::Nothing) => "",
+            (0, 0, Skip::First) => "  SKIPPED ONCE",
+            (0, 0, Skip::All) => "  SKIPPED",
+            (0, _, _) => "  REFUSED",
+            (_, _, _) => "  HIDDEN",
         };
         let ends = ends.map_or_else(String::new, |(bytes, status)| {
             format!(" ends {bytes} status {status} bio {}", u8::from(rq.bio))
@@ -454,15 +515,19 @@ impl Kernel {
             rq_flags: rq.rq_flags,
             tag: rq.tag,
             cpu: self.cpu,
-            probe: probe as u8,
+            program: probe as u8,
             state: rq.state,
         };
         self.last = record;
+        self.written = false;
+        let skip = std::mem::take(&mut self.skip);
         if self.hide > 0 {
             self.hide -= 1;
             return None;
         }
-        let attempts = self.attempts.entry((self.cpu, probe as usize, self.ring)).or_default();
+        let program = self.teller(skip, probe, rq)?;
+        record.program = program.to_wire();
+        let attempts = self.attempts.entry((self.cpu, program, self.ring)).or_default();
         *attempts += 1;
         record.attempt = *attempts as u32;
         if self.refuse > 0 {
@@ -470,6 +535,29 @@ impl Kernel {
             self.refused[probe as usize][self.ring] += 1;
             return None;
         }
+        self.written = true;
         Some(record)
+    }
+
+    /// Which program tells an event, if any does. Skips are counted.
+    fn teller(&mut self, skip: Skip, probe: Probe, rq: &Request) -> Option<Program> {
+        let (first, second) = (Program::first(probe), Program::second(probe));
+        if skip == Skip::Nothing {
+            if let Some(marks) = &mut self.marks {
+                marks.leave(first, rq);
+                assert!(!marks.leave(second, rq), "what the first one told is told twice");
+            }
+            return Some(first);
+        }
+        self.recursion[probe as usize] += 1;
+        if let Some(marks) = &mut self.marks {
+            if skip == Skip::All {
+                self.second_recursion[probe as usize] += 1;
+            } else if marks.leave(second, rq) {
+                return Some(second);
+            }
+        }
+        self.untold += 1;
+        None
     }
 }

@@ -50,7 +50,10 @@ pub(crate) fn busy() -> View {
                 attempts: 1_000 + probe,
                 lost: probe,
                 received: if probe == 4 { 998 } else { 1_000 },
-                recursion: probe / 5,
+                recursion: probe / 5 * 4,
+                second: probe / 5 * 3,
+                second_recursion: probe / 5 * 2,
+                unseen: probe / 5,
             }
         }),
         rings: vec![
@@ -187,6 +190,7 @@ fn status(not_ready: Option<String>) -> Status {
             .map(|probe| ProgramStatus {
                 probe: *probe,
                 missing: (*probe == Probe::Start).then(|| why.to_owned()),
+                second: *probe == Probe::Insert,
             })
             .collect(),
         ring_bytes: 8 << 20,

@@ -12,7 +12,7 @@ use std::{
 use bytemuck::Zeroable as _;
 use iotruth_common::{
     layout::Layout,
-    probe::Probe,
+    probe::{Probe, Program},
     record::{CompleteRecord, RequestRecord, STATE_COMPLETE, SubmitRecord},
 };
 
@@ -89,6 +89,7 @@ pub(super) fn engine() -> Engine {
         limits: Limits { stuck_after: SECOND, slow_flush_after: SECOND },
         attached: 1,
         starts_traced: true,
+        second_programs: false,
         rings: vec![0],
         index: 0,
         engines: 1,
@@ -104,7 +105,7 @@ fn request(id: DeviceId, probe: Probe, ago: u64) -> RequestRecord {
         attempt: 1,
         device: id.number,
         data_len: 4096,
-        probe: probe as u8,
+        program: Program::only(probe).to_wire(),
         ..RequestRecord::zeroed()
     }
 }

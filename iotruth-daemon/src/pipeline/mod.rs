@@ -139,6 +139,7 @@ fn read(
                 },
                 attached: tracing.attached,
                 starts_traced: tracing.starts_traced,
+                second_programs: tracing.second_programs,
                 rings: rings.clone(),
                 index,
                 engines: plan.readers.len(),

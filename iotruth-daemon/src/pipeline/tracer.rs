@@ -8,7 +8,7 @@ use std::{
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::Layout,
-    probe::Probe,
+    probe::{Probe, Program},
     reread::{REREAD_BATCH, REREAD_BYTES},
 };
 use tracing::warn;
@@ -34,6 +34,9 @@ const LOG_EVERY: Duration = Duration::from_millis(200);
 const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
                                 attached, as where a disk hangs: coverage begins with the first audit";
 
+/// How often counters that seem to tell of a loss are read again at most.
+const READ_AGAIN: usize = 8;
+
 /// The attached programs and what the rest of the pipeline has to know of them.
 #[derive(Debug)]
 pub(super) struct Tracing {
@@ -47,6 +50,8 @@ pub(super) struct Tracing {
     pub(super) attached: u64,
     /// Whether `block_io_start` is traced.
     pub(super) starts_traced: bool,
+    /// Whether each tracepoint has a second program.
+    pub(super) second_programs: bool,
     /// One for each probe.
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
@@ -89,6 +94,7 @@ impl Tracing {
                 .programs
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
+            second_programs: facts.preemptible_tracepoints,
             programs: attached.programs,
             notes,
             tracer,
@@ -174,18 +180,53 @@ impl Memory for Rereader {
 
 impl Counters for CounterReader {
     fn read(&mut self) -> anyhow::Result<Audit> {
-        let counters = Self::read(self)?;
-        let mut audit = Audit { recursion: counters.recursion, ..Audit::default() };
-        for (probe, (attempts, lost)) in
-            Probe::ALL.into_iter().zip(audit.attempts.iter_mut().zip(&mut audit.lost))
-        {
-            for ring in 0..MAX_RINGS {
-                if let (Some(attempts), Some(lost)) = (attempts.get_mut(ring), lost.get_mut(ring)) {
-                    *attempts = counters.attempts(probe, ring);
-                    *lost = counters.lost(probe, ring);
-                }
+        let mut audit = read_once(self)?;
+        // What is skipped while the others are read seems to be told by nobody; to read again tells.
+        for _ in 0..READ_AGAIN {
+            if !self.second_programs() || untold(&audit) == 0 {
+                break;
             }
+            let again = read_once(self)?;
+            if untold(&again) >= untold(&audit) {
+                break;
+            }
+            audit = again;
         }
         Ok(audit)
     }
+}
+
+/// Skips that no second program has made up for.
+fn untold(audit: &Audit) -> u64 {
+    let all = audit.recursion.iter().zip(&audit.made_up);
+    all.map(|(skipped, made_up)| skipped.saturating_sub(*made_up)).sum()
+}
+
+fn read_once(counters: &CounterReader) -> Result<Audit, KernelError> {
+    let counters = counters.read()?;
+    let mut audit = Audit::default();
+    for probe in Probe::ALL {
+        let place = probe as usize;
+        let (first, second) = (Program::first(probe), Program::second(probe));
+        let both = |of: fn(&kernel::Counters, Program, usize) -> u64| -> [u64; MAX_RINGS] {
+            std::array::from_fn(|ring| of(&counters, first, ring) + of(&counters, second, ring))
+        };
+        if let Some(attempts) = audit.attempts.get_mut(place) {
+            *attempts = both(kernel::Counters::attempts);
+        }
+        if let Some(lost) = audit.lost.get_mut(place) {
+            *lost = both(kernel::Counters::lost);
+        }
+        if let Some(made_up) = audit.made_up.get_mut(place) {
+            *made_up = counters.made_up(probe);
+        }
+        let skips = |program: Program| counters.recursion.get(program.index()).copied();
+        if let Some(recursion) = audit.recursion.get_mut(place) {
+            *recursion = skips(first).unwrap_or_default();
+        }
+        if let Some(recursion) = audit.second_recursion.get_mut(place) {
+            *recursion = skips(second).unwrap_or_default();
+        }
+    }
+    Ok(audit)
 }

@@ -12,7 +12,11 @@ use std::{
     },
 };
 
-use iotruth_common::{counters::MAX_RINGS, probe::Probe, record::CompleteRecord};
+use iotruth_common::{
+    counters::MAX_RINGS,
+    probe::{Probe, Program},
+    record::CompleteRecord,
+};
 
 use super::reader::{Counters, Source};
 use crate::engine::Audit;
@@ -20,6 +24,9 @@ use crate::engine::Audit;
 /// The completion that is not seen is the first one of so many bytes: 37 sectors, which no
 /// filesystem asks for.
 const BYTES: u32 = 37 * 512;
+
+/// The program that tells of it.
+const COMPLETE: Program = Program::first(Probe::Complete);
 
 /// What all readers know of the one completion.
 #[derive(Debug, Default)]
@@ -68,7 +75,7 @@ impl<S: Source> Source for WithoutRecord<S> {
         let Self { source, one, cpu } = self;
         source.drain(limit, |bytes| {
             let completion = bytemuck::try_from_bytes::<CompleteRecord>(bytes).ok();
-            let is_one = |record: &&CompleteRecord| record.request.probe == Probe::Complete as u8;
+            let is_one = |record: &&CompleteRecord| record.request.program == COMPLETE.to_wire();
             let Some(record) = completion.filter(is_one) else { return take(bytes) };
             if record.bytes == BYTES && !one.taken.swap(true, Ordering::Relaxed) {
                 *cpu = Some(record.request.cpu);
@@ -96,7 +103,7 @@ pub(super) struct WithoutAttempt<C> {
 impl<C: Counters> Counters for WithoutAttempt<C> {
     fn read(&mut self) -> anyhow::Result<Audit> {
         let mut audit = self.counters.read()?;
-        let attempts = audit.attempts.get_mut(Probe::Complete as usize).into_iter().flatten();
+        let attempts = audit.attempts.get_mut(COMPLETE.index()).into_iter().flatten();
         for (attempts, unseen) in attempts.zip(&self.one.rings) {
             *attempts = attempts.saturating_sub(unseen.load(Ordering::Relaxed));
         }
@@ -111,7 +118,7 @@ mod tests {
     use bytemuck::Zeroable as _;
     use iotruth_common::record::RequestRecord;
 
-    use super::{Audit, BYTES, BorrowedFd, CompleteRecord, Counters, Probe, Source, Unseen};
+    use super::{Audit, BYTES, BorrowedFd, COMPLETE, CompleteRecord, Counters, Source, Unseen};
 
     /// A ring with completions of these CPUs, numbers and bytes.
     struct Ring(Vec<(u16, u32, u32)>);
@@ -127,11 +134,10 @@ mod tests {
 
         fn drain(&mut self, _limit: usize, mut take: impl FnMut(&[u8])) -> usize {
             for (cpu, attempt, bytes) in &self.0 {
-                let probe = Probe::Complete as u8;
                 let request = RequestRecord {
                     cpu: *cpu,
                     attempt: *attempt,
-                    probe,
+                    program: COMPLETE.to_wire(),
                     ..RequestRecord::zeroed()
                 };
                 let record = CompleteRecord { request, bytes: *bytes, ..CompleteRecord::zeroed() };
@@ -146,7 +152,7 @@ mod tests {
     impl Counters for Five {
         fn read(&mut self) -> anyhow::Result<Audit> {
             let mut audit = Audit::default();
-            audit.attempts[Probe::Complete as usize] = [5; _];
+            audit.attempts[COMPLETE.index()] = [5; _];
             Ok(audit)
         }
     }
@@ -157,7 +163,7 @@ mod tests {
         let ring = Ring(vec![(0, 1, 4096), (1, 1, BYTES), (0, 2, BYTES), (1, 2, 4096)]);
         let mut source = unseen.source(ring);
         let mut counters = unseen.counters(Five);
-        let mut attempts = || counters.read().unwrap().attempts[Probe::Complete as usize];
+        let mut attempts = || counters.read().unwrap().attempts[COMPLETE.index()];
         assert_eq!(attempts()[..4], [5, 5, 5, 5]);
         let mut seen = Vec::new();
         source.drain(9, |bytes| {

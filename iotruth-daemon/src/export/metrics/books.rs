@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["reason"],
         unit: "events",
-        help: "Events that never reached the engine: ring_full (no room in a ring), recursion (the kernel skipped a program that was running already), late (too late to be joined, or unreadable), user_queue (dropped by the daemon), inferred (counted by nobody, but missing from a life).",
+        help: "Events that never reached the engine: ring_full (no room in a ring), recursion (the kernel skipped a program that was running already, and no second one told the event; on kernels with second programs known a second or two later), late (too late to be joined, or unreadable), user_queue (dropped by the daemon), inferred (counted by nobody, but missing from a life).",
         collect: |shown, samples| {
             for (loss, count) in Loss::ALL.iter().zip(shown.view.snapshot.losses) {
                 samples.count(&[loss.label()], count);

@@ -57,6 +57,9 @@ struct ProgramEntry<'a> {
     mandatory: bool,
     /// Why it is not attached.
     missing: Option<&'a str>,
+    /// Whether a second program tells what the first one is skipped for: where tracepoints can be
+    /// preempted.
+    second: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +170,7 @@ impl<'a> Answer<'a> {
                     attached: program.missing.is_none(),
                     mandatory: program.probe.mandatory(),
                     missing: program.missing.as_deref(),
+                    second: program.second,
                 })
                 .collect(),
             tracepoints_missing: status

@@ -47,9 +47,10 @@ fn head(out: &mut String, answer: &Answer<'_>) {
 
 fn programs(out: &mut String, answer: &Answer<'_>) {
     for program in &answer.programs {
+        let attached = if program.second { "attached, with a second program" } else { "attached" };
         let state = program
             .missing
-            .map_or_else(|| "attached".to_owned(), |why| format!("NOT ATTACHED: {why}"));
+            .map_or_else(|| attached.to_owned(), |why| format!("NOT ATTACHED: {why}"));
         let _ = writeln!(out, "{:<20}{state}", program.tracepoint);
     }
     out.push('\n');
@@ -77,18 +78,20 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
 fn ledger(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
-        "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  balanced",
-        "event", "attempts", "received", "lost", "recursion", "difference"
+        "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  balanced",
+        "event", "attempts", "received", "lost", "recursion", "second", "unseen", "difference"
     );
     for row in &answer.ledger.events {
         let _ = writeln!(
             out,
-            "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  {}",
+            "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  {}",
             row.event,
             row.attempts,
             row.received,
             row.lost,
             row.recursion,
+            row.second,
+            row.unseen,
             row.difference,
             yes(row.balanced)
         );

@@ -22,6 +22,10 @@ use crate::engine::{
     synthetic::{ATTACHED, BEGIN, Kernel, Request, Starts},
 };
 
+/// How often the counters are read at the end, and how long after each other.
+const READINGS: usize = 24;
+const READ_EVERY: u64 = 100_000_000;
+
 /// What is to be done at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
@@ -85,7 +89,7 @@ impl<'c> Machine<'c> {
         let attached = case
             .attached
             .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
-        let mut kernel = Kernel::attached(case.world.starts, attached);
+        let mut kernel = Kernel::new_with(case.world.starts, attached, case.world.marks);
         kernel.unread = Some(Default::default());
         let mut machine = Self {
             case,
@@ -113,6 +117,11 @@ impl<'c> Machine<'c> {
         machine.kernel.story = story;
         let counters = machine.kernel.counters();
         machine.kernel.settle(&counters);
+        // Until it is settled how many events were told by nobody.
+        for _ in 0..READINGS {
+            machine.kernel.now += READ_EVERY;
+            machine.kernel.audit();
+        }
         machine
     }
 

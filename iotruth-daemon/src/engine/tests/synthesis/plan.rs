@@ -93,8 +93,12 @@ pub(super) enum Dropped {
 pub(super) enum Fate {
     /// Refused by the ring.
     Refused,
-    /// The program was running already, which is counted.
+    /// The programs were running already, which is counted.
     Skipped,
+    /// The first program was running already, and the second one was not.
+    Caught,
+    /// The same, and the counters are read after the one was skipped and before the other one runs.
+    CaughtLate,
     /// The kernel did not run the program, and nobody counts it.
     Hidden,
 }
