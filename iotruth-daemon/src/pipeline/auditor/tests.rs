@@ -113,3 +113,31 @@ fn nobody_is_asked_to_remember_while_a_file_of_sysfs_is_waited_for() {
     assert!(auditee.waiting.is_none());
     recover(&tree);
 }
+
+#[test]
+fn the_books_of_a_device_begin_when_it_is_met_and_not_with_its_first_audit() {
+    let tree = Tree::new();
+    let config = Config { audit_interval: Duration::from_secs(3), ..Config::default() };
+    let (auditor, mut auditees) = Auditor::start(Arc::new(config), 1, tree.places()).unwrap();
+    let mut auditee = auditees.pop().unwrap();
+    assert!(auditor.read_baseline());
+    auditor.attached(clock::monotonic());
+    until(&auditor, |findings| findings.since > 0);
+    tree.add("sda", SDA);
+    // Each reading waits for what it is given.
+    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+    tree.hang("../statistics");
+    auditor.herald().met();
+    tree.free("../statistics", &line(3));
+    until(&auditor, |_| !is_blocked(&auditor));
+    let places = tree.places();
+    let audit = thread::spawn(move || std::fs::write(places.statistics, line(1_000)).unwrap());
+    let mut engine = fake::engine();
+    until(&auditor, |findings| {
+        auditee.answer(&mut engine, true);
+        findings.whole > 0
+    });
+    audit.join().unwrap();
+    let findings = auditor.findings();
+    assert_eq!((findings.whole, findings.audited[&SDA].residue[0]), (1, -997));
+}
