@@ -12,7 +12,7 @@ use iotruth_common::{
 use super::{
     engine::Engine,
     io_error::IoError,
-    judge::{ErrorAt, data_error_kind},
+    judge::ErrorAt,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
     operation::Operation,
@@ -141,9 +141,9 @@ impl Engine {
         // no bio left, or else are flushes, which lost their flags (`blk_insert_flush`).
         let emptied = record.bytes == 0 && record.without_bio == 0;
         let plain = head.cmd_flags as u8 <= 1 && !emptied;
-        // A flush fails only with the flush command it waited for.
-        let alone =
-            failed && emptied && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
+        // An empty write fails only with the flush command it waited for.
+        let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
+        let alone = empty && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
         life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
     }
 
@@ -190,7 +190,7 @@ impl Engine {
     fn fail(&self, record: &CompleteRecord, life: &mut Life, error: Failure) {
         if let Some((class, _)) = error {
             life.failed = error;
-            life.kinds |= data_error_kind(life, self.error_at(record), class).bit();
+            life.kinds |= self.data_error_kind(life, self.error_at(record), class).bit();
         }
     }
 
@@ -220,7 +220,9 @@ impl Engine {
             Some((class, _)) => {
                 life.kinds |= self.error_kind(&life, self.error_at(record), class).bit();
             }
-            None if self.timed_out(record) => life.kinds |= Kind::TimedOut.bit(),
+            None if self.timed_out(record) && !self.flavor.passthrough(head.cmd_flags) => {
+                life.kinds |= Kind::TimedOut.bit();
+            }
             None => life.kinds |= self.oddities(record, &life),
         }
         let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
@@ -244,6 +246,9 @@ impl Engine {
     /// What is worth telling of an end without an error, one bit for each kind.
     fn oddities(&mut self, record: &CompleteRecord, life: &Life) -> u32 {
         let mut kinds = 0;
+        if self.flavor.passthrough(life.cmd_flags) {
+            return kinds;
+        }
         if life.setback {
             kinds |= Kind::Recovered.bit();
         }
@@ -256,8 +261,7 @@ impl Engine {
         let Some(device_time) = life.last_issue.map(|issue| life.last - issue) else {
             return kinds;
         };
-        let passthrough = self.flavor.passthrough(life.cmd_flags);
-        if device_time > SHORTEST_LIMIT && !passthrough {
+        if device_time > SHORTEST_LIMIT {
             let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
             if flush && device_time > self.limits.slow_flush_after {
                 kinds |= Kind::SlowFlush.bit();

@@ -338,15 +338,20 @@ impl Engine {
         {
             *count += 1;
         }
-        life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
-        life.setback |= REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
+        let setback = REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
+        // Whoever passes a command through is told how it ends, and says how often it is tried.
+        let passthrough = self.flavor.passthrough(life.cmd_flags);
+        if !(passthrough && setback) {
+            life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
+        }
+        life.setback |= setback;
         let (time, patience) = (life.last, self.limits.stuck_after);
         let watch = life.watch();
         if progress {
             watch.progress();
         }
         watch.requeue(time);
-        if watch.storms(patience, time) {
+        if watch.storms(patience, time) && !passthrough {
             life.kinds |= Kind::RequeueStorm.bit();
         }
         life.stage = Stage::Requeued;

@@ -37,7 +37,12 @@ pub(super) enum Ask {
     /// What fsync sends.
     Empty,
     Discard,
+    WriteZeroes,
+    /// A command for a zone: a bio without data.
+    Zone,
     Passthrough,
+    /// The same without data, and so without a bio.
+    Bare,
     /// A read over one path of nvme multipath.
     Multipath,
 }
@@ -75,7 +80,10 @@ fn allocate(kernel: &Kernel, ask: Ask, address: u64) -> Request {
         Ask::Fua | Ask::HardwareFua => kernel.allocate(address, WRITE | req.fua, sector, LEN),
         Ask::Empty => kernel.allocate(address, WRITE | req.preflush, 0, 0),
         Ask::Discard => kernel.allocate(address, 3, sector, LEN),
+        Ask::WriteZeroes => kernel.allocate(address, 9, sector, LEN),
+        Ask::Zone => kernel.allocate(address, 17, sector, 0),
         Ask::Passthrough => kernel.allocate(address, 35, u64::MAX, 96),
+        Ask::Bare => Request { bio: false, ..kernel.allocate(address, 34, u64::MAX, 0) },
     }
 }
 

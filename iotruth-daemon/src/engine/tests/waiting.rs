@@ -202,6 +202,23 @@ fn passthrough_takes_as_long_as_it_takes() {
 }
 
 #[test]
+fn passthrough_is_sent_back_as_often_as_its_sender_likes() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(ADDRESS, 34, u64::MAX, 96);
+    for _ in 0..1_000 {
+        kernel.after(SECOND / 100).issue(&mut rq);
+        kernel.complete(&mut rq, 0, IOERR);
+        kernel.plain(Probe::Requeue, &mut rq);
+    }
+    look(&mut kernel, &rq, 1);
+    kernel.issue(&mut rq);
+    kernel.complete(&mut rq, 96, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!(snapshot.devices.values().next().unwrap().requeues[2], 1_000);
+}
+
+#[test]
 fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
     let mut kernel = Kernel::new();
     let preflush = Flavor::linux_6_12().req.preflush;

@@ -89,6 +89,9 @@ fn predicate(mismatch: &Mismatch) -> String {
         Kind::IoError => {
             format!("failed{}{}{after_transfer}", words(mismatch), after(mismatch))
         }
+        Kind::IoErrorExpected if mismatch.operation == Operation::Other => {
+            format!("failed{}, as whoever sent it was told", words(mismatch))
+        }
         Kind::IoErrorExpected => {
             format!("was declined{}, which callers probe for", words(mismatch))
         }
