@@ -141,7 +141,7 @@ impl Engine {
             letters: self.flavor.letters(life.cmd_flags),
             sector: (life.sector != u64::MAX).then_some(life.sector),
             bytes: life.remaining,
-            phase: phase(life, self.flushes.is_waiting(key)),
+            phase: phase(life, self.flushes.may_hold(life)),
             first: life.first,
             last: life.last,
             events: life.events.count(),
@@ -162,7 +162,9 @@ impl Engine {
             && life.ring_lost == self.refused(life.key.ring)
             && life.blind == self.blind;
         // Passed through commands, such as a self-test, take as long as they take.
-        if self.flavor.passthrough(life.cmd_flags) || !(sure || untouched) {
+        // A flush that was sent and not seen is seen by nobody who waits for it.
+        let known = untouched || (sure && !life.waits_for_flush);
+        if self.flavor.passthrough(life.cmd_flags) || !known {
             return;
         }
         let Some(device) = self.devices.get_mut(life.device) else { return };
@@ -178,14 +180,11 @@ impl Engine {
                 let since = life.last_issue.unwrap_or(life.last);
                 (since, Kind::StuckInDevice, Kind::HungInDevice)
             }
-            Stage::Started | Stage::Queued | Stage::Requeued => {
-                // It waits for the flush, which is told itself.
-                if self.flushes.is_waiting(life.key) {
-                    return;
-                }
-                (life.last, Kind::StuckInQueue, Kind::HungInQueue)
+            // It waits for a flush that the driver has, which is told itself.
+            Stage::Started | Stage::DataDone if self.flushes.may_hold(life) => return,
+            Stage::Started | Stage::Queued | Stage::Requeued | Stage::DataDone => {
+                (life.last.max(life.flush_ended), Kind::StuckInQueue, Kind::HungInQueue)
             }
-            Stage::DataDone => return,
         };
         let waited = at.saturating_sub(since);
         if waited > self.limits.stuck_after {
@@ -207,10 +206,12 @@ impl Engine {
 }
 
 /// The phase that an open life is in.
-const fn phase(life: &Life, waits_for_flush: bool) -> Phase {
+const fn phase(life: &Life, flushing: bool) -> Phase {
+    // Where none was sent yet, it waits for that.
+    let unflushed = life.waits_for_flush && life.pre_flushed.is_none();
     match life.stage {
         Stage::DataDone => Phase::Flush,
-        Stage::Started if waits_for_flush => Phase::Flush,
+        Stage::Started if flushing || unflushed => Phase::Flush,
         Stage::Started | Stage::Queued if life.first_issue.is_none() => Phase::Queue,
         Stage::Started | Stage::Queued | Stage::Requeued => Phase::Retry,
         Stage::Issued => Phase::Device,

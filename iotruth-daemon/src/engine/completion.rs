@@ -179,8 +179,7 @@ impl Engine {
             life.data_done = Some(life.last);
             life.data_idle = head.state == STATE_IDLE;
             life.remaining = 0;
-            self.flushes.leave(life.key);
-            self.flushes.wait((life.queue, life.hardware_queue), life.key, life.owner);
+            self.flushes.wait(&mut life);
         }
         life.data_failed |= error.is_some();
         self.keep(life);
@@ -233,7 +232,7 @@ impl Engine {
             if error.is_some() {
                 self.flushes.fail(key.ring, head.cpu, head.queue);
             }
-            self.pre_flush_done((life.queue, life.hardware_queue), life.last, error.is_some());
+            self.flush_done(&life, error.is_some());
         }
         self.account_end(&life, false);
         self.end(life, head.ring_lost, error);
@@ -274,13 +273,20 @@ impl Engine {
         kinds
     }
 
-    /// The flush that requests of this hardware queue waited for before their data is done.
-    fn pre_flush_done(&mut self, queue: (u64, u16), time: u64, failed: bool) {
-        for key in self.flushes.waiting(queue) {
-            if let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
-                && life.stage == Stage::Started
-            {
-                life.pre_flushed = Some(time.max(life.first));
+    /// A flush ended, for which requests of its hardware queue waited.
+    fn flush_done(&mut self, flush: &Life, failed: bool) {
+        for key in self.flushes.waiting((flush.queue, flush.hardware_queue)) {
+            let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
+            else {
+                continue;
+            };
+            let since = life.data_done.unwrap_or(life.first);
+            life.flush_ended = life.flush_ended.max(flush.last);
+            let for_it = flush.first_issue.is_some() && flush.first > since;
+            life.flushes = life.flushes.saturating_add(u8::from(for_it));
+            // Before its data, that is.
+            if life.stage == Stage::Started {
+                life.pre_flushed = Some(flush.last.max(life.first));
                 life.flush_failed = failed;
             }
         }

@@ -74,7 +74,7 @@ impl Engine {
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
             let lost = (life.ring_lost, life.blind);
             self.account_dropped_clone(life.device, life.cmd_flags);
-            self.end_merged(&life, false, lost);
+            self.end_merged(life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
         }
@@ -115,6 +115,8 @@ impl Engine {
             data_failed: false,
             data_idle: false,
             flush_failed: false,
+            waits_for_flush: false,
+            flushes: 0,
             setback: false,
             failed: None,
             key,
@@ -139,6 +141,7 @@ impl Engine {
             first_issue: None,
             last_issue: None,
             pre_flushed: None,
+            flush_ended: 0,
             data_done: None,
             owner: Owner::default(),
             events: Events::new(timeline_event(probe, head, head.time, 0, 0)),
@@ -162,8 +165,8 @@ impl Engine {
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
-    fn end_merged(&mut self, life: &Life, counted: bool, lost: (u32, u32)) {
-        self.flushes.leave(life.key);
+    fn end_merged(&mut self, mut life: Life, counted: bool, lost: (u32, u32)) {
+        self.flushes.leave(&mut life);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
@@ -231,6 +234,8 @@ impl Engine {
             return;
         }
         life.io_stat |= self.in_statistics(head);
+        // On a queue or with the driver, it is past the flush before its data.
+        self.flushes.leave(&mut life);
         life.hardware_queue = record.hardware_queue;
         // At a start it still is that of the use before.
         if probe != Probe::Start {
@@ -246,12 +251,11 @@ impl Engine {
             life.asked = life.extent;
         }
         life.flush_sequence |= head.rq_flags & self.flavor.rqf.flush_seq != 0;
-        let queue = (head.queue, record.hardware_queue);
         match probe {
             Probe::Start => {
                 life.stage = Stage::Started;
                 if head.cmd_flags & self.flavor.req.preflush != 0 {
-                    self.flushes.wait(queue, life.key, life.owner);
+                    self.flushes.wait(&mut life);
                 }
             }
             Probe::Issue => {
@@ -259,14 +263,14 @@ impl Engine {
                 life.first_issue.get_or_insert(life.last);
                 life.last_issue = Some(life.last);
                 life.done_since_issue = 0;
-                self.flushes.leave(life.key);
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
                     // Whoever waits for a flush before its data is known by its start alone.
                     life.owner = if self.starts_traced {
-                        self.flushes.owner(queue)
+                        self.flushes.owner((life.queue, life.hardware_queue))
                     } else {
                         Owner::default()
                     };
+                    self.flushes.send(&life);
                 }
             }
             Probe::Insert | Probe::Complete | Probe::Merge | Probe::Requeue | Probe::Remap => {
@@ -380,7 +384,7 @@ impl Engine {
             life
         };
         if head.state == STATE_IDLE {
-            self.end_merged(&life, true, (head.ring_lost, self.blind));
+            self.end_merged(life, true, (head.ring_lost, self.blind));
         } else {
             self.wrong_state(Probe::Merge, &life);
             self.keep(life);

@@ -29,8 +29,11 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(&mut self, life: Life, ring_lost: u32, error: Option<(IoError, i32)>) {
-        self.flushes.leave(life.key);
+    pub(super) fn end(&mut self, mut life: Life, ring_lost: u32, error: Option<(IoError, i32)>) {
+        self.flushes.leave(&mut life);
+        if self.flavor.operation(life.cmd_flags) == Operation::Flush {
+            self.flushes.over(&life);
+        }
         let error = error.or(life.failed);
         let lost = life.beginning_lost || life.ring_lost != ring_lost || life.blind != self.blind;
         let unjudged = if lost {

@@ -276,9 +276,9 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::StuckInQueue,
         slug: "stuck_in_queue",
         severity: Severity::Warning,
-        rule: "started, queued or requeued without any event for longer than stuck_after, and kernel memory confirms that it still is; not while it waits for a flush, not a passthrough command",
+        rule: "started, queued or requeued, or its data done and the flush after them not, without any event for longer than stuck_after, and kernel memory confirms that it still is; not while the driver is seen to have a flush that it may be waiting for, which is told itself, and not a passthrough command",
         meaning: "the request waits in a queue and the driver is not asked to take it",
-        advice: "the queue is frozen or quiesced, starved by other requests, or its tags are held by requests that are stuck in the device: look at those first",
+        advice: "the queue is frozen or quiesced, starved by other requests, or its tags, or the flush that this one waits for, are held up by requests that are stuck in the device: look at those first",
     },
     Row {
         kind: Kind::HungInQueue,

@@ -53,6 +53,10 @@ pub(super) struct Life {
     pub(super) data_idle: bool,
     /// Whether the flush before its data failed.
     pub(super) flush_failed: bool,
+    /// Whether it waits for a flush of its hardware queue, before its data or after it.
+    pub(super) waits_for_flush: bool,
+    /// Flushes of its hardware queue that were sent while it waited for one, and have ended.
+    pub(super) flushes: u8,
     /// Whether an attempt failed that was not the last one.
     pub(super) setback: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
@@ -97,6 +101,8 @@ pub(super) struct Life {
     pub(super) last_issue: Option<u64>,
     /// When the flush before its data was done.
     pub(super) pre_flushed: Option<u64>,
+    /// When a flush last ended while it waited for one; 0 if none did.
+    pub(super) flush_ended: u64,
     /// When its data was done, in a flush sequence.
     pub(super) data_done: Option<u64>,
     /// Who asked for it.
@@ -224,6 +230,8 @@ impl Life {
             let total = end - self.first;
             let flush = match (self.pre_flushed, self.data_done) {
                 (None, None) => None,
+                // It goes on, and was only flushed.
+                (Some(flushed), None) if end > self.last => Some(flushed.min(end) - self.first),
                 (Some(_), None) => Some(total),
                 // Its data was refused in the middle of a flush sequence.
                 (flushed, Some(done)) => {

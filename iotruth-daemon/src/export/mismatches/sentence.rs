@@ -145,6 +145,11 @@ fn predicate(mismatch: &Mismatch) -> String {
             "had been with the driver{}, longer than the timeout of its queue, and was still there",
             time_in_device(mismatch)
         ),
+        // The driver had it, and not to send it back: its data is done.
+        Kind::StuckInQueue | Kind::HungInQueue if mismatch.phases.device.is_some() => format!(
+            "was still waiting{} for a flush that the driver was not asked for: its data was done",
+            after(mismatch)
+        ),
         Kind::StuckInQueue => {
             format!("was still in a queue{}: the driver did not have it", after(mismatch))
         }
