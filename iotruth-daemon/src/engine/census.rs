@@ -20,10 +20,6 @@ use super::{
 /// Nearly every request is younger, and what is read of it would be out of date at once.
 const CONFIRM_FROM: u64 = 1_000_000_000;
 
-/// How long after the timeout of a request its handler may fire, in nanoseconds: the timer of a queue
-/// is rounded up to a full second (`blk_add_timer`).
-const TIMER_SLACK: u64 = 2_000_000_000;
-
 /// Most lives that one census looks up, the oldest ones: some milliseconds of work.
 const MAX_SUSPECTS: usize = 8_192;
 
@@ -76,8 +72,9 @@ impl Engine {
                 Recognised::Unclear => life.watch().found(at, false),
                 Recognised::Same => {
                     life.watch().found(at, true);
-                    let sure = found.is_some_and(|found| found.made_with(&life, self.attached));
-                    self.judge_waiting(&mut life, at, sure);
+                    if let Some(found) = found {
+                        self.judge_waiting(&mut life, at, &found);
+                    }
                 }
             }
         }
@@ -153,9 +150,11 @@ impl Engine {
         })
     }
 
-    /// Shows a life that waits for too long, each kind once. It is where its events left it; `sure`
-    /// if not even losses can make it another one.
-    fn judge_waiting(&mut self, life: &mut Life, at: u64, sure: bool) {
+    /// Shows a life that waits for too long, each kind once. Its request was found where its events
+    /// left it.
+    fn judge_waiting(&mut self, life: &mut Life, at: u64, found: &Found) {
+        // Not even losses can make it another one.
+        let sure = found.made_with(life, self.attached);
         let untouched = life.proved
             && !life.beginning_lost
             && !life.incomplete
@@ -171,26 +170,28 @@ impl Engine {
         if device.policy == Policy::Exclude {
             return;
         }
-        let timeout = device.timeout.saturating_add(TIMER_SLACK);
         if life.watch().storms(self.limits.stuck_after, at) {
             self.tell(Kind::RequeueStorm, life, at);
         }
-        let (since, stuck, hung) = match life.stage {
+        let (since, overdue_after, stuck, hung) = match life.stage {
             Stage::Issued => {
                 let since = life.last_issue.unwrap_or(life.last);
-                (since, Kind::StuckInDevice, Kind::HungInDevice)
+                let overdue_after = self.overdue_after(life.device, found.timeout);
+                (since, overdue_after, Kind::StuckInDevice, Kind::HungInDevice)
             }
             // It waits for a flush that the driver has, which is told itself.
             Stage::Started | Stage::DataDone if self.flushes.may_hold(life) => return,
             Stage::Started | Stage::Queued | Stage::Requeued | Stage::DataDone => {
-                (life.last.max(life.flush_ended), Kind::StuckInQueue, Kind::HungInQueue)
+                let overdue_after = self.overdue_in_queue_after(life.device);
+                let since = life.last.max(life.flush_ended);
+                (since, overdue_after, Kind::StuckInQueue, Kind::HungInQueue)
             }
         };
         let waited = at.saturating_sub(since);
         if waited > self.limits.stuck_after {
             self.tell(stuck, life, at);
         }
-        if waited > timeout {
+        if overdue_after.is_some_and(|overdue| waited > overdue) {
             self.tell(hung, life, at);
         }
     }

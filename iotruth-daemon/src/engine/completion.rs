@@ -265,8 +265,8 @@ impl Engine {
             if flush && device_time > self.limits.slow_flush_after {
                 kinds |= Kind::SlowFlush.bit();
             }
-            let timeout = self.devices.get_mut(life.device).map(|device| device.timeout);
-            if timeout.is_some_and(|timeout| device_time > timeout) {
+            let overdue_after = self.overdue_after(life.device, record.timeout);
+            if overdue_after.is_some_and(|overdue| device_time > overdue) {
                 kinds |= Kind::Late.bit();
             }
         }

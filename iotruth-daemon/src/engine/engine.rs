@@ -44,6 +44,9 @@ pub struct EngineConfig {
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`. What started later
     /// is seen from its beginning.
     pub attached: u64,
+    /// How long a tick of the kernel is, in which timeouts are told, in nanoseconds; `None` where that
+    /// is not known.
+    pub tick: Option<u64>,
     /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
     /// such a life means something.
     pub starts_traced: bool,
@@ -82,6 +85,7 @@ pub struct Engine {
     pub(super) layout: Layout,
     pub(super) limits: Limits,
     pub(super) attached: u64,
+    pub(super) tick: Option<u64>,
     pub(super) starts_traced: bool,
     rings: Vec<usize>,
     streams: Streams,
@@ -119,6 +123,7 @@ impl Engine {
             limits: config.limits,
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
+            tick: config.tick,
             starts_traced: config.starts_traced,
             rings: config.rings,
             streams: Streams::default(),

@@ -9,7 +9,7 @@ use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::
 use tracing::warn;
 
 use super::{
-    diskstats,
+    clock, diskstats,
     plan::Plan,
     reader::{Counters, Memory, Source},
 };
@@ -36,6 +36,8 @@ pub(super) struct Tracing {
     pub(super) attached: u64,
     /// Whether `block_io_start` is traced.
     pub(super) starts_traced: bool,
+    /// How long a tick of the kernel is, in nanoseconds, if that is known.
+    pub(super) tick: Option<u64>,
     /// One for each probe.
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
@@ -64,6 +66,15 @@ impl Tracing {
         let statistics = diskstats::read(config)?;
         let attached = tracer.attach()?;
         let start = Probe::Start as usize;
+        let tick = clock::tick();
+        let mut notes = facts.notes;
+        if tick.is_none() {
+            notes.push(
+                "The length of a kernel tick is not known, so it is not known how long a driver is \
+                 given for a request: hung_in_device and late are not shown."
+                    .into(),
+            );
+        }
         Ok(Self {
             rings,
             flavor: facts.flavor,
@@ -74,7 +85,8 @@ impl Tracing {
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
             programs: attached.programs,
-            notes: facts.notes,
+            tick,
+            notes,
             statistics,
             tracer,
         })

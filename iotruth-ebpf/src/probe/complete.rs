@@ -18,6 +18,6 @@ fn block_rq_complete(ctx: BtfTracePointContext) {
         put!(slot, bytes = bytes);
         put!(slot, status = status);
         put!(slot, without_bio = u32::from(!request.has_bio()));
-        put!(slot, reserved = 0);
+        put!(slot, timeout = request.timeout());
     });
 }

@@ -1,7 +1,7 @@
 //! Lives that last: what a look into kernel memory makes of them.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use iotruth_common::probe::Probe;
+use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
@@ -123,6 +123,7 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     kernel.audit();
     let id = kernel.engine.present_devices().next().unwrap();
     kernel.engine.set_timeout(id, 8 * SECOND);
+    rq.timeout = 2_000;
     kernel.after(4 * SECOND);
     look(&mut kernel, &rq, 1);
     assert!(snapshot(&mut kernel).mismatches.is_empty());
@@ -144,6 +145,43 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     assert_eq!(snapshot.lives.judged, 1);
 }
 
+/// A kernel that does not say how long its ticks are, or whose requests have no timeout.
+#[test]
+fn a_request_whose_timeout_is_not_known_is_stuck_and_never_hung() {
+    for unknown in [
+        |kernel: &mut Kernel| kernel.engine.tick = None,
+        |kernel: &mut Kernel| {
+            kernel.engine.layout.request_timeout = ABSENT;
+        },
+    ] {
+        let (mut kernel, mut rq) = issued();
+        unknown(&mut kernel);
+        kernel.after(99 * SECOND);
+        look(&mut kernel, &rq, 1);
+        kernel.complete(&mut rq, 4096, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice]);
+    }
+}
+
+/// SCSI gives a flush twice the time of its queue (`sd_setup_flush_cmnd`).
+#[test]
+fn a_request_has_the_time_that_its_driver_was_given() {
+    for (after, expected) in [
+        (40, &[Kind::StuckInDevice, Kind::SlowFlush][..]),
+        (61, &[Kind::StuckInDevice, Kind::SlowFlush]),
+        (63, &[Kind::StuckInDevice, Kind::HungInDevice, Kind::Late, Kind::SlowFlush]),
+    ] {
+        let mut kernel = Kernel::with(Starts::None);
+        let mut flush = flush(&kernel);
+        flush.timeout = 15_000;
+        kernel.issue(&mut flush);
+        kernel.after(after * SECOND);
+        look(&mut kernel, &flush, 1);
+        kernel.complete(&mut flush, 0, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), expected, "{after} s");
+    }
+}
+
 #[test]
 fn a_request_that_stays_in_a_queue_is_stuck_there() {
     let mut kernel = Kernel::with(Starts::None);
@@ -156,9 +194,15 @@ fn a_request_that_stays_in_a_queue_is_stuck_there() {
 
 #[test]
 fn what_is_not_where_its_events_left_it_is_in_flight_and_not_stuck() {
-    // Sent back unseen; a part of it is just ending; its bios were just taken away; another attempt.
-    let changes: [fn(&mut Request); 4] =
-        [|rq| rq.state = 0, |rq| rq.sector += 1, |rq| rq.len = 0, |rq| rq.tag += 1];
+    // Sent back unseen; its end is on its way; a part of it is just ending; its bios were just taken
+    // away; another attempt.
+    let changes: [fn(&mut Request); 5] = [
+        |rq| rq.state = 0,
+        |rq| rq.state = 2,
+        |rq| rq.sector += 1,
+        |rq| rq.len = 0,
+        |rq| rq.tag += 1,
+    ];
     for change in changes {
         let (mut kernel, mut rq) = issued();
         kernel.after(9 * SECOND);

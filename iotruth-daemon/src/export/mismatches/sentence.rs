@@ -142,11 +142,10 @@ fn predicate(mismatch: &Mismatch) -> String {
             format!("had been with the driver{} and was still there", time_in_device(mismatch))
         }
         Kind::HungInDevice => format!(
-            "had been with the driver{}, longer than the timeout of its queue, and was still there",
+            "had been with the driver{}, longer than its timeout, and was still there",
             time_in_device(mismatch)
         ),
-        // The driver had it, and not to send it back: its data is done.
-        Kind::StuckInQueue | Kind::HungInQueue if mismatch.phases.device.is_some() => format!(
+        Kind::StuckInQueue | Kind::HungInQueue if is_data_done(mismatch) => format!(
             "was still waiting{} for a flush that the driver was not asked for: its data was done",
             after(mismatch)
         ),
@@ -159,11 +158,17 @@ fn predicate(mismatch: &Mismatch) -> String {
             after(mismatch)
         ),
         Kind::Late => format!(
-            "was with the driver{}, longer than the timeout of its queue, which never fired",
+            "was with the driver{}, longer than its timeout, which never fired",
             time_in_device(mismatch)
         ),
         Kind::SlowFlush => format!("kept the device busy{}", time_in_device(mismatch)),
     }
+}
+
+/// Whether all that is left of it is the flush after its data.
+const fn is_data_done(mismatch: &Mismatch) -> bool {
+    // The driver had it, and did not send it back.
+    mismatch.phases.device.is_some() && mismatch.phases.flush.is_some()
 }
 
 /// `6 KiB of 16 KiB`: what the first completion that was not the whole left over.
