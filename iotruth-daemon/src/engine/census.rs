@@ -66,8 +66,9 @@ impl Engine {
             let found = bytes.and_then(|bytes| Found::decode(&self.layout, bytes));
             match found.map_or(Recognised::Gone, |found| found.recognise(&life)) {
                 Recognised::Gone => {
-                    life.watch().gone = Some(at);
-                    self.gone.push(suspect.key);
+                    if life.watch().gone.replace(at).is_none() {
+                        self.gone.push(suspect.key);
+                    }
                 }
                 Recognised::Unclear => life.watch().found(at, false),
                 Recognised::Same => {

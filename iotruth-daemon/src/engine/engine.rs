@@ -78,6 +78,31 @@ struct Refusals {
     seen: u64,
 }
 
+/// What is known to be missing from a ring, so that nobody waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amiss {
+    /// Records that could not be read, and records that were lost on our side.
+    count: u64,
+    /// Of those that could not be read, how many have not shown as a missing number yet.
+    unread: u64,
+}
+
+impl Amiss {
+    /// A record could not be read. Its number will be missing from its stream, if that goes on.
+    const fn unread(&mut self) {
+        self.count += 1;
+        self.unread += 1;
+    }
+
+    /// Numbers are missing; returns how many of them were not known yet.
+    fn missing(&mut self, numbers: u64) -> u64 {
+        let known = numbers.min(self.unread);
+        self.unread -= known;
+        self.count += numbers - known;
+        numbers - known
+    }
+}
+
 /// Joins records into lives, judges them and keeps the books.
 #[derive(Debug)]
 pub struct Engine {
@@ -104,6 +129,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of each ring that will never be received.
+    amiss: [Amiss; MAX_RINGS],
     losses: [u64; LOSSES],
     audit: Audit,
     pub(super) newest: u64,
@@ -139,6 +166,7 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
             audit: Audit::default(),
             newest: 0,
@@ -151,6 +179,9 @@ impl Engine {
     #[inline]
     pub fn record(&mut self, ring: usize, bytes: &[u8]) {
         let Ok(record) = decode(bytes) else {
+            if let Some(amiss) = self.amiss.get_mut(ring) {
+                amiss.unread();
+            }
             self.lose(Loss::Late, 1);
             return;
         };
@@ -162,9 +193,19 @@ impl Engine {
         }
         match self.streams.arrive(ring, probe, head) {
             Arrival::InOrder | Arrival::AfterRefusals => {}
-            Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
-            // A program that interrupted itself, on kernels before 6.1, numbers out of order.
-            Arrival::Late => self.lose(Loss::Late, 0),
+            Arrival::AfterUnknownLoss(missing) => {
+                let lost =
+                    self.amiss.get_mut(ring).map_or(0, |amiss| amiss.missing(missing.into()));
+                self.lose(Loss::UserQueue, lost);
+            }
+            // A program that interrupted itself, on kernels before 6.1, numbers out of order. Its
+            // number was taken for missing.
+            Arrival::Late => {
+                if let Some(amiss) = self.amiss.get_mut(ring) {
+                    amiss.count = amiss.count.saturating_sub(1);
+                }
+                self.lose(Loss::Late, 0);
+            }
         }
         self.newest = self.newest.max(head.time);
         self.oldest.get_or_insert(head.time);
@@ -220,7 +261,8 @@ impl Engine {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
         };
-        sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
+        let amiss = self.amiss.get(usize::from(ring)).map_or(0, |amiss| amiss.count);
+        sum(&self.received) + sum(&self.audit.lost) + amiss >= sum(&self.audit.attempts)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

@@ -221,6 +221,8 @@ impl Life {
     ///
     /// The phases that are given add up to the total, whatever happened in between.
     pub(super) fn phases_until(&self, end: u64) -> Phases {
+        // The clock of another CPU may be a little ahead of the one of whoever looks.
+        let end = end.max(self.last);
         let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
         let Some(first_issue) = self.first_issue else {
             // Never issued: all of it was a flush, or waiting for a driver that never took it.

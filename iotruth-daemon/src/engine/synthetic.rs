@@ -119,6 +119,10 @@ pub(super) struct Kernel {
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
+    /// Records that are about to be written so that nobody can read them.
+    pub(super) garble: u32,
+    /// Records that are about to be lost on the daemon's side.
+    pub(super) drop: u32,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
@@ -173,6 +177,8 @@ impl Kernel {
             skew: 0,
             refuse: 0,
             hide: 0,
+            garble: 0,
+            drop: 0,
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
@@ -414,6 +420,15 @@ impl Kernel {
     }
 
     fn write(&mut self, record: Written) {
+        if self.drop > 0 {
+            self.drop -= 1;
+            return;
+        }
+        if self.garble > 0 {
+            self.garble -= 1;
+            self.engine.record(self.ring, &record.bytes()[..60]);
+            return;
+        }
         match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
             Some(ring) => ring.push_back(record),
             None => self.engine.record(self.ring, record.bytes()),

@@ -9,7 +9,7 @@ use crate::engine::{
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    snapshot::Unjudged,
+    snapshot::{Loss, Unjudged},
     synthetic::{Kernel, QUEUE, Request, Starts},
 };
 
@@ -441,6 +441,63 @@ fn a_storm_that_ends_before_anybody_looks_is_told_at_its_end() {
     }
     kernel.after(10).complete(&mut rq, 4096, 0);
     assert!(kinds(&snapshot(&mut kernel)).contains(&Kind::RequeueStorm));
+}
+
+#[test]
+fn an_event_may_be_newer_than_the_clock_of_whoever_looks() {
+    let (mut kernel, mut rq) = issued();
+    kernel.audit();
+    for _ in 0..12 {
+        kernel.after(10).plain(Probe::Requeue, &mut rq);
+        kernel.after(SECOND).issue(&mut rq);
+    }
+    kernel.skew = 2_000;
+    kernel.after(10).plain(Probe::Requeue, &mut rq);
+    kernel.after(10).issue(&mut rq);
+    kernel.skew = 0;
+    look(&mut kernel, &rq, 1);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::RequeueStorm]);
+    assert_eq!(snapshot.mismatches[0].phases.total.unwrap() / SECOND, 12);
+}
+
+/// A record that cannot be read is no reason to wait for it for ever.
+#[test]
+fn what_has_ended_is_closed_though_a_record_was_lost_on_our_side() {
+    let (mut kernel, mut rq) = issued();
+    // One that makes no sense, and one that is missing though the ring did not refuse it.
+    kernel.garble = 1;
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.drop = 1;
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.hide = 1;
+    kernel.complete(&mut rq, 4096, 0);
+    for _ in 0..3 {
+        kernel.after(2 * SECOND);
+        look(&mut kernel, &rq, 0);
+    }
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.open, 0);
+    assert_eq!(snapshot.losses[Loss::UserQueue as usize], 1);
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn a_request_that_is_gone_is_noted_once() {
+    let (mut kernel, mut rq) = issued();
+    // A record that is still being written hides all that follow.
+    kernel.unread = Some(Default::default());
+    kernel.complete(&mut rq, 4096, 0);
+    let counters = kernel.counters();
+    let free = Kernel::memory(QUEUE, &rq, 0);
+    for _ in 0..5 {
+        kernel.after(2 * SECOND);
+        kernel.census(|_| Some(free.clone()));
+        kernel.engine.audit(counters);
+    }
+    assert_eq!(kernel.engine.gone.len(), 1);
+    assert_eq!(snapshot(&mut kernel).lives.judged, 1);
 }
 
 #[test]
