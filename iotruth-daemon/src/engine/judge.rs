@@ -51,6 +51,7 @@ impl Engine {
         });
         if unjudged.is_none() && rests_on_history {
             if let Some(mut ending) = self.held.hold(ending) {
+                self.lives.verdicts_dropped += 1;
                 ending.unjudged = Some(Unjudged::Loss);
                 self.settle(&ending);
             }

@@ -44,6 +44,7 @@ pub(super) struct LifeBooks {
     pub(super) impossible: u64,
     pub(super) devices_left_out: u64,
     pub(super) mismatches_dropped: u64,
+    pub(super) verdicts_dropped: u64,
 }
 
 /// Books of one device against the kernel's own statistics, since its baseline.
@@ -145,6 +146,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         } = *lives;
         let accounted: i128 =
             [judged, unjudged, merged, open, evicted].map(i128::from).iter().sum();
@@ -162,6 +164,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         }
     }
 }
