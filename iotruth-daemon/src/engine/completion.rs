@@ -104,7 +104,14 @@ impl Engine {
         let echo = std::mem::take(&mut address.echo);
         // The driver of device mapper has it still, so it is not idle.
         let started = record.request.state != STATE_IDLE;
-        echo && is_final && started && !failed && record.bytes == 0 && record.without_bio != 0
+        // One that nvme gives to another path before it issues it looks the same, but for its flag.
+        let multipath = record.request.cmd_flags & self.flavor.req.drv != 0;
+        echo && !multipath
+            && is_final
+            && started
+            && !failed
+            && record.bytes == 0
+            && record.without_bio != 0
     }
 
     /// What misses, or is wrong, where the driver was not known to have the request.
@@ -118,7 +125,9 @@ impl Engine {
                 return;
             }
             // It was started, and the issue was not seen.
-            Stage::Started | Stage::Queued | Stage::Requeued if !idle => {
+            Stage::Started | Stage::Queued | Stage::Requeued
+                if !idle && !self.ends_unsent(record, life) =>
+            {
                 life.incomplete = true;
                 return;
             }
@@ -145,6 +154,15 @@ impl Engine {
         let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
         let alone = empty && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
         life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
+    }
+
+    /// Whether an nvme driver ended it without asking the controller, or gave it to another path.
+    fn ends_unsent(&mut self, record: &CompleteRecord, life: &Life) -> bool {
+        let told = match self.flavor.error(record.status) {
+            Some(error) => error == IoError::Transport,
+            None => record.bytes == 0 && record.without_bio != 0,
+        };
+        told && self.returns_unsent(&record.request, life)
     }
 
     /// A completion that leaves bytes to transfer.

@@ -6,7 +6,7 @@
 
 use iotruth_common::{
     probe::Probe,
-    record::{RequestRecord, STATE_IDLE, SubmitRecord},
+    record::{RequestRecord, STATE_COMPLETE, STATE_IDLE, SubmitRecord},
 };
 
 use super::{
@@ -315,7 +315,8 @@ impl Engine {
             let time = life.advance(head.time);
             life.events.push(timeline_event(Probe::Requeue, head, time, 0, 0));
             // It was started, and the issue was not seen.
-            life.incomplete |= started && life.stage != Stage::Issued;
+            life.incomplete |=
+                started && life.stage != Stage::Issued && !self.returns_unsent(head, &life);
             let unseen = life.catch_up(head);
             self.account_sectors(&life, unseen, true);
             life
@@ -323,7 +324,7 @@ impl Engine {
             let place = self.devices.place_of_number(head.device);
             let begun = self.begin(ring, Probe::Requeue, head, place, 0);
             let Some(mut life) = begun else { return };
-            life.incomplete |= started || maybe_same;
+            life.incomplete |= (started && !self.returns_unsent(head, &life)) || maybe_same;
             life
         };
         let progress = life.done_since_issue > 0;
@@ -361,6 +362,14 @@ impl Engine {
         life.stage = Stage::Requeued;
         life.last_issue = None;
         self.keep(life);
+    }
+
+    /// Whether an nvme driver may give this request back, in state complete, without having issued it:
+    /// it does so where the controller cannot be reached (`nvme_host_path_error`, Linux 5.12).
+    pub(super) fn returns_unsent(&mut self, head: &RequestRecord, life: &Life) -> bool {
+        let multipath = life.cmd_flags & self.flavor.req.drv != 0;
+        head.state == STATE_COMPLETE
+            && (multipath || self.devices.get_mut(life.device).is_some_and(|device| device.nvme))
     }
 
     /// A request died because its bios were chained to another one.

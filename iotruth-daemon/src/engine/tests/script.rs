@@ -10,12 +10,16 @@
 //! | `e` | the second completion of device mapper |
 //! | `fq` `fd` `fc` `fc!10` | the flush of the same hardware queue: requeue, issue, complete |
 //! | `g` | bios are merged in front and behind |
+//! | `u` | nvme gives it back without having issued it (`nvme_host_path_error`) |
 //! | `v` | its bios are taken over by another path (`blk_steal_bios`) |
 //! | `x` | freed without an event, and allocated anew |
 //!
 //! Tokens joined by `+` happen in one call of the kernel, with nothing in between.
 
-use iotruth_common::{probe::Probe, record::STATE_IDLE};
+use iotruth_common::{
+    probe::Probe,
+    record::{STATE_COMPLETE, STATE_IDLE},
+};
 
 use super::{FLUSH, READ, WRITE};
 use crate::engine::{
@@ -154,6 +158,7 @@ impl Player {
                 rq.sector -= 8;
                 rq.len += 8192;
             }
+            "u" => rq.state = STATE_COMPLETE,
             "v" => {
                 rq.len = 0;
                 rq.bio = false;

@@ -5,6 +5,7 @@ use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    Policy,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
@@ -522,6 +523,29 @@ fn a_path_that_gives_a_request_away_has_failed() {
         rq.bio = false;
         kernel.after(10).complete(&mut rq, 0, 0);
         assert_eq!(kinds(&snapshot(&mut kernel)), told);
+    }
+}
+
+/// A path that nvme cannot reach gives requests back as complete that it never issued.
+#[test]
+fn what_nvme_never_issued_is_no_loss() {
+    for (name, judged) in [("nvme0n1", 2), ("sda", 1)] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(ADDRESS, READ, 0, false);
+        kernel.audit();
+        let id = kernel.engine.present_devices().next().unwrap();
+        kernel.engine.name_device(id, name, Policy::Follow);
+        let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
+        kernel.after(10).insert(&mut rq);
+        rq.state = 2;
+        kernel.after(10).complete(&mut rq, 4096, 4);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(
+            (snapshot.lives.judged, snapshot.lives.inferred),
+            (judged, 2 - judged),
+            "{name}"
+        );
+        assert_eq!(kinds(&snapshot), [Kind::IoError], "{name}");
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Ask {
 pub(super) enum Attempt {
     /// The driver had no room and did not start it.
     Bounced,
+    /// The driver could not reach the device, and gave it back as if it were complete.
+    Unsent,
     /// The driver started it and gave it back.
     Busy,
     /// Its timeout fired, and it was pulled back.
@@ -58,6 +60,8 @@ pub(super) enum Finish {
     Merged,
     /// Its bios are taken over by another path.
     Stolen,
+    /// The driver could not reach the device.
+    Unsent,
 }
 
 /// What no correct driver does.
@@ -180,6 +184,7 @@ fn attempts(mood: Mood) -> BoxedStrategy<Vec<(Attempt, bool)>> {
         Mood::Rough => prop_oneof![
             4 => calm,
             1 => Just(Attempt::TimedOut),
+            1 => Just(Attempt::Unsent),
             1 => (0..STATUSES).prop_map(|number| Attempt::Retry(status(number))),
             1 => (any::<u8>(), 0..STATUSES)
                 .prop_map(|(part, number)| Attempt::PartFailed(part, status(number))),
@@ -202,6 +207,7 @@ fn finishes(mood: Mood) -> BoxedStrategy<Finish> {
         Mood::Rough => prop_oneof![
             10 => calm,
             1 => Just(Finish::Stolen),
+            1 => Just(Finish::Unsent),
             1 => (0..STATUSES).prop_map(|number| Finish::Failed(status(number))),
             1 => (0..STATUSES).prop_map(|number| Finish::FailedAtLast(status(number))),
             1 => (0..STATUSES).prop_map(|number| Finish::Refused(status(number))),

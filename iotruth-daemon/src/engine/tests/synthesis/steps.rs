@@ -9,9 +9,9 @@
 //! merged    = [ i ] m                             with a scheduler
 //! empty     = [ F ] z                             without a cache there is nothing to flush
 //! data      = [ F ] attempt* last [ F z ]         F and z with a volatile cache
-//! attempt   = [ i ] ( q | d q | d t q | d p q | d p+ | d p0 q )
-//! last      = [ i ] ( d c [ e ] | d p0 c | d t c | c )
-//! failover  = [ i ] [ d ] v c
+//! attempt   = [ i ] ( q | u q | d q | d t q | d p q | d p+ | d p0 q )
+//! last      = [ i ] ( d c [ e ] | d p0 c | d t c | c | u c )
+//! failover  = [ i ] ( d | u ) v c                  u: nvme gives it back and never issued it
 //! clone     = ( r s [ q | d q ] x )* life
 //! ```
 
@@ -39,6 +39,8 @@ pub(super) enum Step {
     Echo,
     /// The timeout fires.
     Timeout,
+    /// The driver gives it back without having started it (`nvme_host_path_error`).
+    Unsent,
     /// The bios are taken over by another path.
     Steal,
     /// It is freed without an event, and allocated anew.
@@ -212,6 +214,8 @@ impl Course<'_> {
     fn attempts(&mut self, sequenced: bool, clone: bool) {
         let bare = matches!(self.plan.ask, Ask::Zone | Ask::Bare);
         let sized = !bare && !matches!(self.plan.ask, Ask::Passthrough | Ask::Discard);
+        let plain = matches!(self.plan.ask, Ask::Read | Ask::Write);
+        let path = plain && self.disk.driver == Driver::Path;
         for (attempt, again) in &self.plan.attempts {
             match *attempt {
                 // Device mapper drops a clone that is sent back at once.
@@ -223,6 +227,12 @@ impl Course<'_> {
                     self.queue();
                     self.going = false;
                     self.steps.push(Step::Requeue);
+                }
+                Attempt::Unsent if !path => continue,
+                Attempt::Unsent => {
+                    self.queue();
+                    self.going = false;
+                    self.steps.extend([Step::Unsent, Step::Requeue]);
                 }
                 Attempt::Busy => {
                     self.issue();
@@ -274,10 +284,13 @@ impl Course<'_> {
             }
             (_, Finish::Stolen) if plain && self.disk.driver == Driver::Path && fresh => {
                 self.queue();
-                if self.plan.worker {
-                    self.steps.push(Step::Issue);
-                }
+                self.steps.push(if self.plan.worker { Step::Issue } else { Step::Unsent });
                 self.steps.extend([Step::Steal, Step::Rest(0)]);
+                return;
+            }
+            (_, Finish::Unsent) if plain && self.disk.driver == Driver::Path => {
+                self.queue();
+                self.steps.extend([Step::Unsent, Step::Rest(4)]);
                 return;
             }
             // Nobody completes a clone that is refused at once.
@@ -305,7 +318,11 @@ impl Course<'_> {
             Finish::TimedOut(status) if !mapper => {
                 self.steps.extend([Step::Timeout, Step::Rest(status)]);
             }
-            Finish::Done | Finish::TimedOut(_) | Finish::Merged | Finish::Stolen => {
+            Finish::Done
+            | Finish::TimedOut(_)
+            | Finish::Merged
+            | Finish::Stolen
+            | Finish::Unsent => {
                 self.steps.push(Step::Rest(0));
                 if mapper {
                     self.steps.push(Step::Echo);
