@@ -176,6 +176,7 @@ impl Engine {
             }
             if counted {
                 device.operation(operation).merges += 1;
+                self.show_merge(&life, operation);
             }
         }
         self.sync(life.key, lost);

@@ -102,7 +102,8 @@ impl Engine {
             | Kind::StuckInQueue
             | Kind::HungInQueue
             | Kind::Late
-            | Kind::SlowFlush => kind.self_evident(),
+            | Kind::SlowFlush
+            | Kind::Merged => kind.self_evident(),
         }
     }
 
@@ -150,6 +151,18 @@ impl Engine {
             if kinds & row.kind.bit() != 0 && shown {
                 self.show(row.kind, &ending.life, ending.error, phases);
             }
+        }
+    }
+
+    /// Tells that a request was merged into another one: for nearly all only by counting it.
+    pub(super) fn show_merge(&mut self, life: &Life, operation: Operation) {
+        let Some(device) = self.devices.get_mut(life.device) else { return };
+        if self.log.repeat(Kind::Merged, device.id, operation, life.last) {
+            if let Some(count) = device.figures.mismatches.get_mut(Kind::Merged as usize) {
+                *count += 1;
+            }
+        } else {
+            self.show(Kind::Merged, life, None, life.phases());
         }
     }
 
@@ -205,7 +218,8 @@ impl Engine {
             | Kind::StuckInQueue
             | Kind::HungInQueue
             | Kind::Late
-            | Kind::SlowFlush => life.extent,
+            | Kind::SlowFlush
+            | Kind::Merged => life.extent,
         };
         let mismatch = Mismatch {
             id: 0,

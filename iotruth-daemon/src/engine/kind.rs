@@ -80,10 +80,12 @@ pub enum Kind {
     Late,
     /// Rule C4.
     SlowFlush,
+    /// It went into another request.
+    Merged,
 }
 
 /// How many kinds there are; the length of every per-kind table.
-pub const KINDS: usize = 25;
+pub const KINDS: usize = 26;
 
 /// What is to be known of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -304,6 +306,14 @@ pub const TABLE: [Row; KINDS] = [
         meaning: "the device took long to empty its write cache, and every fsync behind it waited",
         advice: "much dirty data in the device's cache, or a device that is busy with itself; a cache with power-loss protection does not need flushes at all",
     },
+    Row {
+        kind: Kind::Merged,
+        slug: "merged",
+        severity: Severity::Info,
+        rule: "merged into a neighbour; one entry for each device and operation, with the first request that was",
+        meaning: "the scheduler made one request of two: the device sees fewer requests than were made",
+        advice: "legal, and what a scheduler is for; iotruth_merges_total counts it, and a benchmark that means to measure single requests should use none",
+    },
 ];
 
 impl Kind {
@@ -342,7 +352,8 @@ impl Kind {
             | Self::IoErrorExpected
             | Self::PartialCompletion
             | Self::TimedOut
-            | Self::OverCompletion => true,
+            | Self::OverCompletion
+            | Self::Merged => true,
             Self::CompletedWithoutStart
             | Self::RequeueRetry
             | Self::RequeueShortTransfer

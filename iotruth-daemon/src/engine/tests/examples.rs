@@ -25,6 +25,7 @@ pub(crate) const SYNTHETIC: &[(Kind, &str)] = &[
     (Kind::HungInQueue, UNTRIED),
     (Kind::Late, UNTRIED),
     (Kind::SlowFlush, UNTRIED),
+    (Kind::Merged, "synthetic: any scheduler that merges shows it"),
 ];
 
 const BROKEN: &str = "synthetic: it takes a broken driver";
@@ -52,6 +53,7 @@ pub(crate) fn play(kind: Kind) -> Snapshot {
         Some(7) => waiting(READ, Probe::Insert, 33 * SECOND, false),
         Some(8) => waiting(READ, Probe::Issue, 33 * SECOND, true),
         Some(9) => waiting(FLUSH, Probe::Issue, 2 * SECOND, true),
+        Some(10) => script(Ask::Write, "s i m"),
         Some(_) | None => panic!("{kind:?} has a real example"),
     }
 }

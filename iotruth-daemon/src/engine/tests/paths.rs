@@ -16,8 +16,8 @@ use crate::engine::{
     histogram::Histogram,
     kind::Kind::{
         self, CompletedWithoutStart, DispatchFailure, DoubleStart, FlushEmulated, FlushFailed,
-        IoError, IoErrorExpected, OverCompletion, PartialCompletion, PathFailover, QueuedInFlight,
-        Recovered, RequeueBusyAfterStart, RequeueBusyBeforeStart, RequeueRetry,
+        IoError, IoErrorExpected, Merged, OverCompletion, PartialCompletion, PathFailover,
+        QueuedInFlight, Recovered, RequeueBusyAfterStart, RequeueBusyBeforeStart, RequeueRetry,
         RequeueShortTransfer, RequeueTimeout, TimedOut,
     },
     operation::Operation,
@@ -52,7 +52,7 @@ const fn path(
 }
 
 const fn merged(name: &'static str, script: &'static str) -> Path {
-    Path { name, ask: Write, script, kinds: &[], bytes: None, phases: ["", ""] }
+    Path { name, ask: Write, script, kinds: &[Merged], bytes: None, phases: ["", ""] }
 }
 
 const ALL: u32 = 16_384;

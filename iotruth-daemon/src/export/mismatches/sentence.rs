@@ -162,6 +162,7 @@ fn predicate(mismatch: &Mismatch) -> String {
             time_in_device(mismatch)
         ),
         Kind::SlowFlush => format!("kept the device busy{}", time_in_device(mismatch)),
+        Kind::Merged => "was merged into a neighbour before it was sent to the driver".to_owned(),
     }
 }
 
