@@ -101,13 +101,15 @@ pub struct CompleteRecord {
     pub status: i32,
     /// 1 if `rq->bio` was NULL, else 0.
     pub without_bio: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// `timeout`: how long the driver was given for it, in ticks of the kernel (jiffies); 0 where it
+    /// never got it, or the kernel does not tell.
+    pub timeout: u32,
 }
 
 const _: () = assert!(size_of::<CompleteRecord>() == 80);
 const _: () = assert!(offset_of!(CompleteRecord, bytes) == 64);
 const _: () = assert!(offset_of!(CompleteRecord, status) == 68);
+const _: () = assert!(offset_of!(CompleteRecord, timeout) == 76);
 
 /// `state` of a request that nobody has started: `MQ_RQ_IDLE`.
 pub const STATE_IDLE: u8 = 0;

@@ -47,6 +47,7 @@ impl Player {
             layout: layout(),
             limits: Limits { stuck_after: 1_000, slow_flush_after: 100 },
             attached: 1_000,
+            tick: Some(1),
             starts_traced,
             second_programs: starts_traced,
             rings: vec![0, 1],

@@ -40,6 +40,8 @@ pub(super) struct Device {
     ended: bool,
     /// Lives that are open and were proved to be new.
     pub(super) open: u64,
+    /// Whether its name says that its driver is nvme.
+    pub(super) nvme: bool,
     /// How long its driver is given for a request, in nanoseconds.
     pub(super) timeout: u64,
     pub(super) figures: DeviceFigures,
@@ -122,6 +124,7 @@ impl Devices {
             unnamed: true,
             ended: false,
             open: 0,
+            nvme: false,
             timeout: DEFAULT_TIMEOUT,
             figures: DeviceFigures {
                 id,
@@ -217,6 +220,7 @@ impl Devices {
             self.by_id.get(&id).and_then(|place| self.all.get_mut(usize::from(*place)))
         {
             device.name = name.into();
+            device.nvme = name.starts_with("nvme");
             name.clone_into(&mut device.figures.name);
             device.policy = policy;
             device.unnamed = false;

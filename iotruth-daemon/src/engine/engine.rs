@@ -45,6 +45,9 @@ pub struct EngineConfig {
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`. What started later
     /// is seen from its beginning.
     pub attached: u64,
+    /// How long a tick of the kernel is, in which timeouts are told, in nanoseconds; `None` where that
+    /// is not known.
+    pub tick: Option<u64>,
     /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
     /// such a life means something.
     pub starts_traced: bool,
@@ -83,6 +86,31 @@ struct Refusals {
     seen: u64,
 }
 
+/// What is known to be missing from a ring, so that nobody waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amiss {
+    /// Records that could not be read, and records that were lost on our side.
+    count: u64,
+    /// Of those that could not be read, how many have not shown as a missing number yet.
+    unread: u64,
+}
+
+impl Amiss {
+    /// A record could not be read. Its number will be missing from its stream, if that goes on.
+    const fn unread(&mut self) {
+        self.count += 1;
+        self.unread += 1;
+    }
+
+    /// Numbers are missing; returns how many of them were not known yet.
+    fn missing(&mut self, numbers: u64) -> u64 {
+        let known = numbers.min(self.unread);
+        self.unread -= known;
+        self.count += numbers - known;
+        numbers - known
+    }
+}
+
 /// Joins records into lives, judges them and keeps the books.
 #[derive(Debug)]
 pub struct Engine {
@@ -90,6 +118,7 @@ pub struct Engine {
     pub(super) layout: Layout,
     pub(super) limits: Limits,
     pub(super) attached: u64,
+    pub(super) tick: Option<u64>,
     pub(super) starts_traced: bool,
     rings: Vec<usize>,
     streams: Streams,
@@ -108,6 +137,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of each ring that will never be received.
+    amiss: [Amiss; MAX_RINGS],
     losses: [u64; LOSSES],
     skips: Skips,
     audit: Audit,
@@ -128,6 +159,7 @@ impl Engine {
             limits: config.limits,
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
+            tick: config.tick,
             starts_traced: config.starts_traced,
             rings: config.rings,
             streams: Streams::default(),
@@ -143,6 +175,7 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
             skips: Skips::new(config.second_programs),
             audit: Audit::default(),
@@ -156,6 +189,9 @@ impl Engine {
     #[inline]
     pub fn record(&mut self, ring: usize, bytes: &[u8]) {
         let Ok(record) = decode(bytes) else {
+            if let Some(amiss) = self.amiss.get_mut(ring) {
+                amiss.unread();
+            }
             self.lose(Loss::Late, 1);
             return;
         };
@@ -167,9 +203,19 @@ impl Engine {
         }
         match self.streams.arrive(ring, record.program(), head) {
             Arrival::InOrder | Arrival::AfterRefusals => {}
-            Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
-            // A program that interrupted itself, on kernels before 6.1, numbers out of order.
-            Arrival::Late => self.lose(Loss::Late, 0),
+            Arrival::AfterUnknownLoss(missing) => {
+                let lost =
+                    self.amiss.get_mut(ring).map_or(0, |amiss| amiss.missing(missing.into()));
+                self.lose(Loss::UserQueue, lost);
+            }
+            // A program that interrupted itself, on kernels before 6.1, numbers out of order. Its
+            // number was taken for missing.
+            Arrival::Late => {
+                if let Some(amiss) = self.amiss.get_mut(ring) {
+                    amiss.count = amiss.count.saturating_sub(1);
+                }
+                self.lose(Loss::Late, 0);
+            }
         }
         self.newest = self.newest.max(head.time);
         self.oldest.get_or_insert(head.time);
@@ -224,7 +270,8 @@ impl Engine {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
         };
-        sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
+        let amiss = self.amiss.get(usize::from(ring)).map_or(0, |amiss| amiss.count);
+        sum(&self.received) + sum(&self.audit.lost) + amiss >= sum(&self.audit.attempts)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

@@ -53,6 +53,10 @@ pub(super) struct Life {
     pub(super) data_idle: bool,
     /// Whether the flush before its data failed.
     pub(super) flush_failed: bool,
+    /// Whether it waits for a flush of its hardware queue, before its data or after it.
+    pub(super) waits_for_flush: bool,
+    /// Flushes of its hardware queue that were sent while it waited for one, and have ended.
+    pub(super) flushes: u8,
     /// Whether an attempt failed that was not the last one.
     pub(super) setback: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
@@ -97,6 +101,8 @@ pub(super) struct Life {
     pub(super) last_issue: Option<u64>,
     /// When the flush before its data was done.
     pub(super) pre_flushed: Option<u64>,
+    /// When a flush last ended while it waited for one; 0 if none did.
+    pub(super) flush_ended: u64,
     /// When its data was done, in a flush sequence.
     pub(super) data_done: Option<u64>,
     /// Who asked for it.
@@ -222,6 +228,8 @@ impl Life {
     ///
     /// The phases that are given add up to the total, whatever happened in between.
     pub(super) fn phases_until(&self, end: u64) -> Phases {
+        // The clock of another CPU may be a little ahead of the one of whoever looks.
+        let end = end.max(self.last);
         let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
         let Some(first_issue) = self.first_issue else {
             // Never issued: all of it was a flush, or waiting for a driver that never took it.
@@ -231,6 +239,8 @@ impl Life {
             let total = end - self.first;
             let flush = match (self.pre_flushed, self.data_done) {
                 (None, None) => None,
+                // It goes on, and was only flushed.
+                (Some(flushed), None) if end > self.last => Some(flushed.min(end) - self.first),
                 (Some(_), None) => Some(total),
                 // Its data was refused in the middle of a flush sequence.
                 (flushed, Some(done)) => {

@@ -62,6 +62,26 @@ impl Log {
         }
     }
 
+    /// Counts one more of a kind of which there is one entry for each device and operation; says
+    /// whether there is one.
+    pub(super) fn repeat(
+        &mut self,
+        kind: Kind,
+        device: DeviceId,
+        operation: Operation,
+        time: u64,
+    ) -> bool {
+        let entries = self.entries.get_mut(&(kind, device)).into_iter().flatten();
+        let Some(known) = entries.into_iter().find(|known| known.operation == operation) else {
+            return false;
+        };
+        let known = Arc::make_mut(known);
+        known.first = known.first.min(time);
+        known.last = known.last.max(time);
+        known.count += 1;
+        true
+    }
+
     fn drop_one(&mut self) {
         let largest = self.entries.iter().max_by_key(|(_, entries)| entries.len());
         let Some(key) = largest.map(|(key, _)| *key) else { return };
@@ -189,6 +209,20 @@ mod tests {
         log.add(mismatch(Kind::IoError, 16, 10));
         let entries = log.entries(|_| true);
         assert_eq!(entries.len(), 2);
+        assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
+    }
+
+    #[test]
+    fn what_is_frequent_has_one_entry_for_each_operation() {
+        let mut log = Log::new(1, 1);
+        let device = DeviceId::default();
+        assert!(!log.repeat(Kind::Merged, device, Operation::Read, 6));
+        log.add(mismatch(Kind::Merged, 8, 6));
+        for time in [9, 5] {
+            assert!(log.repeat(Kind::Merged, device, Operation::Read, time));
+        }
+        assert!(!log.repeat(Kind::Merged, device, Operation::Write, 9));
+        let entries = log.entries(|_| true);
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
     }
 

@@ -41,6 +41,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod timeline;
+mod timeout;
 mod watch;
 
 pub use census::Suspect;

@@ -181,6 +181,8 @@ pub struct LifeFigures {
     pub devices_left_out: u64,
     /// Mismatches that fell out of the log.
     pub mismatches_dropped: u64,
+    /// Verdicts that found no room to wait for the counters: unjudged, as if a record were lost.
+    pub verdicts_dropped: u64,
 }
 
 /// What the engine knows at one moment. Snapshots of several readers add up with [`Snapshot::merge`].
@@ -243,6 +245,7 @@ impl Snapshot {
         mine.impossible += more.impossible;
         mine.devices_left_out += more.devices_left_out;
         mine.mismatches_dropped += more.mismatches_dropped;
+        mine.verdicts_dropped += more.verdicts_dropped;
         self.mismatches.extend(other.mismatches.iter().cloned());
         self.mismatches.sort_unstable_by_key(|mismatch| mismatch.id);
         Arc::make_mut(&mut self.in_flight).merge(&other.in_flight);

@@ -35,6 +35,12 @@ pub(super) const QUEUE: u64 = 0x1000;
 pub(super) const LIMITS: Limits =
     Limits { stuck_after: 5_000_000_000, slow_flush_after: 1_000_000_000 };
 
+/// The length of a tick.
+pub(super) const TICK: u64 = 4_000_000;
+
+/// What a queue gives its driver for a request, unless somebody says otherwise: 30 s in ticks.
+const TIMEOUT: u32 = 7_500;
+
 /// Where the fields of a request are in the memory of the little block layer.
 fn layout() -> Layout {
     Layout {
@@ -46,6 +52,7 @@ fn layout() -> Layout {
         request_sector: 24,
         request_start_time: 32,
         request_state: 40,
+        request_timeout: 44,
         ..Layout::zeroed()
     }
 }
@@ -64,6 +71,8 @@ pub(super) struct Request {
     pub(super) bio: bool,
     pub(super) worker: bool,
     pub(super) tag: i32,
+    /// In ticks; 0 until it is issued.
+    pub(super) timeout: u32,
     /// The driver ends it without `blk_mq_complete_request`, so it never is in state complete.
     pub(super) ends_in_flight: bool,
     /// Whether its end was accounted for.
@@ -152,6 +161,10 @@ pub(super) struct Kernel {
     pub(super) written: bool,
     /// Events that were skipped and told by nobody.
     pub(super) untold: u64,
+    /// Records that are about to be written so that nobody can read them.
+    pub(super) garble: u32,
+    /// Records that are about to be lost on the daemon's side.
+    pub(super) drop: u32,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
@@ -200,6 +213,7 @@ impl Kernel {
             layout: layout(),
             limits: LIMITS,
             attached,
+            tick: Some(TICK),
             starts_traced: starts != Starts::None,
             second_programs: marks.is_some(),
             rings: (0..4).collect(),
@@ -216,6 +230,8 @@ impl Kernel {
             marks: marks.map(Marks::new),
             written: false,
             untold: 0,
+            garble: 0,
+            drop: 0,
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
@@ -247,6 +263,7 @@ impl Kernel {
             bio: true,
             worker: false,
             tag: 1,
+            timeout: 0,
             ends_in_flight: false,
             ended: false,
         }
@@ -285,6 +302,10 @@ impl Kernel {
     fn moved(probe: Probe, rq: &mut Request) {
         if probe == Probe::Issue {
             rq.state = STATE_IN_FLIGHT;
+            // `blk_add_timer`
+            if rq.timeout == 0 {
+                rq.timeout = TIMEOUT;
+            }
         }
     }
 
@@ -325,6 +346,7 @@ impl Kernel {
         record.bytes = bytes;
         record.status = status;
         record.without_bio = u32::from(!rq.bio);
+        record.timeout = rq.timeout;
         if let Some(head) = self.head(Probe::Complete, rq, Some((bytes, status))) {
             record.request = head;
             self.write(Written::Complete(record));
@@ -388,6 +410,7 @@ impl Kernel {
         bytes.extend(rq.sector.to_ne_bytes());
         bytes.extend(rq.allocated.to_ne_bytes());
         bytes.extend(u32::from(rq.state).to_ne_bytes());
+        bytes.extend(rq.timeout.to_ne_bytes());
         bytes
     }
 
@@ -460,6 +483,15 @@ impl Kernel {
     }
 
     fn write(&mut self, record: Written) {
+        if self.drop > 0 {
+            self.drop -= 1;
+            return;
+        }
+        if self.garble > 0 {
+            self.garble -= 1;
+            self.engine.record(self.ring, &record.bytes()[..60]);
+            return;
+        }
         match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
             Some(ring) => ring.push_back(record),
             None => self.engine.record(self.ring, record.bytes()),

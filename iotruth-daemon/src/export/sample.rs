@@ -72,6 +72,7 @@ pub(crate) fn busy() -> View {
             impossible: 1,
             devices_left_out: 2,
             mismatches_dropped: 3,
+            verdicts_dropped: 4,
         },
         mismatches: vec![
             Arc::new(partial()),

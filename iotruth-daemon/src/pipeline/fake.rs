@@ -89,6 +89,7 @@ pub(super) fn engine() -> Engine {
         limits: Limits { stuck_after: SECOND, slow_flush_after: SECOND },
         attached: 1,
         starts_traced: true,
+        tick: Some(4_000_000),
         second_programs: false,
         rings: vec![0],
         index: 0,

@@ -138,6 +138,7 @@ fn read(
                     slow_flush_after: config.slow_flush_after.as_nanos() as u64,
                 },
                 attached: tracing.attached,
+                tick: tracing.tick,
                 starts_traced: tracing.starts_traced,
                 second_programs: tracing.second_programs,
                 rings: rings.clone(),

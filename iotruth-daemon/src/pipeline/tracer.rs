@@ -52,6 +52,8 @@ pub(super) struct Tracing {
     pub(super) starts_traced: bool,
     /// Whether each tracepoint has a second program.
     pub(super) second_programs: bool,
+    /// How long a tick of the kernel is, in nanoseconds, if that is known.
+    pub(super) tick: Option<u64>,
     /// One for each probe.
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
@@ -82,9 +84,17 @@ impl Tracing {
         let attached = tracer.attach()?;
         auditor.attached(from);
         let start = Probe::Start as usize;
+        let tick = clock::tick();
         let mut notes = facts.notes;
         notes.extend(beyond(facts.layout.request_bytes));
         notes.extend((!baseline).then(|| WITHOUT_BASELINE.to_owned()));
+        if tick.is_none() {
+            notes.push(
+                "The length of a kernel tick is not known, so it is not known how long a driver is \
+                 given for a request: hung_in_device and late are not shown."
+                    .into(),
+            );
+        }
         Ok(Self {
             rings,
             flavor: facts.flavor,
@@ -96,6 +106,7 @@ impl Tracing {
                 .is_some_and(|program| program.missing.is_none()),
             second_programs: facts.preemptible_tracepoints,
             programs: attached.programs,
+            tick,
             notes,
             tracer,
         })

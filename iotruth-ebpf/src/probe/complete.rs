@@ -39,6 +39,6 @@ impl Rest for End {
         put!(slot, bytes = self.bytes);
         put!(slot, status = self.status);
         put!(slot, without_bio = u32::from(!self.request.has_bio()));
-        put!(slot, reserved = 0);
+        put!(slot, timeout = self.request.timeout());
     }
 }

@@ -50,6 +50,7 @@ pub(super) struct LifeBooks {
     pub(super) impossible: u64,
     pub(super) devices_left_out: u64,
     pub(super) mismatches_dropped: u64,
+    pub(super) verdicts_dropped: u64,
 }
 
 /// Books of one device against the kernel's own statistics, since its baseline.
@@ -154,6 +155,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         } = *lives;
         let accounted: i128 =
             [judged, unjudged, merged, open, evicted].map(i128::from).iter().sum();
@@ -171,6 +173,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         }
     }
 }

@@ -113,8 +113,12 @@ fn ledger(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
         "{} lives with an uncounted loss, {} impossible orders, {} devices left out, {} mismatches \
-         dropped from the log\n",
-        lives.inferred, lives.impossible, lives.devices_left_out, lives.mismatches_dropped
+         dropped from the log, {} verdicts dropped\n",
+        lives.inferred,
+        lives.impossible,
+        lives.devices_left_out,
+        lives.mismatches_dropped,
+        lives.verdicts_dropped
     );
 }
 

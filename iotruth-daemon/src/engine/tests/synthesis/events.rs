@@ -80,6 +80,7 @@ impl<'c> Machine<'c> {
                 }
             }
             Step::Timeout => run.rq.rq_flags |= flavor.rqf.timed_out,
+            Step::Unsent => run.rq.state = STATE_COMPLETE,
             Step::Steal => {
                 run.rq.len = 0;
                 run.rq.bio = false;

@@ -279,17 +279,22 @@ impl<'c> Machine<'c> {
             }
             Ask::Empty => WRITE | req.preflush,
             Ask::Discard => 3,
+            Ask::Zone => 17,
             Ask::Passthrough => 35,
+            Ask::Bare => 34,
         };
         let sector = match plan.ask {
             Ask::Empty => 0,
-            Ask::Passthrough => u64::MAX,
-            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Discard => 64 + plan.sector,
+            Ask::Passthrough | Ask::Bare => u64::MAX,
+            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Discard | Ask::Zone => {
+                64 + plan.sector
+            }
         };
         let disk = self.case.world.disks[plan.place.0];
         let data = matches!(plan.ask, Ask::Read | Ask::Write);
         let path = if data && disk.driver == Driver::Path { req.drv } else { 0 };
         let mut rq = self.kernel.allocate(address, flags | path, sector, length(plan));
+        rq.bio = plan.ask != Ask::Bare;
         rq.ends_in_flight = plan.ends_in_flight;
         if disk.stale_times {
             rq.allocated = ATTACHED - 1;
