@@ -275,7 +275,9 @@ impl Engine {
         if multipath && untouched && record.bytes == 0 && record.without_bio != 0 {
             kinds |= Kind::PathFailover.bit();
         }
-        let Some(device_time) = life.last_issue.map(|issue| life.last - issue) else {
+        // The flush after its data is a request of its own.
+        let data_end = life.data_done.unwrap_or(life.last);
+        let Some(device_time) = life.last_issue.map(|issue| data_end.saturating_sub(issue)) else {
             return kinds;
         };
         if device_time > SHORTEST_LIMIT {

@@ -196,6 +196,22 @@ fn a_request_has_the_time_that_its_driver_was_given() {
 }
 
 #[test]
+fn a_write_is_not_late_for_the_flush_after_it() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::with(Starts::Flagged);
+    let mut write = kernel.allocate(ADDRESS, WRITE | flavor.req.fua, 8, 4096);
+    kernel.after(10).start(&mut write);
+    write.rq_flags |= flavor.rqf.flush_seq;
+    kernel.after(10).issue(&mut write);
+    kernel.after(10).complete(&mut write, 4096, 0);
+    kernel.after(40 * SECOND);
+    write.rq_flags &= !flavor.rqf.flush_seq;
+    write.bio = true;
+    kernel.complete(&mut write, 0, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::FlushEmulated]);
+}
+
+#[test]
 fn a_request_that_stays_in_a_queue_is_stuck_there() {
     let mut kernel = Kernel::with(Starts::None);
     let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
