@@ -52,10 +52,10 @@ pub(super) fn evidence(kind: Kind, life: &History) -> u64 {
         Kind::FlushEmulated => u64::from(!life.is_flush() && ended_well && sequence_is_seen(life)),
         Kind::Recovered => u64::from(ended_well && !ended_late(life) && setbacks(life) > 0),
         Kind::PathFailover => u64::from(ended_well && is_failover(life)),
-        // Told with its end, which is no completion.
-        Kind::Merged => 0,
-        // Nothing here lasts long, is sent back a thousand times or transfers too much.
-        Kind::OverCompletion
+        // Nothing here lasts long, is sent back a thousand times or transfers too much. A merge is
+        // told with its end, which is no completion.
+        Kind::Merged
+        | Kind::OverCompletion
         | Kind::RequeueStorm
         | Kind::StuckInDevice
         | Kind::HungInDevice
