@@ -70,12 +70,12 @@ impl Engine {
                 (Some(_), None) => None,
             };
             match recognised {
-                None => {}
                 Some(Recognised::Gone) => {
-                    if life.watch().gone.replace(at).is_none() {
-                        self.gone.push(suspect.key);
-                    }
+                    let known = life.watch().gone.replace(at).is_some();
+                    // Once is enough, however many looks it takes until it is closed.
+                    self.gone.extend((!known).then_some(suspect.key));
                 }
+                None => {}
                 Some(Recognised::Unclear) => life.watch().found(at, false),
                 Some(Recognised::Same) => {
                     life.watch().found(at, true);
