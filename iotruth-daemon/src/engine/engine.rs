@@ -56,7 +56,8 @@ pub struct EngineConfig {
 }
 
 /// The kernel side's own counters, read at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub struct Audit {
     /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
     pub read: u64,

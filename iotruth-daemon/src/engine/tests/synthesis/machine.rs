@@ -86,6 +86,7 @@ impl<'c> Machine<'c> {
             .attached
             .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
         let mut kernel = Kernel::attached(case.world.starts, attached);
+        kernel.record();
         kernel.unread = Some(Default::default());
         let mut machine = Self {
             case,
