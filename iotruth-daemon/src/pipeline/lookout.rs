@@ -16,7 +16,7 @@ use std::{
 use super::sysfs;
 use crate::{
     config::Config,
-    engine::{Engine, Policy, device::DeviceId},
+    engine::{Engine, Input, Policy, device::DeviceId},
 };
 
 enum Question {
@@ -75,28 +75,24 @@ impl Lookout {
         }
     }
 
-    /// Tells the engine what has been found; says whether anything changed.
-    pub(super) fn tell(&mut self, engine: &mut Engine) -> bool {
-        let mut changed = false;
+    /// Tells what has been found.
+    pub(super) fn tell(&mut self, mut tell: impl FnMut(&Input<'_>)) {
         while let Ok(answer) = self.answers.try_recv() {
             match answer {
                 Answer::Name(id, name) => {
                     let follow = self.config.watches(&name);
                     let policy = if follow { Policy::Follow } else { Policy::Exclude };
-                    engine.name_device(id, &name, policy);
-                    changed = true;
+                    tell(&Input::DeviceNamed { id, name: &name, policy });
                 }
-                Answer::Timeout(id, timeout) => engine.set_timeout(id, timeout),
+                Answer::Timeout(id, timeout) => tell(&Input::DeviceTimeout { id, timeout }),
                 Answer::Gone(gone) => {
                     self.looking = false;
-                    changed |= !gone.is_empty();
                     for id in gone {
-                        engine.end_device(id);
+                        tell(&Input::DeviceEnded(id));
                     }
                 }
             }
         }
-        changed
     }
 
     fn send(&self, question: Question) {

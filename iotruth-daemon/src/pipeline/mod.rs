@@ -14,6 +14,7 @@ mod process;
 mod publish;
 mod pulse;
 mod reader;
+mod recorder;
 mod signals;
 mod sysfs;
 mod tick;
@@ -35,12 +36,13 @@ use self::{
     plan::Plan,
     publish::Publisher,
     reader::{Mailbox, Reader},
+    recorder::{Recorded, Recorder},
     signals::Signals,
     tracer::Tracing,
 };
 use crate::{
     config::Config,
-    engine::{Engine, EngineConfig, Limits},
+    engine::{EngineConfig, Limits},
     http,
     view::{Status, View},
 };
@@ -57,12 +59,15 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        let recorder = config.record.as_deref();
+        let recorder =
+            recorder.map(|path| Recorder::start(path, config.record_limit)).transpose()?;
         let plan = Plan::new(config, cpus::online(), rustix::param::page_size() as u32);
         let mut tracing = Tracing::begin(config, &plan)?;
         if config.bpf_log {
             tracing.log()?;
         }
-        let (readers, mut publisher, view) = read(config, &plan, &mut tracing)?;
+        let (readers, mut publisher, view) = read(config, &plan, &mut tracing, recorder.as_ref())?;
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
@@ -79,6 +84,9 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         info!("stopping: detaching the programs and draining the rings");
         tracing.detach();
         let joined = readers.stop().await;
+        if let Some(recorder) = recorder {
+            recorder.finish().await;
+        }
         if let Err(stalled) = publisher.look() {
             warn!("{stalled}");
         }
@@ -95,6 +103,7 @@ fn read(
     config: &Arc<Config>,
     plan: &Plan,
     tracing: &mut Tracing,
+    recorder: Option<&Recorder>,
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
@@ -109,19 +118,22 @@ fn read(
             ring_bytes: plan.ring_bytes,
             counters: tracing.counters()?,
             memory: tracing.rereader(index)?,
-            engine: Engine::new(EngineConfig {
-                flavor: tracing.flavor,
-                layout: tracing.layout,
-                limits: Limits {
-                    stuck_after: config.stuck_after.as_nanos() as u64,
-                    slow_flush_after: config.slow_flush_after.as_nanos() as u64,
+            recorded: Recorded::new(
+                EngineConfig {
+                    flavor: tracing.flavor,
+                    layout: tracing.layout,
+                    limits: Limits {
+                        stuck_after: config.stuck_after.as_nanos() as u64,
+                        slow_flush_after: config.slow_flush_after.as_nanos() as u64,
+                    },
+                    attached: tracing.attached,
+                    starts_traced: tracing.starts_traced,
+                    rings: rings.clone(),
+                    index,
+                    engines: plan.readers.len(),
                 },
-                attached: tracing.attached,
-                starts_traced: tracing.starts_traced,
-                rings: rings.clone(),
-                index,
-                engines: plan.readers.len(),
-            }),
+                recorder.map(|recorder| recorder.track(index)),
+            ),
             lookout: Lookout::start(Arc::clone(config))?,
             auditee,
             mailbox: Arc::clone(&mailbox),
@@ -142,7 +154,8 @@ fn read(
         process: process::status(),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
-    let (publisher, view) = Publisher::new(mailboxes, rings, auditor, status);
+    let progress = recorder.map(Recorder::progress);
+    let (publisher, view) = Publisher::new(mailboxes, rings, auditor, status, progress);
     Ok((Readers::new(handles, stop), publisher, view))
 }
 

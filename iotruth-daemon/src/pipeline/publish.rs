@@ -10,6 +10,7 @@ use super::{
     clock, process,
     pulse::{Pulse, Thread, Watch},
     reader::Mailbox,
+    recorder::Progress,
 };
 use crate::{
     engine::snapshot::Snapshot,
@@ -29,6 +30,9 @@ pub(super) struct Publisher {
     shown: Vec<Arc<Snapshot>>,
     rings: Vec<usize>,
     auditor: Auditor,
+    recording: Option<Progress>,
+    /// Notes that stay as they are.
+    notes: usize,
     anchor: Anchor,
     looks: u32,
     /// Whether each reader goes round.
@@ -47,8 +51,10 @@ impl Publisher {
         rings: Vec<usize>,
         auditor: Auditor,
         status: Status,
+        recording: Option<Progress>,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
+        let notes = status.notes.len();
         let (view, receiver) = watch::channel(Arc::new(View {
             snapshot: Arc::default(),
             status: Arc::new(status),
@@ -61,6 +67,8 @@ impl Publisher {
             shown: Vec::new(),
             rings,
             auditor,
+            recording,
+            notes,
             anchor,
             looks: 0,
             starved: None,
@@ -131,6 +139,10 @@ impl Publisher {
         let process = audit.then(process::status);
         self.update(|status| {
             status.readers = readers;
+            if let Some(recording) = &self.recording {
+                status.notes.truncate(self.notes);
+                status.notes.push(recording.sentence());
+            }
             if let Some(process) = process {
                 status.process = process;
             }
