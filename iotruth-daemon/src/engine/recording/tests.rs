@@ -149,6 +149,31 @@ fn no_damage_makes_it_panic() {
     }
 }
 
+/// What the fuzz target begins with, which must be short. `IOTRUTH_BLESS=1` writes it anew.
+#[test]
+fn the_seed_of_the_fuzz_target_is_a_recording() {
+    let mut kernel = Kernel::new();
+    kernel.record();
+    kernel.ordinary(1, READ, 0, true);
+    kernel.feed(&Input::DeviceNamed { id: DISK, name: "sda", policy: Policy::Follow });
+    let mut failed = kernel.allocate(2, WRITE, 800, 4096);
+    kernel.after(1_000).start(&mut failed);
+    kernel.after(1_000).issue(&mut failed);
+    let from = kernel.now;
+    kernel.feed(&Input::OpenCounted { from, now: from });
+    kernel.after(1_000).complete(&mut failed, 4096, 10);
+    kernel.audit();
+    let words = kernel.recording();
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/recordings/short");
+    if std::env::var_os("IOTRUTH_BLESS").is_some() {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let seed = std::fs::read(path).unwrap();
+    assert!(seed == bytes, "run the tests with IOTRUTH_BLESS=1");
+    assert!(seed.len() <= 4096, "{} bytes are too long", seed.len());
+}
+
 #[test]
 fn every_ending_is_told_apart() {
     for ending in [Ending::Stopped, Ending::Full, Ending::TooSlow, Ending::Failed, Ending::Unknown]
