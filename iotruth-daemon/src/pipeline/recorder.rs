@@ -286,3 +286,38 @@ impl Tape {
         self.append(ending.word().as_slice())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::{
+        env, fs, process,
+        sync::{Arc, atomic::AtomicBool, mpsc},
+    };
+
+    use super::{Progress, Tape, Track};
+    use crate::engine::{Input, device::DeviceId, recording::Ending};
+
+    #[test]
+    fn a_recording_that_is_written_too_slowly_ends() {
+        let path = env::temp_dir().join(format!("iotruth-{}.recording", process::id()));
+        let (chunks, written) = mpsc::sync_channel(1);
+        let overrun = Arc::new(AtomicBool::new(false));
+        let behind = Arc::clone(&overrun);
+        let mut track = Track { reader: 0, chunk: Vec::new(), chunks, overrun };
+        let input = Input::DeviceEnded(DeviceId::default());
+        assert!(track.hear(&input) && track.flush());
+        assert!(track.hear(&input) && !track.flush(), "nobody has written the first one");
+        drop(track);
+        let progress = Progress::default();
+        Tape::new(&path, 1 << 20).unwrap().write(&written, &behind, &progress);
+        let said = progress.sentence();
+        assert!(
+            said.ends_with("ended after 40 bytes: it was written more slowly than records came.")
+        );
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert!(bytes.ends_with(&Ending::TooSlow.word().unwrap().to_ne_bytes()));
+    }
+}
