@@ -101,6 +101,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of each ring that are known to have been tried and will not come, though not refused.
+    missed: [u64; MAX_RINGS],
     losses: [u64; LOSSES],
     audit: Audit,
     pub(super) newest: u64,
@@ -135,6 +137,7 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            missed: [0; MAX_RINGS],
             losses: [0; LOSSES],
             audit: Audit::default(),
             newest: 0,
@@ -147,6 +150,7 @@ impl Engine {
     #[inline]
     pub fn record(&mut self, ring: usize, bytes: &[u8]) {
         let Ok(record) = decode(bytes) else {
+            self.miss(ring, 1);
             self.lose(Loss::Late, 1);
             return;
         };
@@ -158,9 +162,15 @@ impl Engine {
         }
         match self.streams.arrive(ring, probe, head) {
             Arrival::InOrder | Arrival::AfterRefusals => {}
-            Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
+            Arrival::AfterUnknownLoss(missing) => {
+                self.miss(ring, i64::from(missing));
+                self.lose(Loss::UserQueue, u64::from(missing));
+            }
             // A program that interrupted itself, on kernels before 6.1, numbers out of order.
-            Arrival::Late => self.lose(Loss::Late, 0),
+            Arrival::Late => {
+                self.miss(ring, -1);
+                self.lose(Loss::Late, 0);
+            }
         }
         self.newest = self.newest.max(head.time);
         self.oldest.get_or_insert(head.time);
@@ -170,6 +180,13 @@ impl Engine {
             *refusals = Refusals { count: head.ring_lost, seen: self.newest };
         }
         self.join(ring as u8, &record);
+    }
+
+    /// Counts records that will not come, or that came after all.
+    fn miss(&mut self, ring: usize, records: i64) {
+        if let Some(missed) = self.missed.get_mut(ring) {
+            *missed = missed.saturating_add_signed(records);
+        }
     }
 
     /// Counts events that passed unseen, and distrusts every life that is open meanwhile.
@@ -211,12 +228,14 @@ impl Engine {
         changed
     }
 
-    /// Whether every record has been taken that was tried before the counters were last read.
+    /// Whether every record has been taken that was tried before the counters were last read, or is known
+    /// to be lost.
     pub(super) fn caught_up(&self, ring: u8) -> bool {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
         };
-        sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
+        let missed = self.missed.get(usize::from(ring)).copied().unwrap_or_default();
+        sum(&self.received) + sum(&self.audit.lost) + missed >= sum(&self.audit.attempts)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

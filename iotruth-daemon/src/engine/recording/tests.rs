@@ -5,6 +5,7 @@
 use super::{END, Ending, MAGIC, Recording, RecordingError, VERSION, frame, head, to_words, word};
 use crate::engine::{
     Input, Policy,
+    kind::Kind,
     snapshot::{Loss, Snapshot},
     synthetic::{DISK, Kernel},
 };
@@ -146,6 +147,37 @@ fn no_damage_makes_it_panic() {
             damaged[place] = word;
             judge(&damaged);
         }
+    }
+}
+
+#[test]
+fn what_a_record_that_never_came_may_explain_is_not_shown() {
+    let mut kernel = Kernel::new();
+    kernel.record();
+    kernel.ordinary(1, WRITE, 0, true);
+    // Nothing else starts on this CPU, so that no later number tells that the start is missing.
+    kernel.cpu = 1;
+    let preflush = crate::engine::flavor::Flavor::linux_6_12().req.preflush;
+    let mut waits = kernel.allocate(1, WRITE | preflush, 64, 512);
+    kernel.after(1_000).start(&mut waits);
+    kernel.cpu = 0;
+    let mut flush = kernel.allocate(2, 2, u64::MAX, 0);
+    flush.bio = false;
+    kernel.after(1_000).issue(&mut flush);
+    kernel.after(1_000).complete(&mut flush, 0, 10);
+    waits.cmd_flags = WRITE;
+    kernel.after(50).complete(&mut waits, 512, 10);
+    kernel.audit();
+    kernel.after(3_000_000_000).audit();
+    let words = kernel.recording();
+    let recording = Recording::parse(&words).unwrap();
+    let kinds = |snapshot: Snapshot| -> Vec<Kind> {
+        snapshot.mismatches.iter().map(|mismatch| mismatch.kind).collect()
+    };
+    assert_eq!(kinds(recording.replay()), [Kind::FlushFailed; 2]);
+    for record in 0..recording.records().count() {
+        let told = kinds(recording.replay_without(record));
+        assert!(told.iter().all(|kind| *kind == Kind::FlushFailed), "without {record}: {told:?}");
     }
 }
 
