@@ -13,6 +13,7 @@ pub mod value;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -56,6 +57,10 @@ pub struct Config {
     pub slow_flush_after: Duration,
     /// How often the figures of each device are held against the kernel's own.
     pub audit_interval: Duration,
+    /// Where all that the engines are told is kept, to be judged again; `None` for nowhere.
+    pub record: Option<PathBuf>,
+    /// Most bytes of that file.
+    pub record_limit: u64,
     /// Form of the log.
     pub log_format: LogFormat,
     /// What is logged.
@@ -90,6 +95,8 @@ pub struct Layer {
     pub stuck_after: Option<Duration>,
     pub slow_flush_after: Option<Duration>,
     pub audit_interval: Option<Duration>,
+    pub record: Option<PathBuf>,
+    pub record_limit: Option<u64>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<LogLevel>,
 }
@@ -110,6 +117,8 @@ impl Layer {
             stuck_after: self.stuck_after.or(below.stuck_after),
             slow_flush_after: self.slow_flush_after.or(below.slow_flush_after),
             audit_interval: self.audit_interval.or(below.audit_interval),
+            record: self.record.or(below.record),
+            record_limit: self.record_limit.or(below.record_limit),
             log_format: self.log_format.or(below.log_format),
             log_level: self.log_level.or(below.log_level),
         }
@@ -134,6 +143,8 @@ impl Default for Config {
             stuck_after: Duration::from_secs(5),
             slow_flush_after: Duration::from_secs(1),
             audit_interval: Duration::from_secs(10),
+            record: None,
+            record_limit: 256 << 20,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             fault: None,
@@ -157,6 +168,9 @@ impl Config {
             stuck_after: layer.stuck_after.unwrap_or(default.stuck_after),
             slow_flush_after: layer.slow_flush_after.unwrap_or(default.slow_flush_after),
             audit_interval: layer.audit_interval.unwrap_or(default.audit_interval),
+            // An empty path is how a source says that there is to be none.
+            record: layer.record.filter(|path| !path.as_os_str().is_empty()),
+            record_limit: layer.record_limit.unwrap_or(default.record_limit),
             log_format: layer.log_format.unwrap_or(default.log_format),
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,

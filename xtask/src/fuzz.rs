@@ -23,7 +23,7 @@ const TOOLCHAIN: &str = "nightly";
 const VERSION: &str = "0.13.2";
 
 /// The targets, the quickest first.
-const TARGETS: [&str; 3] = ["records", "btf", "engine"];
+const TARGETS: [&str; 4] = ["records", "btf", "recordings", "engine"];
 
 /// Seconds for which CI runs each target.
 const SMOKE: u32 = 20;

@@ -80,6 +80,15 @@ pub(super) struct Flags {
           value_parser = parser(value::audit_interval, value::AUDIT_INTERVAL))]
     audit_interval: Option<Duration>,
 
+    /// Keep all that is judged in this file, for `iotruth replay` [default: nowhere]
+    #[arg(long, value_name = "FILE", value_parser = parser(value::record, value::RECORD))]
+    record: Option<PathBuf>,
+
+    /// Most bytes of that file; beyond them it ends, and the daemon goes on [default: 256MiB]
+    #[arg(long, value_name = "SIZE",
+          value_parser = parser(value::record_limit, value::RECORD_LIMIT))]
+    record_limit: Option<u64>,
+
     /// Form of the log: text or json [default: text]
     #[arg(long, value_name = "FORMAT",
           value_parser = parser(value::log_format, value::LOG_FORMAT))]
@@ -173,6 +182,8 @@ impl Flags {
             stuck_after: self.stuck_after,
             slow_flush_after: self.slow_flush_after,
             audit_interval: self.audit_interval,
+            record: self.record,
+            record_limit: self.record_limit,
             log_format: self.log_format,
             log_level: self.log_level,
         }
@@ -210,7 +221,7 @@ mod tests {
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
              --device sdb --exclude md* --start-events --bpf-log=true --stuck-after 2s \
-             --slow-flush-after 3ms --audit-interval 3s --log-format json --log-level trace \
+             --slow-flush-after 3ms --audit-interval 3s --record /a/b --record-limit 64K --log-format json --log-level trace \
              --fault reader-panic",
             &[],
         )
@@ -232,6 +243,8 @@ mod tests {
             stuck_after: Duration::from_secs(2),
             slow_flush_after: Duration::from_millis(3),
             audit_interval: Duration::from_secs(3),
+            record: Some("/a/b".into()),
+            record_limit: 64 << 10,
             log_format: LogFormat::Json,
             log_level: LogLevel::Trace,
             fault: Some(Fault::ReaderPanic),

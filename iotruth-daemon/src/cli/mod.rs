@@ -1,6 +1,7 @@
 //! The command line: one subcommand per file.
 
 mod daemon;
+mod replay;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -22,6 +23,9 @@ enum Command {
     /// Follows every block request of this host and serves what it sees over HTTP.
     #[command(after_help = EXIT_CODES)]
     Daemon(Box<daemon::Flags>),
+    /// Judges again what `iotruth daemon --record FILE` has kept, and prints what it found.
+    #[command(after_help = EXIT_CODES)]
+    Replay(replay::Flags),
 }
 
 /// Runs the command that the arguments name, and prints its error once.
@@ -38,6 +42,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Daemon(flags) => daemon::run(*flags),
+        Command::Replay(flags) => replay::run(&flags),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 13] = [
+pub const KEYS: [Key; 15] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -40,13 +40,7 @@ pub const KEYS: [Key; 13] = [
     Key {
         name: "ring_budget",
         allowed: value::RING_BUDGET,
-        set: |layer, given| {
-            let bytes = match given.number() {
-                Some(number) => value::budget(u64::try_from(number).ok()?),
-                None => value::ring_budget(given.text()?),
-            };
-            put(&mut layer.ring_budget, bytes)
-        },
+        set: |layer, given| put(&mut layer.ring_budget, given.size().and_then(value::budget)),
     },
     Key {
         name: "rings",
@@ -96,6 +90,16 @@ pub const KEYS: [Key; 13] = [
         set: |layer, given| put(&mut layer.audit_interval, value::audit_interval(given.text()?)),
     },
     Key {
+        name: "record",
+        allowed: value::RECORD,
+        set: |layer, given| put(&mut layer.record, value::record(given.text()?)),
+    },
+    Key {
+        name: "record_limit",
+        allowed: value::RECORD_LIMIT,
+        set: |layer, given| put(&mut layer.record_limit, given.size().and_then(value::recording)),
+    },
+    Key {
         name: "log_format",
         allowed: value::LOG_FORMAT,
         set: |layer, given| put(&mut layer.log_format, value::log_format(given.text()?)),
@@ -126,6 +130,14 @@ impl Given<'_> {
             Self::Untyped(_) | Self::Text(_) | Self::Boolean(_) | Self::List(_) | Self::Other => {
                 None
             }
+        }
+    }
+
+    /// A number of bytes, with or without a unit.
+    fn size(&self) -> Option<u64> {
+        match self.number() {
+            Some(number) => u64::try_from(number).ok(),
+            None => value::size(self.text()?),
         }
     }
 

@@ -50,6 +50,7 @@ fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nbpf_log = true\n\
                 stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\n\
+                record = \"/a/b\"\nrecord_limit = 65536\n\
                 log_format = \"json\"\nlog_level = \"trace\"\n";
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
@@ -63,6 +64,8 @@ fn every_key_is_read_from_a_file() {
         stuck_after: Duration::from_secs(2),
         slow_flush_after: Duration::from_millis(3),
         audit_interval: Duration::from_secs(3),
+        record: Some("/a/b".into()),
+        record_limit: 65_536,
         log_format: LogFormat::Json,
         log_level: LogLevel::Trace,
         fault: None,
@@ -80,6 +83,8 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_STUCK_AFTER", "2s"),
         ("IOTRUTH_SLOW_FLUSH_AFTER", "3ms"),
         ("IOTRUTH_AUDIT_INTERVAL", "3s"),
+        ("IOTRUTH_RECORD", "/a/b"),
+        ("IOTRUTH_RECORD_LIMIT", "64KiB"),
         ("IOTRUTH_LOG_FORMAT", "json"),
         ("IOTRUTH_LOG_LEVEL", "trace"),
     ];

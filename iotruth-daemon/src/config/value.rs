@@ -1,6 +1,6 @@
 //! What a value may be, and how it is read from text. The same for files, environment and flags.
 
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::Pattern;
 
@@ -22,6 +22,10 @@ pub const STUCK_AFTER: &str = "a time from 1s to 1h, such as 5s";
 pub const SLOW_FLUSH_AFTER: &str = "a time from 1ms to 1h, such as 1s";
 /// Values of `audit_interval`.
 pub const AUDIT_INTERVAL: &str = "a time from 1s to 1h, such as 10s";
+/// Values of `record`.
+pub const RECORD: &str = "the path of a file, or nothing";
+/// Values of `record_limit`.
+pub const RECORD_LIMIT: &str = "a size from 64KiB to 64GiB, such as 256MiB";
 /// Values of `log_format`.
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
@@ -67,9 +71,27 @@ pub fn listen(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
 }
 
-/// Reads a `ring_budget`: bytes, or a number with a unit.
+/// Reads a `ring_budget`.
 #[must_use]
 pub fn ring_budget(text: &str) -> Option<u64> {
+    budget(size(text)?)
+}
+
+/// Reads a `record`.
+#[must_use]
+pub fn record(text: &str) -> Option<PathBuf> {
+    Some(text.into())
+}
+
+/// Reads a `record_limit`.
+#[must_use]
+pub fn record_limit(text: &str) -> Option<u64> {
+    recording(size(text)?)
+}
+
+/// Reads a size: bytes, or a number with a unit.
+#[must_use]
+pub fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -80,13 +102,19 @@ pub fn ring_budget(text: &str) -> Option<u64> {
         "GiB" | "G" => 1 << 30,
         _ => return None,
     };
-    budget(number.parse::<u64>().ok()?.checked_mul(factor)?)
+    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// Checks a `ring_budget` in bytes.
 #[must_use]
 pub fn budget(bytes: u64) -> Option<u64> {
     (4 << 10..=1 << 30).contains(&bytes).then_some(bytes)
+}
+
+/// Checks a `record_limit` in bytes.
+#[must_use]
+pub fn recording(bytes: u64) -> Option<u64> {
+    (64 << 10..=64 << 30).contains(&bytes).then_some(bytes)
 }
 
 /// Reads a `rings`.
@@ -180,8 +208,8 @@ mod tests {
     use std::time::Duration;
 
     use super::{
-        Count, audit_interval, boolean, listen, log_level, readers, ring_budget, rings,
-        slow_flush_after, stuck_after,
+        Count, audit_interval, boolean, listen, log_level, readers, record_limit, ring_budget,
+        rings, slow_flush_after, stuck_after,
     };
 
     #[test]
@@ -194,6 +222,8 @@ mod tests {
         for bad in ["", "MiB", "32MB", "-1", "4095", "2GiB", "99999999999999999999", "1e6"] {
             assert_eq!(ring_budget(bad), None, "{bad}");
         }
+        assert_eq!(record_limit("2GiB"), Some(2 << 30));
+        assert_eq!((record_limit("65535"), record_limit("65GiB")), (None, None));
     }
 
     #[test]

@@ -26,8 +26,8 @@ const MAX_SUSPECTS: usize = 8_192;
 /// A life that is to be looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct Suspect {
-    key: Key,
-    first: u64,
+    pub(super) key: Key,
+    pub(super) first: u64,
 }
 
 impl Suspect {

@@ -62,7 +62,8 @@ pub struct EngineConfig {
 }
 
 /// The kernel side's own counters, read at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub struct Audit {
     /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
     pub read: u64,
@@ -265,7 +266,8 @@ impl Engine {
         changed
     }
 
-    /// Whether every record has been taken that was tried before the counters were last read.
+    /// Whether every record has been taken that was tried before the counters were last read, or is known
+    /// to be lost.
     pub(super) fn caught_up(&self, ring: u8) -> bool {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()

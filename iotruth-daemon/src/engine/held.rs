@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::judge::Ending;
 
-/// Most lives that wait at the same time. They wait for a tenth of a second at most.
+/// Most lives that wait at the same time. They wait for a tenth of a second, or until a record has
+/// come that is on its way.
 const MAX_HELD: usize = 1 << 16;
 
 /// Ended lives whose mismatch rests on their history.
@@ -26,6 +27,12 @@ impl Held {
         }
         self.endings.push_back(ending);
         None
+    }
+
+    /// Takes back the oldest ones, in their order.
+    pub(super) fn put_back(&mut self, mut oldest: VecDeque<Ending>) {
+        oldest.append(&mut self.endings);
+        self.endings = oldest;
     }
 
     /// The oldest ending, if it happened before `time`.

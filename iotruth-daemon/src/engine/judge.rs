@@ -1,5 +1,7 @@
 //! What becomes of a life that ended: a verdict, figures, and mismatches with their stories.
 
+use std::collections::VecDeque;
+
 use iotruth_common::probe::Probe;
 
 use super::{
@@ -13,6 +15,10 @@ use super::{
     phase::{Phase, Phases},
     snapshot::{OperationFigures, Unjudged},
 };
+
+/// How long a record may be on its way, from its attempt number to its ring, in nanoseconds: a program
+/// may be preempted in between.
+const ON_ITS_WAY: u64 = 2_000_000_000;
 
 /// A life that ended.
 #[derive(Debug)]
@@ -108,13 +114,23 @@ impl Engine {
     }
 
     /// Lets go of the verdicts on what ended before the counters of lost events were read.
+    ///
+    /// One that a missing record may belong to waits until it has come, and is none if it does not.
     pub(super) fn release(&mut self, read: u64) {
+        let mut waiting = VecDeque::new();
         while let Some(mut ending) = self.held.before(read) {
-            if ending.life.blind != self.blind {
+            let life = &ending.life;
+            let missing = !self.caught_up(life.key.ring);
+            if missing && read.saturating_sub(life.last) < ON_ITS_WAY {
+                waiting.push_back(ending);
+                continue;
+            }
+            if missing || life.blind != self.blind {
                 ending.unjudged = Some(Unjudged::Loss);
             }
             self.settle(&ending);
         }
+        self.held.put_back(waiting);
     }
 
     /// Writes an ending into the books.

@@ -97,8 +97,8 @@ impl Log {
 
     /// Gives the entries of a device its name.
     pub(super) fn rename(&mut self, id: DeviceId, name: &str) {
-        for (_, entries) in self.entries.iter_mut().filter(|((_, device), _)| *device == id) {
-            for entry in entries {
+        for ((_, device), entries) in &mut self.entries {
+            for entry in entries.iter_mut().filter(|_| is_of(*device, id)) {
                 name.clone_into(&mut Arc::make_mut(entry).device_name);
             }
         }
@@ -127,7 +127,7 @@ impl Log {
     pub(super) fn forget(&mut self, id: DeviceId) {
         let count = &mut self.count;
         self.entries.retain(|(_, device), entries| {
-            let keep = *device != id;
+            let keep = !is_of(*device, id);
             if !keep {
                 *count -= entries.len();
             }
@@ -147,6 +147,12 @@ impl Log {
         entries.sort_unstable_by_key(|entry| entry.id);
         entries
     }
+}
+
+/// Whether what was noted of `device` is about the device `id`: what was noted before the sequence
+/// number of a disk was known has its number alone.
+fn is_of(device: DeviceId, id: DeviceId) -> bool {
+    device == id || device == DeviceId { sequence: 0, ..id }
 }
 
 fn same(mismatch: &Mismatch) -> Same {

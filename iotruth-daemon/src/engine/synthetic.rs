@@ -13,10 +13,11 @@ use iotruth_common::{
 };
 
 use super::{
-    Audit, Engine, EngineConfig, Limits, Policy,
+    Audit, Engine, EngineConfig, Input, Limits, Policy,
     account::{Column, Columns},
     device::DeviceId,
     flavor::Flavor,
+    recording,
 };
 
 /// When the programs were attached.
@@ -54,6 +55,22 @@ fn layout() -> Layout {
         request_state: 40,
         request_timeout: 44,
         ..Layout::zeroed()
+    }
+}
+
+/// What the engine is told once.
+fn config(starts: Starts, attached: u64, second_programs: bool) -> EngineConfig {
+    EngineConfig {
+        flavor: Flavor::linux_6_12(),
+        layout: layout(),
+        limits: LIMITS,
+        attached,
+        tick: Some(TICK),
+        starts_traced: starts != Starts::None,
+        second_programs,
+        rings: (0..4).collect(),
+        index: 0,
+        engines: 1,
     }
 }
 
@@ -183,6 +200,8 @@ pub(super) struct Kernel {
     pub(super) last: RequestRecord,
     /// Every event in words, where somebody wants to read it.
     pub(super) story: Option<Vec<String>>,
+    /// All that the engine was told, if that is wanted.
+    tape: Option<Vec<u64>>,
     starts: Starts,
     attempts: HashMap<(u16, Program, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
@@ -208,20 +227,9 @@ impl Kernel {
 
     /// The same, with second programs that share so many marks.
     pub(super) fn new_with(starts: Starts, attached: u64, marks: Option<usize>) -> Self {
-        let engine = Engine::new(EngineConfig {
-            flavor: Flavor::linux_6_12(),
-            layout: layout(),
-            limits: LIMITS,
-            attached,
-            tick: Some(TICK),
-            starts_traced: starts != Starts::None,
-            second_programs: marks.is_some(),
-            rings: (0..4).collect(),
-            index: 0,
-            engines: 1,
-        });
         Self {
-            engine,
+            engine: Engine::new(config(starts, attached, marks.is_some())),
+            tape: None,
             now: BEGIN,
             skew: 0,
             refuse: 0,
@@ -420,9 +428,10 @@ impl Kernel {
         let from = self.now;
         for suspect in self.engine.suspects(from) {
             let bytes = memory(suspect.address());
-            self.engine.looked_up(&suspect, bytes.as_deref(), self.now);
+            let (memory, at) = (bytes.as_deref(), self.now);
+            self.feed(&Input::LookedUp { suspect, memory, at });
         }
-        self.engine.count_open(from, self.now);
+        self.feed(&Input::OpenCounted { from, now: self.now });
     }
 
     /// A whole ordinary request.
@@ -468,9 +477,9 @@ impl Kernel {
     /// Takes all records, and then the counters that were read before; new devices get their names.
     pub(super) fn settle(&mut self, counters: &Audit) {
         (0..MAX_RINGS).for_each(|ring| self.drain(ring));
-        self.engine.audit(*counters);
+        self.feed(&Input::Audit(counters));
         for id in self.engine.take_unnamed() {
-            self.engine.name_device(id, "disk", Policy::Follow);
+            self.feed(&Input::DeviceNamed { id, name: "disk", policy: Policy::Follow });
         }
     }
 
@@ -478,8 +487,35 @@ impl Kernel {
     pub(super) fn drain(&mut self, ring: usize) {
         let unread = self.unread.as_mut().and_then(|rings| rings.get_mut(ring));
         for record in unread.map(std::mem::take).unwrap_or_default() {
-            self.engine.record(ring, record.bytes());
+            self.feed(&Input::Record { ring, bytes: record.bytes() });
         }
+    }
+
+    /// Tells the engine, and keeps it for whoever wants a recording.
+    pub(super) fn feed(&mut self, input: &Input<'_>) {
+        if let Some(tape) = &mut self.tape {
+            recording::push(input, tape);
+        }
+        self.engine.feed(input);
+    }
+
+    /// Keeps all that the engine is told from now on, when nothing was told yet.
+    pub(super) fn record(&mut self) {
+        let mut tape = Vec::new();
+        recording::begin(
+            &config(self.starts, self.engine.attached, self.marks.is_some()),
+            &mut tape,
+        );
+        self.tape = Some(tape);
+    }
+
+    /// What was kept, as a recording.
+    pub(super) fn recording(&self) -> Vec<u64> {
+        let tape = self.tape.as_deref().unwrap_or_default();
+        let end = recording::Ending::Stopped.word();
+        let frame = [recording::frame(0, tape.len())];
+        let head = recording::head(self.now, 0);
+        [&head[..], &frame, tape, end.as_slice()].concat()
     }
 
     fn write(&mut self, record: Written) {
@@ -494,7 +530,7 @@ impl Kernel {
         }
         match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
             Some(ring) => ring.push_back(record),
-            None => self.engine.record(self.ring, record.bytes()),
+            None => self.feed(&Input::Record { ring: self.ring, bytes: record.bytes() }),
         }
     }
 

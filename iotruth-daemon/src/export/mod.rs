@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod mismatches;
 pub mod query;
 pub mod ready;
+pub mod replay;
 mod selection;
 pub mod status;
 mod units;

@@ -83,7 +83,12 @@ impl Drop for Tree {
 
 /// An engine that has seen nothing.
 pub(super) fn engine() -> Engine {
-    Engine::new(EngineConfig {
+    Engine::new(config())
+}
+
+/// What it was told once.
+pub(super) fn config() -> EngineConfig {
+    EngineConfig {
         flavor: Flavor::linux_6_12(),
         layout: Layout::zeroed(),
         limits: Limits { stuck_after: SECOND, slow_flush_after: SECOND },
@@ -94,7 +99,7 @@ pub(super) fn engine() -> Engine {
         rings: vec![0],
         index: 0,
         engines: 1,
-    })
+    }
 }
 
 /// What a record of a read has that happened `ago` nanoseconds ago.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    engine::{Engine, Policy, device::DeviceId},
+    engine::{Engine, Input, Policy, device::DeviceId},
 };
 
 /// After so long without an answer a device is shown under its number.
@@ -126,44 +126,38 @@ impl Lookout {
         }
     }
 
-    /// Tells the engine what has been found; says whether anything changed.
-    pub(super) fn tell(&mut self, engine: &mut Engine) -> bool {
-        let mut changed = false;
+    /// Tells what has been found.
+    pub(super) fn tell(&mut self, mut tell: impl FnMut(&Input<'_>)) {
         while let Ok(answer) = self.answers.try_recv() {
             match answer {
                 Answer::Name(id, name, sequence) => {
                     self.unnamed.retain(|(other, _)| *other != id);
                     let follow = self.config.watches(&name);
                     let policy = if follow { Policy::Follow } else { Policy::Exclude };
-                    engine.name_device(id, &name, policy);
+                    tell(&Input::DeviceNamed { id, name: &name, policy });
                     if let Some(sequence) = sequence {
-                        engine.identify_device(id, sequence);
+                        tell(&Input::DeviceIdentified { id, sequence });
                     }
-                    changed = true;
                 }
-                Answer::Timeout(id, timeout) => engine.set_timeout(id, timeout),
+                Answer::Timeout(id, timeout) => tell(&Input::DeviceTimeout { id, timeout }),
                 Answer::Gone(gone) => {
                     self.looking = false;
-                    changed |= !gone.is_empty();
                     for id in gone {
-                        engine.end_device(id);
+                        tell(&Input::DeviceEnded(id));
                     }
                 }
             }
         }
-        self.show_numbers(engine) || changed
+        self.show_numbers(tell);
     }
 
-    /// Shows devices under their numbers that have been without a name for too long; says whether
-    /// there were any. A number is none of the names that are to be watched, where only those are.
-    fn show_numbers(&mut self, engine: &mut Engine) -> bool {
+    /// Shows devices under their numbers that have been without a name for too long. A number is none
+    /// of the names that are to be watched, where only those are.
+    fn show_numbers(&mut self, mut tell: impl FnMut(&Input<'_>)) {
         let late = self.unnamed.extract_if(.., |(_, asked)| asked.elapsed() >= PATIENCE);
-        let mut any = false;
         for (id, _) in late.filter(|(id, _)| self.config.watches(&id.to_string())) {
-            engine.name_device(id, &id.to_string(), Policy::Follow);
-            any = true;
+            tell(&Input::DeviceNamed { id, name: &id.to_string(), policy: Policy::Follow });
         }
-        any
     }
 
     fn send(&self, question: Question) {

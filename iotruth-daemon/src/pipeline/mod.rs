@@ -18,6 +18,7 @@ mod process;
 mod publish;
 mod pulse;
 mod reader;
+mod recorder;
 mod signals;
 mod sysfs;
 mod tick;
@@ -41,6 +42,7 @@ use self::{
     plan::Plan,
     publish::Publisher,
     reader::{Mailbox, Reader},
+    recorder::{Recorded, Recorder},
     signals::Signals,
     sysfs::Places,
     tracer::Tracing,
@@ -48,7 +50,7 @@ use self::{
 };
 use crate::{
     config::{Config, Fault},
-    engine::{Engine, EngineConfig, Limits},
+    engine::{EngineConfig, Limits},
     http,
     view::{AuditStatus, Status, View},
 };
@@ -65,6 +67,9 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
+        let recorder = config.record.as_deref();
+        let recorder =
+            recorder.map(|path| Recorder::start(path, config.record_limit)).transpose()?;
         let plan = Plan::new(config, cpus::online(), rustix::param::page_size() as u32);
         let (auditor, auditees) =
             Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
@@ -74,7 +79,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
             tracing.log()?;
         }
         let (readers, mut publisher, view) =
-            read(config, &plan, &mut tracing, (auditor, auditees))?;
+            read(config, &plan, &mut tracing, (auditor, auditees), recorder.as_ref())?;
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
@@ -91,6 +96,9 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         info!("stopping: detaching the programs and draining the rings");
         tracing.detach();
         let joined = readers.stop().await;
+        if let Some(recorder) = recorder {
+            recorder.finish().await;
+        }
         if let Err(stalled) = publisher.look() {
             warn!("{stalled}");
         }
@@ -108,6 +116,7 @@ fn read(
     plan: &Plan,
     tracing: &mut Tracing,
     (auditor, auditees): (Auditor, Vec<Auditee>),
+    recorder: Option<&Recorder>,
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
@@ -130,21 +139,24 @@ fn read(
             ring_bytes: plan.ring_bytes,
             counters: tracing.counters()?,
             memory: tracing.rereader(index)?,
-            engine: Engine::new(EngineConfig {
-                flavor: tracing.flavor,
-                layout: tracing.layout,
-                limits: Limits {
-                    stuck_after: config.stuck_after.as_nanos() as u64,
-                    slow_flush_after: config.slow_flush_after.as_nanos() as u64,
+            recorded: Recorded::new(
+                EngineConfig {
+                    flavor: tracing.flavor,
+                    layout: tracing.layout,
+                    limits: Limits {
+                        stuck_after: config.stuck_after.as_nanos() as u64,
+                        slow_flush_after: config.slow_flush_after.as_nanos() as u64,
+                    },
+                    attached: tracing.attached,
+                    tick: tracing.tick,
+                    starts_traced: tracing.starts_traced,
+                    second_programs: tracing.second_programs,
+                    rings: rings.clone(),
+                    index,
+                    engines: plan.readers.len(),
                 },
-                attached: tracing.attached,
-                tick: tracing.tick,
-                starts_traced: tracing.starts_traced,
-                second_programs: tracing.second_programs,
-                rings: rings.clone(),
-                index,
-                engines: plan.readers.len(),
-            }),
+                recorder.map(|recorder| recorder.track(index)),
+            ),
             lookout,
             auditee,
             mailbox: Arc::clone(&mailbox),
@@ -170,7 +182,8 @@ fn read(
         process: process::status(),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
-    let (publisher, view) = Publisher::new(mailboxes, rings, (auditor, helpers), status);
+    let progress = recorder.map(Recorder::progress);
+    let (publisher, view) = Publisher::new(mailboxes, rings, (auditor, helpers), status, progress);
     Ok((Readers::new(handles, stop), publisher, view))
 }
 

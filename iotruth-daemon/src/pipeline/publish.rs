@@ -12,6 +12,7 @@ use super::{
     process,
     pulse::{Pulse, Thread, Watch},
     reader::Mailbox,
+    recorder::Progress,
 };
 use crate::{
     engine::snapshot::Snapshot,
@@ -33,6 +34,7 @@ pub(super) struct Publisher {
     auditor: Auditor,
     /// Threads beside the readers.
     helpers: Vec<Helper>,
+    recording: Option<Progress>,
     anchor: Anchor,
     /// What is off for as long as the daemon runs.
     notes: Vec<String>,
@@ -55,6 +57,7 @@ impl Publisher {
         rings: Vec<usize>,
         (auditor, helpers): (Auditor, Vec<Helper>),
         status: Status,
+        recording: Option<Progress>,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
         let notes = status.notes.clone();
@@ -71,6 +74,7 @@ impl Publisher {
             rings,
             auditor,
             helpers,
+            recording,
             anchor,
             notes,
             looks: 0,
@@ -161,7 +165,8 @@ impl Publisher {
             .collect();
         let process = audit.then(process::status);
         let now = self.mailboxes.iter().filter_map(|mailbox| mailbox.note());
-        let notes = self.notes.iter().cloned().chain(now).chain(blocked).collect();
+        let recording = self.recording.as_ref().map(Progress::sentence);
+        let notes = self.notes.iter().cloned().chain(now).chain(blocked).chain(recording).collect();
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let audits = AuditStatus {
@@ -246,7 +251,8 @@ mod tests {
         let (auditor, _) =
             Auditor::start(Arc::new(Config::default()), 0, Places::default()).unwrap();
         let status = (*sample::fresh().status).clone();
-        let (mut publisher, view) = Publisher::new(vec![], vec![], (auditor, vec![helper]), status);
+        let (mut publisher, view) =
+            Publisher::new(vec![], vec![], (auditor, vec![helper]), status, None);
         let begin = Instant::now();
         let now = |view: &watch::Receiver<Arc<View>>| Arc::clone(&view.borrow());
         while !hoped(&now(&view)) {

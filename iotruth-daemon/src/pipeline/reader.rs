@@ -19,12 +19,13 @@ use super::{
     clock,
     lookout::Lookout,
     memory::{Looked, Memory},
+    recorder::Recorded,
     tick::Tick,
     unseen::Unseen,
 };
 use crate::{
     config::Fault,
-    engine::{Audit, Engine, Suspect, snapshot::Snapshot},
+    engine::{Audit, Input, Suspect, snapshot::Snapshot},
 };
 
 /// Records that are taken from one ring before the next one has its turn.
@@ -133,8 +134,8 @@ pub(super) struct Reader<S, C, M> {
     pub(super) counters: C,
     /// What requests are read again from.
     pub(super) memory: M,
-    /// Where the records go.
-    pub(super) engine: Engine,
+    /// Where the records go, and the recording of them.
+    pub(super) recorded: Recorded,
     /// Names and presence of devices.
     pub(super) lookout: Lookout,
     /// Who asks what was counted.
@@ -159,7 +160,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             ring_bytes: self.ring_bytes,
             counters: unseen.counters(self.counters),
             memory: self.memory,
-            engine: self.engine,
+            recorded: self.recorded,
             lookout: self.lookout,
             auditee: self.auditee,
             mailbox: self.mailbox,
@@ -210,20 +211,21 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let before = rounds.records;
             self.drain(&mut rounds);
             tick.found((rounds.records - before) as usize);
-            self.auditee.answer(&mut self.engine, rounds.drained);
-            rounds.unpublished |= self.lookout.tell(&mut self.engine);
+            self.auditee.answer(&mut self.recorded.engine, rounds.drained);
+            self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
             let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
             if look {
                 rounds.looked = now;
             }
-            self.lookout.ask(&mut self.engine, look);
+            self.lookout.ask(&mut self.recorded.engine, look);
             // After a look that left nothing in the rings, or else lives seem to be open whose ends
             // lie in there.
             if look && rounds.drained && !stopping {
                 self.take_census(&mut rounds);
             }
             let age = now.saturating_sub(rounds.audited);
-            let due = (rounds.unaudited || self.engine.awaits_audit()) && age >= AUDIT_EVERY;
+            let due =
+                (rounds.unaudited || self.recorded.engine.awaits_audit()) && age >= AUDIT_EVERY;
             if due || age >= IDLE_AUDIT_EVERY || stopping {
                 self.audit(&mut rounds, now)?;
             }
@@ -246,9 +248,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         for _ in 0..PASSES {
             let mut most = 0;
             for source in &mut self.sources {
-                let ring = source.ring();
-                let engine = &mut self.engine;
-                let taken = source.drain(TURN, |bytes| engine.record(ring, bytes));
+                let taken = self.recorded.drain(source, TURN);
                 all += taken;
                 most = most.max(taken);
             }
@@ -269,7 +269,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         self.drain(rounds);
         // A backlog may hold records from before the reading: the verdicts wait for the next one.
         if rounds.drained {
-            rounds.unpublished |= self.engine.audit(audit);
+            rounds.unpublished |= self.recorded.tell(&Input::Audit(&audit));
         }
         rounds.audited = now;
         Ok(())
@@ -281,13 +281,13 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     /// on without it.
     fn take_census(&mut self, rounds: &mut Rounds) {
         let from = clock::monotonic();
-        let suspects = self.engine.suspects(from);
+        let suspects = self.recorded.engine.suspects(from);
         let addresses: Vec<u64> = suspects.iter().map(Suspect::address).collect();
-        let engine = &mut self.engine;
+        let recorded = &mut self.recorded;
         let mut refused = None;
         let read = self.memory.read(&addresses, |place, looked| {
             let Some(suspect) = suspects.get(place) else { return };
-            let bytes = match looked {
+            let memory = match looked {
                 Looked::Bytes(bytes) => Some(bytes),
                 Looked::Unmapped => None,
                 Looked::Refused(errno) => {
@@ -295,7 +295,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                     return;
                 }
             };
-            engine.looked_up(suspect, bytes, clock::monotonic());
+            let (suspect, at) = (*suspect, clock::monotonic());
+            recorded.tell(&Input::LookedUp { suspect, memory, at });
         });
         let trouble = match (read, refused) {
             (Err(error), _) => Some(format!("{error:#}")),
@@ -311,14 +312,15 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 )
             }));
         }
-        self.engine.count_open(from, clock::monotonic());
+        self.recorded.tell(&Input::OpenCounted { from, now: clock::monotonic() });
         rounds.unpublished = true;
     }
 
     fn publish(&mut self, rounds: &mut Rounds) {
         let now = clock::monotonic();
-        let lag = self.engine.take_oldest().map_or(0, |oldest| now.saturating_sub(oldest));
-        self.mailbox.publish(self.engine.snapshot(now), lag);
+        self.recorded.flush();
+        let lag = self.recorded.engine.take_oldest().map_or(0, |oldest| now.saturating_sub(oldest));
+        self.mailbox.publish(self.recorded.engine.snapshot(now), lag);
         rounds.published = now;
         rounds.unpublished = false;
     }

@@ -28,6 +28,7 @@ mod kernel_errors;
 mod loss_storm;
 mod phases;
 mod privilege_errors;
+mod recording;
 mod recreated_device;
 mod starved_reader;
 mod stop_under_load;

@@ -5,12 +5,13 @@ use iotruth_common::probe::Probe;
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    Input, Policy,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{BEGIN, Kernel, QUEUE, Starts},
+    synthetic::{BEGIN, DISK, Kernel, QUEUE, Starts},
 };
 
 #[test]
@@ -300,7 +301,20 @@ fn a_disk_of_which_only_the_number_was_known_is_not_shown_before_its_name() {
     // This event is the first to tell the disk's sequence number.
     kernel.ordinary(0x80, READ, 8, true);
     assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
-    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::IoError]);
+    assert_eq!(snapshot.mismatches[0].device_name, "disk");
+}
+
+#[test]
+fn an_excluded_disk_of_which_only_the_number_was_known_is_never_shown() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    rq.state = 1;
+    kernel.complete(&mut rq, 4096, IOERR);
+    kernel.ordinary(0x80, READ, 8, true);
+    kernel.feed(&Input::DeviceNamed { id: DISK, name: "zram0", policy: Policy::Exclude });
+    assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
 }
 
 #[test]

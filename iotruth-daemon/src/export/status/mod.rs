@@ -15,7 +15,7 @@ use super::{
 use crate::{
     engine::{
         kind::{Severity, TABLE},
-        snapshot::{DeviceFigures, Loss, OperationFigures},
+        snapshot::{DeviceFigures, Loss, OperationFigures, Snapshot},
     },
     view::View,
 };
@@ -104,6 +104,14 @@ struct AuditEntry {
     age_seconds: f64,
 }
 
+/// What the engine alone knows of the books.
+#[derive(Debug, Serialize)]
+pub(super) struct Books {
+    lost: LostEntry,
+    events: Vec<EventBooks>,
+    lives: LifeBooks,
+}
+
 #[derive(Debug, Serialize)]
 struct DeviceEntry<'a> {
     name: &'a str,
@@ -152,7 +160,6 @@ pub fn status(view: &View, format: Format) -> Bytes {
 impl<'a> Answer<'a> {
     fn new(view: &'a View) -> Self {
         let (status, snapshot) = (&view.status, &view.snapshot);
-        let lost = |loss: Loss| snapshot.losses[loss as usize];
         Self {
             version: VERSION,
             iotruth: env!("CARGO_PKG_VERSION"),
@@ -195,13 +202,7 @@ impl<'a> Answer<'a> {
                     lag_us: microseconds(u64::try_from(reader.lag.as_nanos()).unwrap_or(u64::MAX)),
                 })
                 .collect(),
-            lost: LostEntry {
-                ring_full: lost(Loss::RingFull),
-                recursion: lost(Loss::Recursion),
-                late: lost(Loss::Late),
-                user_queue: lost(Loss::UserQueue),
-                inferred: lost(Loss::Inferred),
-            },
+            lost: LostEntry::new(snapshot),
             ledger: Ledger {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
@@ -224,6 +225,35 @@ impl<'a> Answer<'a> {
             },
             notes: &status.notes,
         }
+    }
+}
+
+impl LostEntry {
+    fn new(snapshot: &Snapshot) -> Self {
+        let lost = |loss: Loss| snapshot.losses[loss as usize];
+        Self {
+            ring_full: lost(Loss::RingFull),
+            recursion: lost(Loss::Recursion),
+            late: lost(Loss::Late),
+            user_queue: lost(Loss::UserQueue),
+            inferred: lost(Loss::Inferred),
+        }
+    }
+}
+
+impl Books {
+    /// The books of this moment.
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            lost: LostEntry::new(snapshot),
+            events: books::events(snapshot),
+            lives: LifeBooks::new(&snapshot.lives),
+        }
+    }
+
+    /// As tables for people.
+    pub(super) fn text(&self) -> String {
+        text::books(self)
     }
 }
 

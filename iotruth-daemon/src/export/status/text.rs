@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, books::Counts};
+use super::{
+    Answer, Books, LostEntry,
+    books::{Counts, EventBooks, LifeBooks},
+};
 use crate::export::units::size;
 
 /// The answer as text.
@@ -11,7 +14,8 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
     head(&mut out, answer);
     programs(&mut out, answer);
     rings(&mut out, answer);
-    ledger(&mut out, answer);
+    lost(&mut out, &answer.lost);
+    ledger(&mut out, &answer.ledger.events, &answer.ledger.lives);
     devices(&mut out, answer);
     statistics(&mut out, answer);
     if !answer.notes.is_empty() {
@@ -20,6 +24,14 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
     for note in answer.notes {
         let _ = writeln!(out, "note: {note}");
     }
+    out
+}
+
+/// The books alone.
+pub(super) fn books(books: &Books) -> String {
+    let mut out = String::new();
+    lost(&mut out, &books.lost);
+    ledger(&mut out, &books.events, &books.lives);
     out
 }
 
@@ -67,7 +79,9 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
         let _ =
             writeln!(out, "reader {} of {} rings, {lag:.3} ms behind", reader.reader, reader.rings);
     }
-    let lost = &answer.lost;
+}
+
+fn lost(out: &mut String, lost: &LostEntry) {
     let _ = writeln!(
         out,
         "events lost: {} ring full, {} recursion, {} late, {} user queue, {} inferred\n",
@@ -75,13 +89,13 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
     );
 }
 
-fn ledger(out: &mut String, answer: &Answer<'_>) {
+fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks) {
     let _ = writeln!(
         out,
         "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  balanced",
         "event", "attempts", "received", "lost", "recursion", "second", "unseen", "difference"
     );
-    for row in &answer.ledger.events {
+    for row in events {
         let _ = writeln!(
             out,
             "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  {}",
@@ -96,7 +110,6 @@ fn ledger(out: &mut String, answer: &Answer<'_>) {
             yes(row.balanced)
         );
     }
-    let lives = &answer.ledger.lives;
     let _ = writeln!(
         out,
         "lives: {} opened = {} judged + {} unjudged + {} merged + {} open + {} evicted; difference \

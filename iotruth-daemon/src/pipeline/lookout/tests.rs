@@ -47,7 +47,9 @@ impl Bench {
         let expected: BTreeMap<DeviceId, String> =
             expected.iter().map(|(name, id)| (*id, (*name).to_owned())).collect();
         loop {
-            self.lookout.tell(&mut self.engine);
+            self.lookout.tell(|input| {
+                self.engine.feed(input);
+            });
             self.lookout.ask(&mut self.engine, self.looks);
             let shown = self.engine.snapshot(clock::monotonic()).devices;
             let shown: BTreeMap<DeviceId, String> =

@@ -9,6 +9,7 @@ use super::{
         fake,
         lookout::{Lookout, Surroundings},
         memory::Looked,
+        recorder::Recorded,
         sysfs::Places,
     },
     Counters, Mailbox, Memory, Reader, Source,
@@ -79,8 +80,8 @@ fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
     let herald = auditor.herald();
     let (lookout, _) =
         Lookout::start(0, Surroundings { config, places, sequenced: true, herald }).unwrap();
-    let mut engine = fake::engine();
-    fake::issue(&mut engine, DeviceId { number: 7 << 20, sequence: 3 }, 9 * SECOND);
+    let mut recorded = Recorded::new(fake::config(), None);
+    fake::issue(&mut recorded.engine, DeviceId { number: 7 << 20, sequence: 3 }, 9 * SECOND);
     let mailbox = Arc::new(Mailbox::default());
     let stop = Arc::default();
     let reader = Reader {
@@ -88,7 +89,7 @@ fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
         ring_bytes: 4096,
         counters: Still,
         memory,
-        engine,
+        recorded,
         lookout,
         auditee: auditees.pop().unwrap(),
         mailbox: Arc::clone(&mailbox),

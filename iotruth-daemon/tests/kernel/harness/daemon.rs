@@ -15,15 +15,24 @@ use super::{
     metrics::{MERGED, Scrape},
     mismatches::{self, Entry},
     patience::{PATIENCE, wait_for},
+    recording::Tape,
     status::Status,
 };
 
 /// How long the daemon may take to end; longer is a hang.
 const HANG: Duration = Duration::from_secs(10);
 
-/// The binary: the one that was built with the tests, or `IOTRUTH_BIN` where that is set.
+/// What names the binary where it was not built with the tests: in a guest.
+const BINARY: &str = "IOTRUTH_BIN";
+
+/// Whether this runs in a guest, where everything takes its time.
+pub(super) fn in_guest() -> bool {
+    std::env::var_os(BINARY).is_some()
+}
+
+/// The binary: the one that was built with the tests, or the one that is named.
 fn binary() -> PathBuf {
-    std::env::var_os("IOTRUTH_BIN")
+    std::env::var_os(BINARY)
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_iotruth")), PathBuf::from)
 }
 
@@ -49,6 +58,7 @@ pub(crate) struct Daemon {
     messages: Arc<Mutex<String>>,
     listener: Option<JoinHandle<()>>,
     ended: Option<ExitStatus>,
+    tape: Option<Tape>,
 }
 
 impl Daemon {
@@ -57,18 +67,16 @@ impl Daemon {
         Self::start_with(arguments, |_| {})
     }
 
-    /// As [`Self::start`], after the command was changed.
+    /// As [`Self::start`], after the command was changed. It makes a recording, which is judged again
+    /// when it has ended.
     pub(crate) fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command)) -> Self {
-        let mut daemon = Self::spawn(arguments, change);
-        wait_for("the daemon to be ready", || {
-            daemon.assert_running();
-            match daemon.ask("/readyz") {
-                Ok(answer) if answer.status == 200 => Ok(()),
-                Ok(answer) => Err(format!("{}: {}", answer.status, answer.body)),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        daemon
+        let tape = Tape::new();
+        let record = tape.arguments();
+        let record = record.iter().map(String::as_str);
+        let all: Vec<&str> = record.chain(arguments.iter().copied()).collect();
+        let mut daemon = Self::spawn(&all, change);
+        daemon.tape = Some(tape);
+        daemon.ready()
     }
 
     /// Starts it on a free port and does not wait.
@@ -90,7 +98,20 @@ impl Daemon {
                 sink.lock().unwrap_or_else(PoisonError::into_inner).push_str(&text);
             }
         });
-        Self { child, address, messages, listener: Some(listener), ended: None }
+        Self { child, address, messages, listener: Some(listener), ended: None, tape: None }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn ready(mut self) -> Self {
+        wait_for("the daemon to be ready", || {
+            self.assert_running();
+            match self.ask("/readyz") {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) => Err(format!("{}: {}", answer.status, answer.body)),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+        self
     }
 
     /// Where it listens.
@@ -184,6 +205,17 @@ impl Daemon {
         }
     }
 
+    /// Judges its recording again, after it was told to end if it has not.
+    fn prove_recording(&mut self) {
+        let Some(tape) = self.tape.take() else { return };
+        let live = self.ended.is_none().then(|| {
+            let list = mismatches::parse(&self.get("/mismatches?severity=all&limit=1000"));
+            assert!(self.signal("TERM").success(), "the daemon ends badly");
+            list
+        });
+        tape.prove(live.as_deref());
+    }
+
     fn assert_running(&mut self) {
         if let Some(status) = self.ended() {
             panic!("the daemon ended with {status} instead of getting ready");
@@ -195,6 +227,11 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         if self.ended.is_none() {
             self.print_examples();
+        }
+        if !thread::panicking() {
+            self.prove_recording();
+        }
+        if self.ended.is_none() {
             drop(self.child.kill());
             drop(self.child.wait());
         }

@@ -18,6 +18,11 @@ pub(crate) fn parse(body: &str) -> Vec<Entry> {
 }
 
 impl Entry {
+    /// All of it.
+    pub(crate) fn json(&self) -> &Value {
+        &self.json
+    }
+
     /// Its number; later entries have greater ones.
     pub(crate) fn id(&self) -> u64 {
         self.number("id")

@@ -17,6 +17,8 @@ pub(crate) mod metrics;
 pub(crate) mod mismatches;
 pub(crate) mod nobody;
 pub(crate) mod patience;
+pub(crate) mod recording;
+mod removal;
 pub(crate) mod restrict;
 pub(crate) mod run;
 pub(crate) mod settle;

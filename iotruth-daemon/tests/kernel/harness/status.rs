@@ -90,6 +90,12 @@ impl Status {
         rings.into_values().collect()
     }
 
+    /// What it has to say of itself.
+    pub(crate) fn notes(&self) -> Vec<&str> {
+        let notes = self.json["notes"].as_array().unwrap_or_else(|| panic!("no notes: {self:?}"));
+        notes.iter().filter_map(Value::as_str).collect()
+    }
+
     /// Why a program is not attached; `None` where it is.
     pub(crate) fn missing(&self, tracepoint: &str) -> Option<&str> {
         let programs = self.json["programs"].as_array();

@@ -86,6 +86,11 @@ impl Tmpfs {
         Self { mount: Mount::new("tmpfs", &["-t", "tmpfs", "-o", &size]) }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.mount.path()
+    }
+
     /// A new file of this many bytes, all hole.
     pub(crate) fn file(&self, name: &str, bytes: u64) -> PathBuf {
         let path = self.mount.path().join(name);

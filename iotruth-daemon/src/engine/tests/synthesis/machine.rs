@@ -90,6 +90,7 @@ impl<'c> Machine<'c> {
             .attached
             .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
         let mut kernel = Kernel::new_with(case.world.starts, attached, case.world.marks);
+        kernel.record();
         kernel.unread = Some(Default::default());
         let mut machine = Self {
             case,

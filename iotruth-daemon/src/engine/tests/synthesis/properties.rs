@@ -15,12 +15,13 @@ use super::{
 use crate::engine::{
     kind::Severity,
     operation::Operation,
+    recording::Recording,
     snapshot::{Loss, Snapshot},
     tests::imbalance,
 };
 
 /// How many properties are proved here.
-const PROPERTIES: u64 = 8;
+const PROPERTIES: u64 = 9;
 
 // CI proves them optimized as well, and then on a million lives at least.
 const _: () = assert!(cfg!(debug_assertions) || PROPERTIES * LIVES >= 1_000_000);
@@ -184,5 +185,42 @@ fn what_began_before_the_programs_invents_nothing() {
         let snapshot = snapshot(machine);
         let expected = Expected::of(machine);
         verdict(invented(&snapshot, &expected, true) + &balanced(machine))
+    });
+}
+
+/// How often each case is judged again without one of its records.
+const REMOVALS: usize = 4;
+
+#[test]
+fn a_recording_is_judged_as_it_was_and_without_a_record_it_invents_nothing() {
+    prove(cases(Mood::Rough, &[]), |machine| {
+        let words = machine.kernel.recording();
+        let recording = Recording::parse(&words).map_err(|error| error.to_string())?;
+        let live = machine.kernel.engine.snapshot(machine.kernel.engine.newest);
+        let replayed = recording.replay();
+        if replayed != live {
+            return Err("the recording is judged in another way than the stream".to_owned());
+        }
+        let expected = Expected::of(machine);
+        let records = recording.records().count();
+        let mut said = String::new();
+        for removal in 0..REMOVALS {
+            // Somewhere in each quarter, and never in the same place of two cases.
+            let record = (removal * records + machine.kernel.now as usize % records) / REMOVALS;
+            let snapshot = recording.replay_without(record);
+            let mut wrong = imbalance(&snapshot).unwrap_or_default();
+            wrong += &invented(&snapshot, &expected, true);
+            let lost = |of: &Snapshot| -> u64 {
+                let tried: u64 = of.probes.iter().map(|probe| probe.attempts).sum();
+                tried - of.probes.iter().map(|probe| probe.received + probe.lost).sum::<u64>()
+            };
+            if lost(&snapshot) != 1 || snapshot.losses[Loss::UserQueue as usize] > 1 {
+                let _ = writeln!(wrong, "the loss is not told: {:?}", snapshot.losses);
+            }
+            if !wrong.is_empty() {
+                let _ = writeln!(said, "without record {record}: {wrong}");
+            }
+        }
+        verdict(said)
     });
 }

@@ -8,7 +8,7 @@ use super::{
     plan::{Fate, Plan},
     world::World,
 };
-use crate::engine::{Audit, synthetic::Kernel};
+use crate::engine::{Audit, Input, synthetic::Kernel};
 
 /// From the attachment of one program to that of the next, in nanoseconds.
 pub(super) const ATTACH_STEP: u64 = 20_000;
@@ -54,9 +54,9 @@ impl Machine<'_> {
         let now = self.kernel.now;
         for suspect in self.kernel.engine.suspects(u64::MAX) {
             let memory = self.memory(suspect.address());
-            self.kernel.engine.looked_up(&suspect, Some(&memory), now);
+            self.kernel.feed(&Input::LookedUp { suspect, memory: Some(&memory), at: now });
         }
-        self.kernel.engine.count_open(now, now);
+        self.kernel.feed(&Input::OpenCounted { from: now, now });
     }
 
     /// What lies at the address of a request: one that is on its way, or one that is free.

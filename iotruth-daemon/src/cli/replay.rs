@@ -1,0 +1,90 @@
+//! `iotruth replay`: judges a recording again.
+
+use std::{
+    fs,
+    io::Write as _,
+    num::NonZero,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+
+use crate::{
+    engine::recording::{Recording, to_words},
+    export::{
+        query::Format,
+        replay::{Source, replay},
+    },
+    view::{Anchor, AuditStatus, ProcessStatus, Status, View},
+};
+
+/// Flags of `iotruth replay`.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// What `iotruth daemon --record` has written
+    file: PathBuf,
+
+    /// Leave out one record, by its number from 1, to see what its loss changes
+    #[arg(long, value_name = "N")]
+    without: Option<NonZero<usize>>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the mismatches of the recording and its books.
+pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
+    let file = flags.file.display();
+    let bytes = fs::read(&flags.file).with_context(|| {
+        format!("cannot read the recording {file}; check the path and its permissions")
+    })?;
+    let words = to_words(&bytes);
+    drop(bytes);
+    let remedy = || {
+        format!(
+            "cannot replay {file}; name a file that `iotruth daemon --record` of this version has written"
+        )
+    };
+    let words = words.with_context(remedy)?;
+    let recording = Recording::parse(&words).with_context(remedy)?;
+    let records = recording.records().count();
+    let without = flags.without.map(NonZero::get);
+    if let Some(number) = without {
+        ensure!(
+            number <= records,
+            "there is no record {number} in {file}; its records have the numbers 1 to {records}"
+        );
+    }
+    let snapshot =
+        without.map_or_else(|| recording.replay(), |number| recording.replay_without(number - 1));
+    let anchor = Anchor {
+        monotonic: recording.monotonic,
+        wall: UNIX_EPOCH + Duration::from_nanos(recording.since_1970),
+    };
+    let status = Status {
+        kernel: String::new(),
+        attached: anchor.wall_time(recording.attached()),
+        programs: Vec::new(),
+        ring_bytes: 0,
+        readers: Vec::new(),
+        not_ready: None,
+        notes: Vec::new(),
+        audits: AuditStatus::default(),
+        process: ProcessStatus::default(),
+    };
+    let view = View {
+        snapshot: Arc::new(snapshot),
+        status: Arc::new(status),
+        ledger: Arc::default(),
+        anchor,
+    };
+    let (readers, ending) = (recording.readers(), recording.ending);
+    let source = Source { records, without, readers, ending };
+    let format = if flags.json { Format::Json } else { Format::Text };
+    let text = replay(&view, &source, format);
+    std::io::stdout().write_all(&text).context("cannot print what was found")
+}

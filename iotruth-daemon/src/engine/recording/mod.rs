@@ -1,0 +1,106 @@
+//! Recordings: all that the engines of a daemon were told, to be judged again later.
+//!
+//! A recording is a file of 64-bit words in the byte order of its machine:
+//!
+//! | words | what |
+//! | --- | --- |
+//! | 4 | [`MAGIC`], [`VERSION`], and one moment on both clocks: monotonic and since 1970, in nanoseconds |
+//! | 1 + n | a frame, any number of times: a reader in the lower half and n in the upper, then n words of that reader's stream |
+//! | 1 | the end: [`END`] in the lower half and the number of an [`Ending`] in the upper |
+//!
+//! The stream of a reader is a sequence of items, of which the first is its [`EngineConfig`] and all
+//! others are an [`Input`] each. Where a frame ends does not matter to them, but no item is in two
+//! frames.
+
+mod config;
+mod item;
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+use iotruth_common::counters::MAX_RINGS;
+
+pub use self::parse::{Recording, RecordingError, to_words};
+use super::{engine::EngineConfig, input::Input};
+
+/// What a recording begins with: a word that reads so in a hex dump.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"iotruth\n");
+
+/// Version of the format; grows with every change of what an engine is told.
+pub const VERSION: u64 = 1;
+
+/// Readers that a recording can have. Each has a ring of its own.
+pub const MAX_READERS: usize = MAX_RINGS;
+
+/// In the place of a reader: the recording ends here.
+const END: u32 = u32::MAX;
+
+/// How a recording came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The daemon was told to stop: nothing is missing.
+    Stopped,
+    /// It had grown to its limit.
+    Full,
+    /// It was written more slowly than records came.
+    TooSlow,
+    /// It could not be written any more.
+    Failed,
+    /// Nothing says so: the daemon was killed, or still runs.
+    Unknown,
+}
+
+impl Ending {
+    const NUMBERED: [Self; 4] = [Self::Stopped, Self::Full, Self::TooSlow, Self::Failed];
+
+    /// What it means, as the end of a sentence.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "the daemon was told to stop",
+            Self::Full => "it had grown to its limit",
+            Self::TooSlow => "it was written more slowly than records came",
+            Self::Failed => "it could not be written any more",
+            Self::Unknown => "the daemon was killed, or still runs: nothing says why",
+        }
+    }
+
+    /// The word that ends a recording; `None` where that is known by its absence.
+    #[must_use]
+    pub fn word(self) -> Option<u64> {
+        let number = Self::NUMBERED.iter().position(|ending| *ending == self)?;
+        Some(word(END, number as u32))
+    }
+}
+
+/// The words that every recording begins with: one moment on both clocks.
+#[must_use]
+pub const fn head(monotonic: u64, since_1970: u64) -> [u64; 4] {
+    [MAGIC, VERSION, monotonic, since_1970]
+}
+
+/// The word before so many words of the stream of a reader.
+#[must_use]
+pub const fn frame(reader: usize, words: usize) -> u64 {
+    word(reader as u32, words as u32)
+}
+
+/// Appends the first item of a stream.
+pub fn begin(config: &EngineConfig, stream: &mut Vec<u64>) {
+    config::write(config, stream);
+}
+
+/// Appends one item to a stream.
+#[inline]
+pub fn push(input: &Input<'_>, stream: &mut Vec<u64>) {
+    item::write(input, stream);
+}
+
+const fn word(lower: u32, upper: u32) -> u64 {
+    lower as u64 | (upper as u64) << 32
+}
+
+const fn halves(word: u64) -> (u32, u32) {
+    (word as u32, (word >> 32) as u32)
+}

@@ -1,0 +1,102 @@
+//! What a recording tells when it is judged again: its mismatches, and its books.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    mismatches::{Entry, Filter, mismatches},
+    query::Format,
+    status::Books,
+    units::{counted, utc},
+};
+use crate::{
+    engine::{kind::Severity, recording::Ending},
+    view::View,
+};
+
+/// Version of the JSON schema; grows when a field is renamed or removed.
+const VERSION: u32 = 1;
+
+/// What was replayed.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Records of the recording.
+    pub records: usize,
+    /// The number of the record that was left out, from 1.
+    pub without: Option<usize>,
+    /// How many readers there were.
+    pub readers: usize,
+    /// Why the recording ends.
+    pub ending: Ending,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    version: u32,
+    attached_since: String,
+    until: String,
+    records: usize,
+    without: Option<usize>,
+    readers: usize,
+    ending: &'static str,
+    books: Books,
+    mismatches: Vec<Entry<'a>>,
+}
+
+/// Every mismatch, the newest first, and the books.
+#[must_use]
+pub fn replay(view: &View, source: &Source, format: Format) -> Bytes {
+    let books = Books::new(&view.snapshot);
+    let shown = view.snapshot.mismatches.iter().rev();
+    match format {
+        Format::Json => super::json(&Answer {
+            version: VERSION,
+            attached_since: utc(view.status.attached),
+            until: utc(view.anchor.wall_time(view.snapshot.taken)),
+            records: source.records,
+            without: source.without,
+            readers: source.readers,
+            ending: source.ending.words(),
+            books,
+            mismatches: shown.map(|mismatch| Entry::new(mismatch, &view.anchor)).collect(),
+        }),
+        Format::Text => {
+            let severities = Severity::ALL.to_vec();
+            let all = Filter { severities, limit: usize::MAX, format, ..Filter::default() };
+            let list = mismatches(view, &all);
+            let list = String::from_utf8_lossy(&list);
+            Bytes::from(format!("{list}\n{}{}", books.text(), sentence(source)))
+        }
+    }
+}
+
+fn sentence(source: &Source) -> String {
+    let records = counted(source.records as u64, "record", "records");
+    let readers = counted(source.readers as u64, "reader", "readers");
+    let without = source.without.map_or_else(String::new, |number| {
+        format!(", without record {number}, which is missing in the books")
+    });
+    let ending = source.ending.words();
+    format!("A recording of {records} from {readers}{without}. It ends because {ending}.\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::{Source, replay};
+    use crate::{
+        engine::recording::Ending,
+        export::{golden, query::Format, sample},
+    };
+
+    #[test]
+    fn both_forms_are_as_in_the_golden_files() {
+        let ending = Ending::Full;
+        let source = Source { records: 6_999, without: Some(7), readers: 2, ending };
+        let text =
+            |format| String::from_utf8(replay(&sample::busy(), &source, format).to_vec()).unwrap();
+        golden::check("replay.json", &text(Format::Json));
+        golden::check("replay.txt", &text(Format::Text));
+    }
+}
