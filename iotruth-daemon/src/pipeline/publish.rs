@@ -56,11 +56,12 @@ impl Publisher {
         mailboxes: Vec<Arc<Mailbox>>,
         rings: Vec<usize>,
         (auditor, helpers): (Auditor, Vec<Helper>),
-        status: Status,
+        mut status: Status,
         recording: Option<Progress>,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
         let notes = status.notes.clone();
+        status.notes.extend(recording.as_ref().map(Progress::sentence));
         let (view, receiver) = watch::channel(Arc::new(View {
             snapshot: Arc::default(),
             status: Arc::new(status),
