@@ -269,11 +269,22 @@ impl Engine {
     /// Whether every record has been taken that was tried before the counters were last read, or is known
     /// to be lost.
     pub(super) fn caught_up(&self, ring: u8) -> bool {
+        self.has_taken_of(usize::from(ring), &self.audit)
+    }
+
+    /// Whether every record has been taken, or is known to be lost, that was tried before these
+    /// counters were read.
+    #[must_use]
+    pub fn has_taken(&self, audit: &Audit) -> bool {
+        self.rings.iter().all(|ring| self.has_taken_of(*ring, audit))
+    }
+
+    fn has_taken_of(&self, ring: usize, audit: &Audit) -> bool {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
-            table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
+            table.iter().filter_map(|row| row.get(ring)).sum()
         };
-        let amiss = self.amiss.get(usize::from(ring)).map_or(0, |amiss| amiss.count);
-        sum(&self.received) + sum(&self.audit.lost) + amiss >= sum(&self.audit.attempts)
+        let amiss = self.amiss.get(ring).map_or(0, |amiss| amiss.count);
+        sum(&self.received) + sum(&audit.lost) + amiss >= sum(&audit.attempts)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

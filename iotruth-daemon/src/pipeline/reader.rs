@@ -29,10 +29,11 @@ use crate::{
 };
 
 /// Records that are taken from one ring before the next one has its turn.
-const TURN: usize = 16_384;
+const TURN: usize = 1_024;
 
-/// How often each ring has its turn before the reader does something else.
-const PASSES: usize = 8;
+/// How long records are taken before the reader does something else, in nanoseconds. Devices wait
+/// for their names meanwhile, and whoever looks whether it still goes round.
+const LONGEST_DRAIN: u64 = 50_000_000;
 
 /// Bytes that the largest record takes up in a ring.
 const RECORD: usize = size_of::<SubmitRecord>() + 8;
@@ -210,6 +211,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             }
             let before = rounds.records;
             self.drain(&mut rounds);
+            self.settle(&mut rounds);
             tick.found((rounds.records - before) as usize);
             self.auditee.answer(&mut self.recorded.engine, rounds.drained);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
@@ -226,7 +228,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let age = now.saturating_sub(rounds.audited);
             let due =
                 (rounds.unaudited || self.recorded.engine.awaits_audit()) && age >= AUDIT_EVERY;
-            if due || age >= IDLE_AUDIT_EVERY || stopping {
+            let overdue = age >= IDLE_AUDIT_EVERY;
+            if ((due || overdue) && rounds.audit.is_none()) || stopping {
                 self.audit(&mut rounds, now)?;
             }
             let due = now.saturating_sub(rounds.published) >= PUBLISH_EVERY;
@@ -241,11 +244,12 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     }
 
     /// Takes the records that are in the rings now. Where more keep coming than can be taken, it
-    /// leaves after [`PASSES`], so that counting and showing go on under any load.
+    /// leaves them after [`LONGEST_DRAIN`], so that all else goes on under any load.
     fn drain(&mut self, rounds: &mut Rounds) {
         rounds.drained = false;
         let mut all = 0;
-        for _ in 0..PASSES {
+        let until = clock::monotonic() + LONGEST_DRAIN;
+        loop {
             let mut most = 0;
             for source in &mut self.sources {
                 let taken = self.recorded.drain(source, TURN);
@@ -256,23 +260,33 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 rounds.drained = true;
                 break;
             }
+            if clock::monotonic() >= until {
+                break;
+            }
         }
         rounds.records += all as u64;
         rounds.unaudited |= all > 0;
         rounds.unpublished |= all > 0;
     }
 
-    /// Reads the counters, takes every record that was written before, and settles the books.
+    /// Reads the counters, and settles the books if no backlog stands against it.
     fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
-        let audit = Audit { read: clock::monotonic(), ..self.counters.read()? };
+        rounds.audit = Some(Audit { read: clock::monotonic(), ..self.counters.read()? });
         rounds.unaudited = false;
+        rounds.audited = now;
         self.drain(rounds);
-        // A backlog may hold records from before the reading: the verdicts wait for the next one.
-        if rounds.drained {
+        self.settle(rounds);
+        Ok(())
+    }
+
+    /// Settles the books with the counters that were read, once every record was taken that was
+    /// written before.
+    fn settle(&mut self, rounds: &mut Rounds) {
+        let engine = &self.recorded.engine;
+        let taken = |audit: &mut Audit| rounds.drained || engine.has_taken(audit);
+        if let Some(audit) = rounds.audit.take_if(taken) {
             rounds.unpublished |= self.recorded.tell(&Input::Audit(&audit));
         }
-        rounds.audited = now;
-        Ok(())
     }
 
     /// Looks up in memory what has been open for long, and counts what is in flight.
@@ -344,6 +358,8 @@ struct Rounds {
     audited: u64,
     looked: u64,
     published: u64,
+    /// Counters that wait until all records from before have been taken.
+    audit: Option<Audit>,
     /// Whether the last look left nothing in the rings.
     drained: bool,
     /// Whether records were taken since the counters were read.
