@@ -80,18 +80,27 @@ fn setbacks(life: &History) -> u64 {
     classes[2] + classes[4] + life.completions().filter(in_vain).count() as u64
 }
 
-/// Whether its bios were taken to another path after the driver had it.
-fn is_failover(life: &History) -> bool {
+/// Whether its bios were taken to another path.
+fn is_moved(life: &History) -> bool {
     let marked = life.cmd_flags & Flavor::linux_6_12().req.drv != 0;
     let emptied = life.events.last().is_some_and(|end| end.extent.1 == 0);
+    marked && emptied && life.transferred() == 0
+}
+
+/// Whether that was after the driver had it.
+fn is_failover(life: &History) -> bool {
     let asked = life.events.first().is_some_and(|first| first.extent.1 > 0);
-    let issued = life.issues().next().is_some();
-    marked && emptied && asked && issued && life.transferred() == 0
+    is_moved(life) && asked && life.issues().next().is_some()
 }
 
 /// How often a kind may be told of a life although it is not what happened, because with a record
 /// missing that nobody counts nothing tells the two apart.
 pub(super) fn excused(kind: Kind, life: &History) -> u64 {
+    // One that was never issued may follow one whose completion is missing, on the same address: its
+    // end then looks like that of the one before, which the driver had.
+    if kind == Kind::PathFailover {
+        return u64::from(is_moved(life) && life.issues().next().is_none());
+    }
     if kind != Kind::DispatchFailure {
         return 0;
     }
