@@ -89,7 +89,7 @@ impl Engine {
     pub(super) fn close_gone(&mut self, read: u64) {
         for key in std::mem::take(&mut self.gone) {
             let Some(address) = self.table.get_mut(key) else { continue };
-            let Some(gone) = address.life.as_ref().and_then(Life::gone) else { continue };
+            let Some(gone) = address.life.as_deref().and_then(Life::gone) else { continue };
             // A record that is still being written hides those that come after it in its ring.
             if gone >= read || !self.caught_up(key.ring) {
                 self.gone.push(key);

@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// A completion that leaves bytes to transfer.
-    fn partial(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn partial(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         if life.stage != Stage::Issued {
             life.incomplete = true;
             life.stage = Stage::Issued;
@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// The data phase of a flush sequence is done; a flush may follow, and an end without bytes.
-    fn data_done(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn data_done(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         let head = &record.request;
         life.flush_sequence = true;
         self.fail(record, &mut life, error);
@@ -208,7 +208,7 @@ impl Engine {
     }
 
     /// The end of a life.
-    fn final_completion(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn final_completion(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         let head = &record.request;
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
         let transferred = record.bytes > 0 && head.state != STATE_IDLE;

@@ -19,6 +19,7 @@ use super::{
     inflight::InFlight,
     log::Log,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
+    spares::Spares,
     streams::{Arrival, Streams},
     table::{Key, Table},
 };
@@ -86,6 +87,7 @@ pub struct Engine {
     rings: Vec<usize>,
     streams: Streams,
     pub(super) table: Table,
+    pub(super) spares: Spares,
     pub(super) devices: Devices,
     pub(super) flushes: Flushes,
     pub(super) held: Held,
@@ -123,6 +125,7 @@ impl Engine {
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
+            spares: Spares::default(),
             devices: Devices::default(),
             flushes: Flushes::default(),
             held: Held::default(),

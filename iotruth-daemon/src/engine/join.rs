@@ -54,21 +54,21 @@ impl Engine {
     }
 
     /// Takes the open life of an address out of the table.
-    pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Life> {
+    pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Box<Life>> {
         let address = self.table.get_mut(key)?;
         address.last = time;
         address.life.take()
     }
 
     /// Puts a life back that goes on.
-    pub(super) fn keep(&mut self, life: Life) {
+    pub(super) fn keep(&mut self, life: Box<Life>) {
         if let Some(address) = self.table.get_mut(life.key) {
             address.life = Some(life);
         }
     }
 
     /// Ends a life whose end was not seen: its address is in use again.
-    pub(super) fn supersede(&mut self, life: Life, ring_lost: u32) {
+    pub(super) fn supersede(&mut self, life: Box<Life>, ring_lost: u32) {
         let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
@@ -90,7 +90,7 @@ impl Engine {
         head: &RequestRecord,
         place: Option<u16>,
         start_time: u64,
-    ) -> Option<Life> {
+    ) -> Option<Box<Life>> {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
@@ -148,7 +148,7 @@ impl Engine {
         {
             device.open += 1;
         }
-        Some(life)
+        Some(self.spares.fill(life))
     }
 
     /// Takes an event's word for it that a life is new, where its first event could not tell.
@@ -297,7 +297,7 @@ impl Engine {
         self.flushes.passed(ring, head.cpu);
         let mut life = self.take(Key::new(ring, head), head.time);
         let started = head.state != STATE_IDLE;
-        let ended = |open: &mut Life| match open.stage {
+        let ended = |open: &mut Box<Life>| match open.stage {
             Stage::DataDone => true,
             Stage::Issued => !started || !open.can_be(head),
             Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),

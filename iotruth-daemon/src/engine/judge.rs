@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Ending {
     /// The life.
-    pub(super) life: Life,
+    pub(super) life: Box<Life>,
     /// The error that it ended with, and its raw number.
     pub(super) error: Option<(IoError, i32)>,
     /// Why it cannot be judged; `None` where it can.
@@ -29,7 +29,7 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(&mut self, life: Life, ring_lost: u32, error: Option<(IoError, i32)>) {
+    pub(super) fn end(&mut self, life: Box<Life>, ring_lost: u32, error: Option<(IoError, i32)>) {
         self.flushes.leave(life.key);
         let error = error.or(life.failed);
         let lost = life.beginning_lost || life.ring_lost != ring_lost || life.blind != self.blind;
@@ -53,11 +53,12 @@ impl Engine {
             }
         } else {
             self.settle(&ending);
+            self.spares.keep(ending.life);
         }
     }
 
     /// A life ended and its end was not seen: its address is in use again, or the device is idle.
-    pub(super) fn end_unseen(&mut self, mut life: Life, ring_lost: u32) {
+    pub(super) fn end_unseen(&mut self, mut life: Box<Life>, ring_lost: u32) {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);

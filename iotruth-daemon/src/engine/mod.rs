@@ -33,6 +33,7 @@ pub mod owner;
 pub mod phase;
 mod reread;
 pub mod snapshot;
+mod spares;
 mod streams;
 #[cfg(test)]
 mod synthetic;

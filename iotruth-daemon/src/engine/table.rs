@@ -56,7 +56,7 @@ pub(super) struct Address {
     /// Time of the last event.
     pub(super) last: u64,
     /// The open life, if there is one.
-    pub(super) life: Option<Life>,
+    pub(super) life: Option<Box<Life>>,
 }
 
 /// All request addresses.

@@ -61,7 +61,10 @@ impl Place {
         undo.later(&format!("echo {} > {STATISTICS}", before.trim()))?;
         fs::write(STATISTICS, "0").with_context(|| format!("cannot set {STATISTICS}"))?;
         // Whoever still traces when we end.
-        undo.later(&format!("[ ! -s '{0}' ] || kill -s KILL -- \"-$(cat '{0}')\"", group.display()))?;
+        undo.later(&format!(
+            "[ ! -s '{0}' ] || kill -s KILL -- \"-$(cat '{0}')\"",
+            group.display()
+        ))?;
         Ok(Self { device, folder, undo: Mutex::new(undo) })
     }
 
