@@ -43,9 +43,12 @@ impl Engine {
             None
         };
         let ending = Ending { life, error, unjudged };
-        let rests_on_history = TABLE.iter().any(|row| {
-            ending.life.kinds & row.kind.bit() != 0 && !self.self_evident(row.kind, &ending.life)
-        });
+        // Nearly every life has none.
+        let rests_on_history = ending.life.kinds != 0
+            && TABLE.iter().any(|row| {
+                ending.life.kinds & row.kind.bit() != 0
+                    && !self.self_evident(row.kind, &ending.life)
+            });
         if unjudged.is_none() && rests_on_history {
             if let Some(mut ending) = self.held.hold(ending) {
                 ending.unjudged = Some(Unjudged::Loss);

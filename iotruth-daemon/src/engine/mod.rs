@@ -34,6 +34,7 @@ pub mod phase;
 mod reread;
 pub mod snapshot;
 mod spares;
+mod spread;
 mod streams;
 #[cfg(test)]
 mod synthetic;
