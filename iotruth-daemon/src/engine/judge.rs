@@ -294,20 +294,19 @@ fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
         }
         return;
     }
-    for phase in Phase::ALL {
-        let place = phase as usize;
-        match phases.get(phase) {
-            Some(duration) => {
-                if let Some(histogram) = figures.phases.get_mut(place) {
-                    histogram.get_or_insert_default().record(duration);
-                }
-            }
-            None if matches!(phase, Phase::Queue | Phase::Device | Phase::Total) => {
-                if let Some(total) = figures.phase_unknown.get_mut(place) {
-                    *total += 1;
-                }
-            }
-            None => {}
+    let Phases { queue, retry, device, flush, total } = *phases;
+    let mut add = |phase: Phase, duration: Option<u64>, always: bool| match duration {
+        Some(duration) => {
+            figures.phases[phase as usize].get_or_insert_default().record(duration);
         }
-    }
+        None if always => figures.phase_unknown[phase as usize] += 1,
+        None => {}
+    };
+    // A life need not have been sent back or have waited for a flush; the others it has, whether or
+    // not they were seen.
+    add(Phase::Queue, queue, true);
+    add(Phase::Retry, retry, false);
+    add(Phase::Device, device, true);
+    add(Phase::Flush, flush, false);
+    add(Phase::Total, total, true);
 }
