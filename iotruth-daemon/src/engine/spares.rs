@@ -11,6 +11,7 @@ const MAX_SPARES: usize = 1_024;
 /// too often to ask the allocator each time.
 #[derive(Debug, Default)]
 pub(super) struct Spares {
+    #[expect(clippy::vec_box, reason = "what is kept is the places themselves")]
     places: Vec<Box<Life>>,
 }
 
