@@ -175,7 +175,7 @@ impl Engine {
         }
         let (since, stuck, hung) = match life.stage {
             Stage::Issued => {
-                let since = life.last_issue.unwrap_or(life.last);
+                let since = life.last_issue.get().unwrap_or(life.last);
                 (since, Kind::StuckInDevice, Kind::HungInDevice)
             }
             Stage::Started | Stage::Queued | Stage::Requeued => {
@@ -211,7 +211,7 @@ const fn phase(life: &Life, waits_for_flush: bool) -> Phase {
     match life.stage {
         Stage::DataDone => Phase::Flush,
         Stage::Started if waits_for_flush => Phase::Flush,
-        Stage::Started | Stage::Queued if life.first_issue.is_none() => Phase::Queue,
+        Stage::Started | Stage::Queued if !life.first_issue.has_come() => Phase::Queue,
         Stage::Started | Stage::Queued | Stage::Requeued => Phase::Retry,
         Stage::Issued => Phase::Device,
     }

@@ -15,6 +15,7 @@ use super::{
     judge::{ErrorAt, data_error_kind},
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
+    moment::Moment,
     operation::Operation,
     table::Key,
 };
@@ -83,7 +84,7 @@ impl Engine {
             life.done = life.done.saturating_add(life.remaining);
             self.account_sectors(&life, life.remaining, true);
             life.stage = Stage::DataDone;
-            life.data_done = Some(time);
+            life.data_done = Moment::at(time);
         }
         // `blk_flush_restore_request` takes the flag away before the end of a sequence.
         let sequenced = !flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
@@ -176,7 +177,7 @@ impl Engine {
         // Device mapper completes the data a second time, without bytes.
         if life.stage != Stage::DataDone {
             life.stage = Stage::DataDone;
-            life.data_done = Some(life.last);
+            life.data_done = Moment::at(life.last);
             life.data_idle = head.state == STATE_IDLE;
             life.remaining = 0;
             self.flushes.leave(life.key);
@@ -223,7 +224,7 @@ impl Engine {
             None if self.timed_out(record) => life.kinds |= Kind::TimedOut.bit(),
             None => life.kinds |= self.oddities(record, &life),
         }
-        let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
+        let emptied = life.pre_flushed.has_come() && !life.first_issue.has_come();
         if !flush && (life.flush_sequence || emptied) && error.is_none() {
             life.kinds |= Kind::FlushEmulated.bit();
         }
@@ -249,11 +250,11 @@ impl Engine {
         }
         // Only requests of a multipath driver have the flag (`REQ_NVME_MPATH`).
         let multipath = life.cmd_flags & self.flavor.req.drv != 0;
-        let untouched = life.done == 0 && life.remaining > 0 && life.first_issue.is_some();
+        let untouched = life.done == 0 && life.remaining > 0 && life.first_issue.has_come();
         if multipath && untouched && record.bytes == 0 && record.without_bio != 0 {
             kinds |= Kind::PathFailover.bit();
         }
-        let Some(device_time) = life.last_issue.map(|issue| life.last - issue) else {
+        let Some(device_time) = life.last_issue.get().map(|issue| life.last - issue) else {
             return kinds;
         };
         let passthrough = self.flavor.passthrough(life.cmd_flags);
@@ -276,7 +277,7 @@ impl Engine {
             if let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
                 && life.stage == Stage::Started
             {
-                life.pre_flushed = Some(time.max(life.first));
+                life.pre_flushed = Moment::at(time.max(life.first));
                 life.flush_failed = failed;
             }
         }

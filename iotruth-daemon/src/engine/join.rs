@@ -15,6 +15,7 @@ use super::{
     engine::Engine,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
+    moment::Moment,
     operation::Operation,
     owner::{Owner, Task},
     phase::Phases,
@@ -104,6 +105,8 @@ impl Engine {
         // was last free, or the request was made after the loss.
         let unbroken = address.lost == (head.ring_lost, self.blind);
         self.lives.open += 1;
+        // The time 0 is none to a moment.
+        let time = head.time.max(1);
         let life = Life {
             stage: Stage::Started,
             begin: probe,
@@ -134,14 +137,14 @@ impl Engine {
             done: 0,
             done_since_issue: 0,
             queue: head.queue,
-            first: head.time,
-            last: head.time,
-            first_issue: None,
-            last_issue: None,
-            pre_flushed: None,
-            data_done: None,
+            first: time,
+            last: time,
+            first_issue: Moment::NEVER,
+            last_issue: Moment::NEVER,
+            pre_flushed: Moment::NEVER,
+            data_done: Moment::NEVER,
             owner: Owner::default(),
-            events: Events::new(timeline_event(probe, head, head.time, 0, 0)),
+            events: Events::new(timeline_event(probe, head, time, 0, 0)),
         };
         if life.proved
             && let Some(device) = self.devices.get_mut(device)
@@ -242,7 +245,7 @@ impl Engine {
         life.sector = head.sector;
         life.remaining = head.data_len;
         life.extent = (head.sector, head.data_len);
-        if life.first_issue.is_none() {
+        if !life.first_issue.has_come() {
             life.asked = life.extent;
         }
         life.flush_sequence |= head.rq_flags & self.flavor.rqf.flush_seq != 0;
@@ -256,8 +259,10 @@ impl Engine {
             }
             Probe::Issue => {
                 life.stage = Stage::Issued;
-                life.first_issue.get_or_insert(life.last);
-                life.last_issue = Some(life.last);
+                life.last_issue = Moment::at(life.last);
+                if !life.first_issue.has_come() {
+                    life.first_issue = life.last_issue;
+                }
                 life.done_since_issue = 0;
                 self.flushes.leave(life.key);
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
@@ -350,7 +355,7 @@ impl Engine {
             life.kinds |= Kind::RequeueStorm.bit();
         }
         life.stage = Stage::Requeued;
-        life.last_issue = None;
+        life.last_issue = Moment::NEVER;
         self.keep(life);
     }
 

@@ -243,8 +243,8 @@ impl Engine {
             || (write && !self.starts_traced && life.begin == Probe::Complete);
         let with_flush =
             life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
-        let before_data = life.first_issue.is_none() && (at.bytes == 0 || (waited && with_flush));
-        if !at.timed_out && (flush || life.data_done.is_some() || before_data) {
+        let before_data = !life.first_issue.has_come() && (at.bytes == 0 || (waited && with_flush));
+        if !at.timed_out && (flush || life.data_done.has_come() || before_data) {
             Kind::FlushFailed
         } else {
             data_error_kind(life, at, error)
@@ -258,7 +258,7 @@ pub(super) const fn data_error_kind(life: &Life, at: ErrorAt, error: IoError) ->
         Kind::TimedOut
     } else if matches!(error, IoError::NotSupported | IoError::Again) {
         Kind::IoErrorExpected
-    } else if at.idle && (life.first_issue.is_none() || matches!(life.stage, Stage::Issued)) {
+    } else if at.idle && (!life.first_issue.has_come() || matches!(life.stage, Stage::Issued)) {
         // One that was issued is not idle: something between was not seen, and it rests on that.
         Kind::DispatchFailure
     } else {

@@ -28,6 +28,7 @@ pub mod ledger;
 mod life;
 mod log;
 pub mod mismatch;
+mod moment;
 pub mod operation;
 pub mod owner;
 pub mod phase;
