@@ -39,7 +39,12 @@ impl Place {
         fs::write(&group, "").with_context(|| format!("cannot write {}", group.display()))?;
         // Mounted twice the size: perf's file lies there as well.
         let size = format!("size={}m", SIZE * 9);
-        undo.later(&format!("! mountpoint -q '{0}' || umount '{0}'", mount.display()))?;
+        // If we are killed, the load goes on to its end, and holds the device until then.
+        undo.later(&format!(
+            "n=0; while mountpoint -q '{0}' && ! umount '{0}' 2>/dev/null; do n=$((n + 1)); \
+             [ $n -lt 300 ] || exit 1; sleep 0.2; done",
+            mount.display()
+        ))?;
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &size, "tmpfs"]);
         command::run(command.arg(&mount))?;
