@@ -1,23 +1,26 @@
 //! The counters that the programs keep beside the rings.
 
-use crate::probe::PROBES;
+use crate::probe::PROGRAMS;
 
 /// How many rings the eBPF object declares; the daemon uses a power of two of them, at most all.
 pub const MAX_RINGS: usize = 16;
 
-/// What one CPU counted, by probe and ring. One element of the `COUNTERS` array per CPU.
+/// What one CPU counted, by program and ring. One element of the `COUNTERS` array per CPU.
 ///
-/// The number of a pair is `probe * MAX_RINGS + ring`.
+/// The number of a pair is `program * MAX_RINGS + ring`.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct CpuCounters {
     /// Records that a program tried to write, counted before the reservation.
-    pub attempts: [u64; PROBES * MAX_RINGS],
+    pub attempts: [u64; PROGRAMS * MAX_RINGS],
     /// Attempts that the ring refused because it was full.
-    pub lost: [u64; PROBES * MAX_RINGS],
+    pub lost: [u64; PROGRAMS * MAX_RINGS],
+    /// Starts that need not be told, and that the first program was skipped for, as the second one
+    /// counts them: the kernel counts these skips too.
+    pub passed: u64,
 }
 
-/// Records that each ring refused, all CPUs and probes together: the one element of `RING_LOST`.
+/// Records that each ring refused, all CPUs and programs together: the one element of `RING_LOST`.
 ///
 /// Written only when something is lost, read by every event: the first and the last record of a
 /// life with equal values prove that no record of that life was refused in between.

@@ -44,6 +44,8 @@ pub struct Layout {
     pub request_segments: u32,
     /// `request.ref`, its counter: 0 where the request is free.
     pub request_references: u32,
+    /// `request.timeout`; may be [`ABSENT`].
+    pub request_timeout: u32,
     /// How much of a request is read again: the end of the last field above that the daemon compares.
     pub request_bytes: u32,
     /// `request.rq_disk`; [`ABSENT`] where `request_queue.disk` exists.
@@ -78,4 +80,4 @@ pub struct Layout {
     pub task_comm: u32,
 }
 
-const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 29));
+const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 30));

@@ -1,8 +1,8 @@
-//! The tracepoints that iotruth attaches to, one program each.
+//! The tracepoints that iotruth attaches to, and the programs on them.
 
 /// A traced tracepoint.
 ///
-/// The discriminant travels in every record and indexes every per-probe table.
+/// The discriminant travels in every record and indexes every table by probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Probe {
@@ -22,7 +22,7 @@ pub enum Probe {
     Start = 6,
 }
 
-/// How many probes there are; the length of every per-probe table.
+/// How many probes there are; the length of every table by probe.
 pub const PROBES: usize = 7;
 
 impl Probe {
@@ -55,7 +55,8 @@ impl Probe {
         }
     }
 
-    /// The kernel's name of the tracepoint, which is also the name of the eBPF program.
+    /// The kernel's name of the tracepoint, which is also the name of its eBPF program
+    /// where it has only one.
     #[must_use]
     pub const fn tracepoint(self) -> &'static str {
         match self {
@@ -90,5 +91,107 @@ impl Probe {
     #[must_use]
     pub const fn mandatory(self) -> bool {
         !matches!(self, Self::Start)
+    }
+}
+
+/// Which of the programs of a tracepoint.
+///
+/// The kernel skips a program on a CPU where it is running already. Where a task can be preempted
+/// inside a program, that may last, so there each tracepoint has a second one, which tells what the
+/// first one could not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Tells every event, and is the only program of its tracepoint.
+    Only,
+    /// Tells every event, and leaves a mark for the second one.
+    First,
+    /// Runs after the first one, and tells what that was skipped for.
+    Second,
+}
+
+/// How many programs there are at most; the length of every table by program.
+pub const PROGRAMS: usize = 2 * PROBES;
+
+/// In the number of a program: it is a second one.
+const SECOND: u8 = 0x80;
+
+/// One eBPF program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Program {
+    /// Its tracepoint.
+    pub probe: Probe,
+    /// Which of the tracepoint's programs it is.
+    pub role: Role,
+}
+
+impl Program {
+    /// The program of a tracepoint that has only one.
+    #[must_use]
+    pub const fn only(probe: Probe) -> Self {
+        Self { probe, role: Role::Only }
+    }
+
+    /// The first program of a tracepoint.
+    #[must_use]
+    pub const fn first(probe: Probe) -> Self {
+        Self { probe, role: Role::First }
+    }
+
+    /// The second program of a tracepoint.
+    #[must_use]
+    pub const fn second(probe: Probe) -> Self {
+        Self { probe, role: Role::Second }
+    }
+
+    /// Its place in a table by program: all first ones, then all second ones. The only one of a
+    /// tracepoint has the place of a first one.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self.role {
+            Role::Only | Role::First => self.probe as usize,
+            Role::Second => PROBES + self.probe as usize,
+        }
+    }
+
+    /// Its number in a record.
+    #[must_use]
+    pub const fn to_wire(self) -> u8 {
+        match self.role {
+            Role::Only | Role::First => self.probe as u8,
+            Role::Second => self.probe as u8 | SECOND,
+        }
+    }
+
+    /// The program with this number in a record, if there is one. The only one of a tracepoint has
+    /// the number of a first one, and is taken for it.
+    #[must_use]
+    pub const fn from_wire(number: u8) -> Option<Self> {
+        match Probe::from_wire(number & !SECOND) {
+            Some(probe) if number & SECOND == 0 => Some(Self::first(probe)),
+            Some(probe) => Some(Self::second(probe)),
+            None => None,
+        }
+    }
+
+    /// Its name in the eBPF object.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match (self.role, self.probe) {
+            (Role::Only, probe) => probe.tracepoint(),
+            (Role::First, Probe::Complete) => "block_rq_complete_first",
+            (Role::First, Probe::Merge) => "block_rq_merge_first",
+            (Role::First, Probe::Requeue) => "block_rq_requeue_first",
+            (Role::First, Probe::Remap) => "block_rq_remap_first",
+            (Role::First, Probe::Issue) => "block_rq_issue_first",
+            (Role::First, Probe::Insert) => "block_rq_insert_first",
+            (Role::First, Probe::Start) => "block_io_start_first",
+            (Role::Second, Probe::Complete) => "block_rq_complete_second",
+            (Role::Second, Probe::Merge) => "block_rq_merge_second",
+            (Role::Second, Probe::Requeue) => "block_rq_requeue_second",
+            (Role::Second, Probe::Remap) => "block_rq_remap_second",
+            (Role::Second, Probe::Issue) => "block_rq_issue_second",
+            (Role::Second, Probe::Insert) => "block_rq_insert_second",
+            (Role::Second, Probe::Start) => "block_io_start_second",
+        }
     }
 }

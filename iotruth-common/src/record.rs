@@ -18,7 +18,7 @@ pub struct RequestRecord {
     pub queue: u64,
     /// `__sector`: first 512-byte sector; all ones where the request has none.
     pub sector: u64,
-    /// Low half of the attempt number of this (CPU, probe, ring), counted before the reservation.
+    /// Low half of the attempt number of this (CPU, program, ring), counted before the reservation.
     /// The first attempt is 1. A number that is missing is a record that was lost.
     pub attempt: u32,
     /// How many records this ring had refused, by all CPUs together, just before `time`.
@@ -35,8 +35,8 @@ pub struct RequestRecord {
     pub tag: i32,
     /// The CPU on which the program ran.
     pub cpu: u16,
-    /// Which tracepoint: a [`Probe`](crate::probe::Probe).
-    pub probe: u8,
+    /// Which tracepoint, and which of its programs: a [`Program`](crate::probe::Program).
+    pub program: u8,
     /// `state` at the event: 0 idle, 1 in flight, 2 complete.
     pub state: u8,
 }
@@ -47,7 +47,7 @@ const _: () = assert!(offset_of!(RequestRecord, attempt) == 32);
 const _: () = assert!(offset_of!(RequestRecord, device) == 40);
 const _: () = assert!(offset_of!(RequestRecord, cmd_flags) == 48);
 const _: () = assert!(offset_of!(RequestRecord, tag) == 56);
-const _: () = assert!(offset_of!(RequestRecord, probe) == 62);
+const _: () = assert!(offset_of!(RequestRecord, program) == 62);
 const _: () = assert!(offset_of!(RequestRecord, state) == 63);
 
 /// Start, insert and issue: the events that run in the context of a submitter. 128 bytes.
@@ -101,13 +101,15 @@ pub struct CompleteRecord {
     pub status: i32,
     /// 1 if `rq->bio` was NULL, else 0.
     pub without_bio: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// `timeout`: how long the driver was given for it, in ticks of the kernel (jiffies); 0 where it
+    /// never got it, or the kernel does not tell.
+    pub timeout: u32,
 }
 
 const _: () = assert!(size_of::<CompleteRecord>() == 80);
 const _: () = assert!(offset_of!(CompleteRecord, bytes) == 64);
 const _: () = assert!(offset_of!(CompleteRecord, status) == 68);
+const _: () = assert!(offset_of!(CompleteRecord, timeout) == 76);
 
 /// `state` of a request that nobody has started: `MQ_RQ_IDLE`.
 pub const STATE_IDLE: u8 = 0;

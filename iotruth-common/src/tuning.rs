@@ -25,3 +25,7 @@ pub struct Tuning {
 }
 
 const _: () = assert!(core::mem::size_of::<Tuning>() == 32);
+
+/// Marks that the two programs of a tracepoint share, where there are two: enough that the requests
+/// that are in use at one time rarely share one.
+pub const MARKS: u32 = 1 << 16;

@@ -71,6 +71,8 @@ pub enum Fault {
     ReaderPanic,
     /// A reader thread stands still after its first records.
     ReaderStall,
+    /// One completion is seen by nobody, and nobody counts that.
+    UnseenCompletion,
 }
 
 /// What one source says; `None` where it says nothing.

@@ -59,7 +59,9 @@ pub struct Status {
     pub ring_bytes: u32,
     /// One for each reader thread.
     pub readers: Vec<ReaderStatus>,
-    /// Why `/readyz` fails; `None` while all readers run and the programs are attached.
+    /// The audits against `/proc/diskstats`.
+    pub audits: AuditStatus,
+    /// Why `/readyz` fails; `None` while all threads live and the programs are attached.
     pub not_ready: Option<String>,
     /// What is switched off or unusual here, each in one sentence.
     pub notes: Vec<String>,
@@ -67,13 +69,15 @@ pub struct Status {
     pub process: ProcessStatus,
 }
 
-/// One eBPF program.
+/// The eBPF programs of one tracepoint.
 #[derive(Clone, Debug)]
 pub struct ProgramStatus {
-    /// Its tracepoint.
+    /// The tracepoint.
     pub probe: Probe,
-    /// Why it is not attached; `None` where it is.
+    /// Why nothing is attached to it; `None` where something is.
     pub missing: Option<String>,
+    /// Whether a second program is attached to it, as it needs to be where it can be preempted.
+    pub second: bool,
 }
 
 /// One reader thread.
@@ -83,6 +87,17 @@ pub struct ReaderStatus {
     pub rings: usize,
     /// Age of the oldest record that its newest snapshot was the first to show.
     pub lag: Duration,
+}
+
+/// The audits against `/proc/diskstats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuditStatus {
+    /// How many were whole.
+    pub whole: u64,
+    /// How many were given up, because one side could not be had.
+    pub given_up: u64,
+    /// Time since the last whole one; before the first one, since audits began.
+    pub age: Duration,
 }
 
 /// Counters of the process.

@@ -130,6 +130,7 @@ fn fields(layout: &Layout, oracle: &Oracle) {
         request_start_time,
         request_segments,
         request_references,
+        request_timeout,
         request_bytes,
         request_disk,
         queue_disk,
@@ -170,6 +171,7 @@ fn fields(layout: &Layout, oracle: &Oracle) {
     ] {
         assert_eq!(Some((ours, size)), oracle.field(of, path), "struct {of}: {path}");
     }
+    assert_eq!(Some((request_timeout, 4)), oracle.field("request", "timeout"));
     let references = oracle.field("request", "ref.counter");
     let references = references.or_else(|| oracle.field("request", "ref.refs.counter"));
     assert_eq!(Some((request_references, 4)), references);

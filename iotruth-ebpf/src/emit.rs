@@ -3,6 +3,7 @@
 use core::{ffi::c_void, mem::size_of};
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::generated::{
         bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_query, bpf_ringbuf_reserve,
@@ -13,7 +14,7 @@ use aya_ebpf::{
 use aya_log_ebpf::{debug, warn};
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS},
-    probe::Probe,
+    probe::{Program, Role},
     record::RequestRecord,
 };
 
@@ -21,6 +22,7 @@ use crate::{
     field::{Disk, HardwareQueue, Request},
     globals::{LAYOUT, TUNING, constant},
     maps::{COUNTERS, RING_LOST, ring},
+    mark,
 };
 
 /// The fill of a ring is looked at once in so many records of a CPU and program; a power of two.
@@ -40,21 +42,44 @@ macro_rules! put {
 }
 pub(crate) use put;
 
-/// Writes one record of type `R`, which starts with a [`RequestRecord`].
+/// What follows in a record after its [`RequestRecord`].
 ///
-/// `fill` writes what follows after that; it is given the disk, where the queue has one.
+/// A trait and no closure: the compiler inlines a closure only where it sees fit.
+pub(crate) trait Rest: Copy {
+    /// The whole record, which starts with a [`RequestRecord`].
+    type Record;
+
+    /// Writes it; must be inlined. It is given the disk, where the queue has one.
+    fn write(self, slot: *mut Self::Record, disk: Option<Disk>);
+}
+
+/// Nothing follows.
+#[derive(Clone, Copy)]
+pub(crate) struct Nothing;
+
+impl Rest for Nothing {
+    type Record = RequestRecord;
+
+    #[inline(always)]
+    fn write(self, _: *mut RequestRecord, _: Option<Disk>) {}
+}
+
+/// Writes one record. A second program writes nothing of what the first one has told.
 #[inline(always)]
-pub(crate) fn emit<R>(
+pub(crate) fn emit<R: Rest>(
     ctx: &BtfTracePointContext,
-    probe: Probe,
+    program: Program,
     request: Request,
-    fill: impl FnOnce(*mut R, Option<Disk>),
+    rest: R,
 ) {
-    const { assert!(size_of::<R>() >= size_of::<RequestRecord>()) };
+    const { assert!(size_of::<R::Record>() >= size_of::<RequestRecord>()) };
+    if !mark::leave(program, request) {
+        return;
+    }
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let shard = shard(request);
-    let index = probe as usize * MAX_RINGS + shard as usize;
+    let index = program.index() * MAX_RINGS + shard as usize;
     let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
     let Some(losses) = RING_LOST.get_ptr_mut(0) else { return };
     let lost_here = losses.cast::<u64>().wrapping_add(shard as usize);
@@ -66,12 +91,13 @@ pub(crate) fn emit<R>(
     let attempt = count(attempts(counters, index)) as u32;
     let ring = ring(shard);
     // SAFETY: `ring` is the address of a ring buffer map, and the size is a constant.
-    let slot = unsafe { bpf_ringbuf_reserve(ring, size_of::<R>() as u64, 0) }.cast::<R>();
+    let slot = unsafe { bpf_ringbuf_reserve(ring, size_of::<R::Record>() as u64, 0) };
+    let slot = slot.cast::<R::Record>();
     if slot.is_null() {
         count(lost(counters, index));
         add_shared(lost_here);
         if constant(&TUNING.log) != 0 {
-            warn!(ctx, "ring {} is full: a record of probe {} is lost", shard, probe as u8);
+            say_full(ctx.as_ptr(), shard, program.probe as u8);
         }
         return;
     }
@@ -91,16 +117,49 @@ pub(crate) fn emit<R>(
     put!(head, rq_flags = request.rq_flags());
     put!(head, tag = request.tag());
     put!(head, cpu = cpu as u16);
-    put!(head, probe = probe as u8);
+    put!(head, program = program.to_wire());
     put!(head, state = request.state());
-    fill(slot, disk);
+    rest.write(slot, disk);
     let flags = wake_up(ring, attempt);
     // SAFETY: the slot came from `bpf_ringbuf_reserve` and is submitted once.
     unsafe { bpf_ringbuf_submit(slot.cast(), flags) };
 
     if constant(&TUNING.log) != 0 && attempt == 1 {
-        debug!(ctx, "first record of probe {} on CPU {} in ring {}", probe as u8, cpu, shard);
+        say_first(ctx.as_ptr(), shard, program.probe as u8, cpu);
     }
+}
+
+/// Counts an event that need not be told, if the first program was skipped for it: else it would
+/// seem to be lost.
+#[inline(always)]
+pub(crate) fn pass_over(program: Program, request: Request) {
+    if matches!(program.role, Role::Only) {
+        return;
+    }
+    if mark::leave(program, request) && matches!(program.role, Role::Second) {
+        // SAFETY: the helper has no preconditions.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
+        count(passed(counters));
+    }
+}
+
+/// Says that a ring is full.
+///
+/// A function of its own, since what a message is made of has to lie on the stack.
+#[cold]
+#[inline(never)]
+fn say_full(ctx: *mut c_void, shard: u32, probe: u8) {
+    let ctx = BtfTracePointContext::new(ctx);
+    warn!(&ctx, "ring {} is full: a record of probe {} is lost", shard, probe);
+}
+
+/// Says that a program has written its first record on this CPU into this ring.
+#[cold]
+#[inline(never)]
+fn say_first(ctx: *mut c_void, shard: u32, probe: u8, cpu: u32) {
+    let ctx = BtfTracePointContext::new(ctx);
+    debug!(&ctx, "first record of probe {} on CPU {} in ring {}", probe, cpu, shard);
 }
 
 /// The ring for a request: a hash of its hardware queue, which one life never leaves.
@@ -109,10 +168,14 @@ pub(crate) fn emit<R>(
 #[inline(always)]
 fn shard(request: Request) -> u32 {
     let key = request.hardware_queue().map_or_else(|| request.pointer(), HardwareQueue::pointer);
-    // The golden ratio as a multiplier spreads the middle bits of an address, the only ones that
-    // differ between allocations, over the top four.
-    let hash = scalar(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
-    hash as u32 & constant(&TUNING.ring_mask)
+    (spread(scalar(key)) >> 60) as u32 & constant(&TUNING.ring_mask)
+}
+
+/// Spreads the middle bits of an address, the only ones that differ between allocations, over the
+/// top ones: the multiplier is the golden ratio.
+#[inline(always)]
+pub(crate) const fn spread(address: u64) -> u64 {
+    address.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The bits of a kernel address, less a constant.
@@ -121,7 +184,7 @@ fn shard(request: Request) -> u32 {
 /// yields a plain number. The address of a map's value is the same in every run of a program, so
 /// the difference to it tells addresses apart just as well.
 #[inline(always)]
-fn scalar(pointer: *const c_void) -> u64 {
+pub(crate) fn scalar(pointer: *const c_void) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let mut bits = pointer as u64;
@@ -143,17 +206,23 @@ fn scalar(pointer: *const c_void) -> u64 {
     }
 }
 
-/// Where attempts of this probe and ring are counted.
+/// Where attempts of this program and ring are counted.
 #[inline(always)]
 fn attempts(counters: *mut CpuCounters, index: usize) -> *mut u64 {
     counters.cast::<u64>().wrapping_add(index)
 }
 
-/// Where refused records of this probe and ring are counted.
+/// Where refused records of this program and ring are counted.
 #[inline(always)]
 fn lost(counters: *mut CpuCounters, index: usize) -> *mut u64 {
     let first = counters.wrapping_byte_add(core::mem::offset_of!(CpuCounters, lost));
     first.cast::<u64>().wrapping_add(index)
+}
+
+/// Where starts are counted that need not be told.
+#[inline(always)]
+fn passed(counters: *mut CpuCounters) -> *mut u64 {
+    counters.wrapping_byte_add(core::mem::offset_of!(CpuCounters, passed)).cast::<u64>()
 }
 
 /// Adds one to a counter of this CPU and gives its new value.

@@ -86,6 +86,13 @@ impl Request {
         load(self.0, constant(&LAYOUT.request_start_time))
     }
 
+    /// `timeout`, in ticks; 0 where the kernel does not tell.
+    #[inline(always)]
+    pub(crate) fn timeout(self) -> u32 {
+        let offset = constant(&LAYOUT.request_timeout);
+        if offset == ABSENT { 0 } else { load(self.0, offset) }
+    }
+
     #[inline(always)]
     pub(crate) fn segments(self) -> u16 {
         load(self.0, constant(&LAYOUT.request_segments))

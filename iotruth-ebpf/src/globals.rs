@@ -28,6 +28,7 @@ pub(crate) static LAYOUT: Layout = Layout {
     request_start_time: ABSENT,
     request_segments: ABSENT,
     request_references: ABSENT,
+    request_timeout: ABSENT,
     request_bytes: 0,
     request_disk: ABSENT,
     queue_disk: ABSENT,

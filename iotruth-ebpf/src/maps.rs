@@ -22,6 +22,13 @@ pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static RING_LOST: Array<RingLost> = Array::with_max_entries(1, 0);
 
+/// What was last told of the request that each one is for; the daemon makes it [`MARKS`] long where
+/// there are second programs.
+///
+/// [`MARKS`]: iotruth_common::tuning::MARKS
+#[map]
+pub(crate) static TOLD: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Requests that were read again; one element for each reader, which has at least one ring.
 #[map]
 pub(crate) static REREAD: Array<Reread> = Array::with_max_entries(MAX_RINGS as u32, 0);

@@ -6,18 +6,30 @@ use aya_ebpf::{
     helpers::generated::{bpf_get_current_comm, bpf_get_current_pid_tgid},
     programs::BtfTracePointContext,
 };
-use iotruth_common::{probe::Probe, record::SubmitRecord};
+use iotruth_common::{probe::Program, record::SubmitRecord};
 
 use crate::{
-    emit::{emit, put},
+    emit::{Rest, emit, put},
     field::{Disk, HardwareQueue, Request, Task},
     globals::{TUNING, constant},
 };
 
 /// Writes the record of a start, an insert or an issue.
 #[inline(always)]
-pub(crate) fn emit_submit(ctx: &BtfTracePointContext, probe: Probe, request: Request) {
-    emit(ctx, probe, request, |slot: *mut SubmitRecord, disk| {
+pub(crate) fn emit_submit(ctx: &BtfTracePointContext, program: Program, request: Request) {
+    emit(ctx, program, request, Submission(request));
+}
+
+/// What is told of a submission.
+#[derive(Clone, Copy)]
+struct Submission(Request);
+
+impl Rest for Submission {
+    type Record = SubmitRecord;
+
+    #[inline(always)]
+    fn write(self, slot: *mut SubmitRecord, disk: Option<Disk>) {
+        let Self(request) = self;
         put!(slot, diskseq = disk.map_or(0, Disk::sequence));
         put!(slot, cgroup = request.cgroup());
         put!(slot, start_time = request.start_time());
@@ -26,7 +38,7 @@ pub(crate) fn emit_submit(ctx: &BtfTracePointContext, probe: Probe, request: Req
         put!(slot, segments = request.segments());
         put!(slot, hardware_queue = request.hardware_queue().map_or(0, HardwareQueue::number));
         put!(slot, reserved = 0);
-    });
+    }
 }
 
 /// Writes who runs now: read from the task itself where the kernel can give it, else by helper.

@@ -1,12 +1,15 @@
 //! `cargo xtask build`: the daemon with its eBPF programs inside.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    command, setup,
+    artifact, command, setup,
     toolchain::Toolchain,
     workspace::{self, host_triple},
 };
@@ -44,6 +47,30 @@ pub(crate) fn daemon(toolchain: &Toolchain, release: bool, fixed: bool) -> Resul
     }
     command::run(&mut cargo).context("the daemon does not build")?;
     Ok(folder.join(if release { "release" } else { "debug" }).join("iotruth"))
+}
+
+/// The daemon, and the program of a test target that starts it.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    pub(crate) daemon: PathBuf,
+    pub(crate) test: PathBuf,
+}
+
+/// Builds a test target of the daemon as all of them are built, optimized and statically linked, and
+/// does not run it.
+pub(crate) fn programs(toolchain: &Toolchain, test: &str) -> Result<Programs> {
+    let mut cargo = cargo(toolchain)?;
+    cargo.args(["test", "--no-run", "--package", "iotruth-daemon", "--test", test]);
+    cargo.args(["--profile", "checked", "--message-format", "json-render-diagnostics"]);
+    link_statically(&mut cargo)?;
+    println!("+ {}", command::show(&cargo));
+    cargo.stderr(Stdio::inherit());
+    let messages = command::output(&mut cargo)?;
+    let find = |name: &str| {
+        let found = artifact::executable(&messages, name).map(PathBuf::from);
+        found.with_context(|| format!("cargo did not say where {name} is"))
+    };
+    Ok(Programs { daemon: find("iotruth")?, test: find(test)? })
 }
 
 /// A cargo that can build the daemon: it finds our tools and knows the eBPF toolchain.

@@ -6,16 +6,19 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod apt;
+mod artifact;
 mod bench;
 mod build;
 mod ci;
 mod command;
+mod docs;
 mod fuzz;
 mod linker;
 mod privilege;
 mod purity;
 mod run;
 mod setup;
+mod soak;
 mod steps;
 mod test;
 mod toolchain;
@@ -46,6 +49,8 @@ enum Task {
     Ci,
     /// Run the fuzz targets, for a while each.
     Fuzz(fuzz::Options),
+    /// Put devices under random load for a long time, and see that everything adds up.
+    Soak(soak::Options),
     /// Boot Debian kernels in QEMU and run the guest scenarios in each.
     Vm(vm::Options),
 }
@@ -69,6 +74,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Bench(options) => bench::command(&options),
         Task::Ci => ci::command(),
         Task::Fuzz(options) => fuzz::command(&options),
+        Task::Soak(options) => soak::command(&options),
         Task::Vm(options) => vm::command(&options),
     }
 }

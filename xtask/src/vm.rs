@@ -8,7 +8,6 @@ use std::{
     fs,
     num::NonZero,
     path::PathBuf,
-    process::Stdio,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc::channel,
@@ -26,10 +25,9 @@ use self::{
     scenario::{SCENARIOS, Scenario},
     series::{Choice, MATRIX, Series},
 };
-use crate::{apt, build, command, setup, steps::Step, toolchain::Toolchain, workspace};
+use crate::{apt, build, setup, steps::Step, toolchain::Toolchain, workspace};
 
 mod archive;
-mod artifact;
 mod console;
 mod disks;
 mod docs;
@@ -54,9 +52,6 @@ const PACKAGES: [(&str, &str); 6] = [
 
 /// Without hardware help all scenarios take a few minutes; this is a hang.
 const TIMEOUT: Duration = Duration::from_mins(20);
-
-/// The kernel that `cargo xtask test` boots.
-const IN_TESTS: &str = "6.12";
 
 /// The console of a guest that ran every scenario.
 const WHOLE: &str = "console.log";
@@ -89,12 +84,9 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     run(&setup::ensure()?, options)
 }
 
-/// What the tests run: every scenario on the kernel whose series is neither the oldest nor the newest.
-///
-/// The whole matrix takes several times as long, and on 7.x programs are skipped under load, so that
-/// what is to be shown there is not shown every time.
+/// What the tests run: every scenario on every kernel.
 pub(crate) fn for_tests(toolchain: &Toolchain) -> Result<()> {
-    run(toolchain, &Options { kernel: Some(IN_TESTS.to_owned()), ..Options::default() })
+    run(toolchain, &Options::default())
 }
 
 fn run(toolchain: &Toolchain, options: &Options) -> Result<()> {
@@ -225,28 +217,8 @@ fn at_once<T: Sync, R: Send>(
 
 /// Builds what runs in the guests: statically linked, for there are no libraries.
 fn programs(toolchain: &Toolchain) -> Result<initrd::Payload> {
-    let mut cargo = build::cargo(toolchain)?;
-    cargo.args([
-        "test",
-        "--no-run",
-        "--package",
-        "iotruth-daemon",
-        "--test",
-        "guest",
-        "--profile",
-        "checked",
-    ]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
-    build::link_statically(&mut cargo)?;
-    println!("+ {}", command::show(&cargo));
-    cargo.stderr(Stdio::inherit());
-    let messages = command::output(&mut cargo)?;
-    let find = |name| artifact::executable(&messages, name).map(PathBuf::from);
-    Ok(initrd::Payload {
-        busybox: apt::tool("busybox-static", "busybox")?,
-        daemon: find("iotruth").context("cargo did not say where the daemon is")?,
-        guest: find("guest").context("cargo did not say where the guest's tests are")?,
-    })
+    let build::Programs { daemon, test } = build::programs(toolchain, "guest")?;
+    Ok(initrd::Payload { busybox: apt::tool("busybox-static", "busybox")?, daemon, guest: test })
 }
 
 #[cfg(test)]

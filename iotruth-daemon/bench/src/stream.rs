@@ -3,7 +3,7 @@
 use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
-    probe::{PROBES, Probe},
+    probe::{PROBES, Probe, Program},
     record::{CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, SubmitRecord},
 };
 
@@ -184,7 +184,7 @@ impl Stream {
             rq_flags: Flavor::linux_6_12().rqf.io_stat,
             tag: request as i32,
             cpu: cpu as u16,
-            probe: probe as u8,
+            program: Program::only(probe).to_wire(),
             state,
         }
     }

@@ -47,7 +47,9 @@ impl Player {
             layout: layout(),
             limits: Limits { stuck_after: 1_000, slow_flush_after: 100 },
             attached: 1_000,
+            tick: Some(1),
             starts_traced,
+            second_programs: starts_traced,
             rings: vec![0, 1],
             index: 0,
             engines: 1,
@@ -96,6 +98,7 @@ impl Player {
     /// A record of every size, with all its fields from the command.
     fn record(&mut self, command: &[u8]) {
         let probe = command[0] % 8;
+        let second = command[4] >> 3 & 1;
         let choices = command[4];
         self.time = edge(command[1], self.time);
         let ring = usize::from(choices & 1);
@@ -115,7 +118,7 @@ impl Player {
             rq_flags: u32::from(command[10]) << 1 | u32::from(command[10] & 1) << 14,
             tag: i32::from(command[11].cast_signed()),
             cpu: cpu as u16,
-            probe,
+            program: probe | second << 7,
             state: command[12] % 4,
         };
         let pad = usize::from(command[13] == 255);
@@ -150,6 +153,7 @@ impl Player {
         let (probe, ring) = (usize::from(command[1]) % PROBES, usize::from(command[2]) % MAX_RINGS);
         self.audit.attempts[probe][ring] += u64::from(command[3]);
         self.audit.lost[probe][ring] += u64::from(command[4]);
+        self.audit.made_up[probe] += u64::from(command[5] & 3);
         self.audit.recursion[probe] += u64::from(command[5] >> 6);
         self.audit.read = edge(command[6], self.time);
         self.engine.audit(self.audit);

@@ -98,6 +98,7 @@ pub(super) struct Flags {
 enum FaultFlag {
     ReaderPanic,
     ReaderStall,
+    UnseenCompletion,
 }
 
 /// The same reading as in files and the environment, with the same words for what is allowed.
@@ -134,6 +135,7 @@ fn configure(
     let fault = flags.fault.map(|fault| match fault {
         FaultFlag::ReaderPanic => Fault::ReaderPanic,
         FaultFlag::ReaderStall => Fault::ReaderStall,
+        FaultFlag::UnseenCompletion => Fault::UnseenCompletion,
     });
     let layer = flags.layer().over(from_environment(variables)?).over(file);
     Ok(Config { fault, ..Config::resolve(layer)? })

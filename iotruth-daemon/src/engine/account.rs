@@ -20,7 +20,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use iotruth_common::record::{CompleteRecord, RequestRecord};
+use iotruth_common::{
+    probe::Probe,
+    record::{CompleteRecord, RequestRecord},
+};
 
 use super::{
     device::DeviceId, engine::Engine, life::Life, operation::Operation, snapshot::DeviceFigures,
@@ -161,8 +164,24 @@ pub(super) struct AdditionLog {
 }
 
 impl Engine {
-    /// Whether the kernel counts this request in the statistics of its disk.
-    pub(super) fn in_statistics(&self, head: &RequestRecord) -> bool {
+    /// What an event says of whether the kernel counts its request; `None` where it cannot tell.
+    ///
+    /// `blk_account_io_start` traces the start before it sets the flag (6.18; in older kernels the
+    /// flag was there from the allocation on).
+    pub(super) fn says_statistics(&self, probe: Probe, head: &RequestRecord) -> Option<bool> {
+        let counted = self.in_statistics(head);
+        (counted || probe != Probe::Start).then_some(counted)
+    }
+
+    /// Whether the kernel counts a request. One of which nothing but the start was seen, such as a
+    /// flush without data whose end was not, is counted where anything is: disks that count nothing
+    /// are not compared.
+    fn is_counted(&self, life: &Life) -> bool {
+        life.io_stat.unwrap_or_else(|| !self.flavor.passthrough(life.cmd_flags))
+    }
+
+    /// Whether this request has the mark of what the kernel counts in the statistics of its disk.
+    fn in_statistics(&self, head: &RequestRecord) -> bool {
         // `blk_do_io_stat` looked at nothing but the flag and the disk as long as completions were
         // traced with an errno. In 7.3 the flag itself is not set for what is not counted
         // (`blk_account_io_start`).
@@ -174,7 +193,7 @@ impl Engine {
     /// Counts what ends with a completion, and bytes of which the completion was not seen.
     pub(super) fn account_part(&mut self, record: &CompleteRecord, life: &mut Life, unseen: u32) {
         let head = &record.request;
-        life.io_stat |= self.in_statistics(head);
+        life.learn_statistics(self.says_statistics(Probe::Complete, head));
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
         life.flush_sequence |= flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
         // Without a bio `blk_update_request` returns before it accounts.
@@ -188,7 +207,7 @@ impl Engine {
 
     /// Counts bytes that ended, in whole sectors as each completion is counted.
     pub(super) fn account_sectors(&mut self, life: &Life, bytes: u32, unseen: bool) {
-        if life.io_stat && bytes >> 9 > 0 {
+        if bytes >> 9 > 0 && self.is_counted(life) {
             let (_, sectors) = self.group(life.cmd_flags);
             self.account(life.device, sectors, bytes >> 9, Self::ended(life, unseen));
         }
@@ -200,7 +219,7 @@ impl Engine {
         let ended = Self::ended(life, unseen);
         if flush && life.flush_sequence {
             self.account(life.device, Column::Flushes, 1, ended);
-        } else if life.io_stat {
+        } else if self.is_counted(life) {
             // A flush that device mapper cloned is here, and a read to `op_stat_group`.
             let (requests, _) = self.group(life.cmd_flags);
             self.account(life.device, requests, 1, ended);

@@ -20,10 +20,6 @@ use super::{
 /// Nearly every request is younger, and what is read of it would be out of date at once.
 const CONFIRM_FROM: u64 = 1_000_000_000;
 
-/// How long after the timeout of a request its handler may fire, in nanoseconds: the timer of a queue
-/// is rounded up to a full second (`blk_add_timer`).
-const TIMER_SLACK: u64 = 2_000_000_000;
-
 /// Most lives that one census looks up, the oldest ones: some milliseconds of work.
 const MAX_SUSPECTS: usize = 8_192;
 
@@ -60,7 +56,7 @@ impl Engine {
     }
 
     /// Takes what was read at the address of a suspect at the time `at`: the first bytes of a
-    /// `struct request`, or `None` where nothing is mapped there any more.
+    /// `struct request`, or `None` where nothing is mapped there any more. Too few bytes say nothing.
     pub fn looked_up(&mut self, suspect: &Suspect, bytes: Option<&[u8]>, at: u64) {
         let Some(mut life) = self.table.get_mut(suspect.key).and_then(|found| found.life.take())
         else {
@@ -68,16 +64,24 @@ impl Engine {
         };
         if life.first == suspect.first {
             let found = bytes.and_then(|bytes| Found::decode(&self.layout, bytes));
-            match found.map_or(Recognised::Gone, |found| found.recognise(&life)) {
-                Recognised::Gone => {
-                    life.watch().gone = Some(at);
-                    self.gone.push(suspect.key);
+            let recognised = match (bytes, &found) {
+                (None, _) => Some(Recognised::Gone),
+                (Some(_), Some(found)) => Some(found.recognise(&life)),
+                (Some(_), None) => None,
+            };
+            match recognised {
+                Some(Recognised::Gone) => {
+                    let known = life.watch().gone.replace(at).is_some();
+                    // Once is enough, however many looks it takes until it is closed.
+                    self.gone.extend((!known).then_some(suspect.key));
                 }
-                Recognised::Unclear => life.watch().found(at, false),
-                Recognised::Same => {
+                None => {}
+                Some(Recognised::Unclear) => life.watch().found(at, false),
+                Some(Recognised::Same) => {
                     life.watch().found(at, true);
-                    let sure = found.is_some_and(|found| found.made_with(&life, self.attached));
-                    self.judge_waiting(&mut life, at, sure);
+                    if let Some(found) = found {
+                        self.judge_waiting(&mut life, at, &found);
+                    }
                 }
             }
         }
@@ -141,7 +145,7 @@ impl Engine {
             letters: self.flavor.letters(life.cmd_flags),
             sector: (life.sector != u64::MAX).then_some(life.sector),
             bytes: life.remaining,
-            phase: phase(life, self.flushes.is_waiting(key)),
+            phase: phase(life, self.flushes.may_hold(life)),
             first: life.first,
             last: life.last,
             events: life.events.count(),
@@ -153,45 +157,48 @@ impl Engine {
         })
     }
 
-    /// Shows a life that waits for too long, each kind once. It is where its events left it; `sure`
-    /// if not even losses can make it another one.
-    fn judge_waiting(&mut self, life: &mut Life, at: u64, sure: bool) {
+    /// Shows a life that waits for too long, each kind once. Its request was found where its events
+    /// left it.
+    fn judge_waiting(&mut self, life: &mut Life, at: u64, found: &Found) {
+        // Not even losses can make it another one.
+        let sure = found.made_with(life, self.attached);
         let untouched = life.proved
             && !life.beginning_lost
             && !life.incomplete
             && life.ring_lost == self.refused(life.key.ring)
             && life.blind == self.blind;
         // Passed through commands, such as a self-test, take as long as they take.
-        if self.flavor.passthrough(life.cmd_flags) || !(sure || untouched) {
+        // A flush that was sent and not seen is seen by nobody who waits for it.
+        let known = untouched || (sure && !life.waits_for_flush);
+        if self.flavor.passthrough(life.cmd_flags) || !known {
             return;
         }
         let Some(device) = self.devices.get_mut(life.device) else { return };
         if device.policy == Policy::Exclude {
             return;
         }
-        let timeout = device.timeout.saturating_add(TIMER_SLACK);
         if life.watch().storms(self.limits.stuck_after, at) {
             self.tell(Kind::RequeueStorm, life, at);
         }
-        let (since, stuck, hung) = match life.stage {
+        let (since, overdue_after, stuck, hung) = match life.stage {
             Stage::Issued => {
                 let since = life.last_issue.get().unwrap_or(life.last);
-                (since, Kind::StuckInDevice, Kind::HungInDevice)
+                let overdue_after = self.overdue_after(life.device, found.timeout);
+                (since, overdue_after, Kind::StuckInDevice, Kind::HungInDevice)
             }
-            Stage::Started | Stage::Queued | Stage::Requeued => {
-                // It waits for the flush, which is told itself.
-                if self.flushes.is_waiting(life.key) {
-                    return;
-                }
-                (life.last, Kind::StuckInQueue, Kind::HungInQueue)
+            // It waits for a flush that the driver has, which is told itself.
+            Stage::Started | Stage::DataDone if self.flushes.may_hold(life) => return,
+            Stage::Started | Stage::Queued | Stage::Requeued | Stage::DataDone => {
+                let overdue_after = self.overdue_in_queue_after(life.device);
+                let since = life.last.max(life.flush_ended);
+                (since, overdue_after, Kind::StuckInQueue, Kind::HungInQueue)
             }
-            Stage::DataDone => return,
         };
         let waited = at.saturating_sub(since);
         if waited > self.limits.stuck_after {
             self.tell(stuck, life, at);
         }
-        if waited > timeout {
+        if overdue_after.is_some_and(|overdue| waited > overdue) {
             self.tell(hung, life, at);
         }
     }
@@ -207,10 +214,12 @@ impl Engine {
 }
 
 /// The phase that an open life is in.
-const fn phase(life: &Life, waits_for_flush: bool) -> Phase {
+const fn phase(life: &Life, flushing: bool) -> Phase {
+    // Where none was sent yet, it waits for that.
+    let unflushed = life.waits_for_flush && !life.pre_flushed.has_come();
     match life.stage {
         Stage::DataDone => Phase::Flush,
-        Stage::Started if waits_for_flush => Phase::Flush,
+        Stage::Started if flushing || unflushed => Phase::Flush,
         Stage::Started | Stage::Queued if !life.first_issue.has_come() => Phase::Queue,
         Stage::Started | Stage::Queued | Stage::Requeued => Phase::Retry,
         Stage::Issued => Phase::Device,

@@ -12,7 +12,7 @@ use iotruth_common::{
 use super::{
     engine::Engine,
     io_error::IoError,
-    judge::{ErrorAt, data_error_kind},
+    judge::ErrorAt,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
     moment::Moment,
@@ -105,7 +105,14 @@ impl Engine {
         let echo = std::mem::take(&mut address.echo);
         // The driver of device mapper has it still, so it is not idle.
         let started = record.request.state != STATE_IDLE;
-        echo && is_final && started && !failed && record.bytes == 0 && record.without_bio != 0
+        // One that nvme gives to another path before it issues it looks the same, but for its flag.
+        let multipath = record.request.cmd_flags & self.flavor.req.drv != 0;
+        echo && !multipath
+            && is_final
+            && started
+            && !failed
+            && record.bytes == 0
+            && record.without_bio != 0
     }
 
     /// What misses, or is wrong, where the driver was not known to have the request.
@@ -119,7 +126,9 @@ impl Engine {
                 return;
             }
             // It was started, and the issue was not seen.
-            Stage::Started | Stage::Queued | Stage::Requeued if !idle => {
+            Stage::Started | Stage::Queued | Stage::Requeued
+                if !idle && !self.ends_unsent(record, life) =>
+            {
                 life.incomplete = true;
                 return;
             }
@@ -142,10 +151,19 @@ impl Engine {
         // no bio left, or else are flushes, which lost their flags (`blk_insert_flush`).
         let emptied = record.bytes == 0 && record.without_bio == 0;
         let plain = head.cmd_flags as u8 <= 1 && !emptied;
-        // A flush fails only with the flush command it waited for.
-        let alone =
-            failed && emptied && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
+        // An empty write fails only with the flush command it waited for.
+        let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
+        let alone = empty && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
         life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
+    }
+
+    /// Whether an nvme driver ended it without asking the controller, or gave it to another path.
+    fn ends_unsent(&mut self, record: &CompleteRecord, life: &Life) -> bool {
+        let told = match self.flavor.error(record.status) {
+            Some(error) => error == IoError::Transport,
+            None => record.bytes == 0 && record.without_bio != 0,
+        };
+        told && self.returns_unsent(&record.request, life)
     }
 
     /// A completion that leaves bytes to transfer.
@@ -180,8 +198,7 @@ impl Engine {
             life.data_done = Moment::at(life.last);
             life.data_idle = head.state == STATE_IDLE;
             life.remaining = 0;
-            self.flushes.leave(life.key);
-            self.flushes.wait((life.queue, life.hardware_queue), life.key, life.owner);
+            self.flushes.wait(&mut life);
         }
         life.data_failed |= error.is_some();
         self.keep(life);
@@ -191,7 +208,7 @@ impl Engine {
     fn fail(&self, record: &CompleteRecord, life: &mut Life, error: Failure) {
         if let Some((class, _)) = error {
             life.failed = error;
-            life.kinds |= data_error_kind(life, self.error_at(record), class).bit();
+            life.kinds |= self.data_error_kind(life, self.error_at(record), class).bit();
         }
     }
 
@@ -221,7 +238,9 @@ impl Engine {
             Some((class, _)) => {
                 life.kinds |= self.error_kind(&life, self.error_at(record), class).bit();
             }
-            None if self.timed_out(record) => life.kinds |= Kind::TimedOut.bit(),
+            None if self.timed_out(record) && !self.flavor.passthrough(head.cmd_flags) => {
+                life.kinds |= Kind::TimedOut.bit();
+            }
             None => life.kinds |= self.oddities(record, &life),
         }
         let emptied = life.pre_flushed.has_come() && !life.first_issue.has_come();
@@ -232,7 +251,7 @@ impl Engine {
             if error.is_some() {
                 self.flushes.fail(key.ring, head.cpu, head.queue);
             }
-            self.pre_flush_done((life.queue, life.hardware_queue), life.last, error.is_some());
+            self.flush_done(&life, error.is_some());
         }
         self.account_end(&life, false);
         self.end(life, head.ring_lost, error);
@@ -245,6 +264,9 @@ impl Engine {
     /// What is worth telling of an end without an error, one bit for each kind.
     fn oddities(&mut self, record: &CompleteRecord, life: &Life) -> u32 {
         let mut kinds = 0;
+        if self.flavor.passthrough(life.cmd_flags) {
+            return kinds;
+        }
         if life.setback {
             kinds |= Kind::Recovered.bit();
         }
@@ -254,30 +276,39 @@ impl Engine {
         if multipath && untouched && record.bytes == 0 && record.without_bio != 0 {
             kinds |= Kind::PathFailover.bit();
         }
-        let Some(device_time) = life.last_issue.get().map(|issue| life.last - issue) else {
+        // The flush after its data is a request of its own.
+        let data_end = life.data_done.get().unwrap_or(life.last);
+        let Some(device_time) = life.last_issue.get().map(|issue| data_end.saturating_sub(issue))
+        else {
             return kinds;
         };
-        let passthrough = self.flavor.passthrough(life.cmd_flags);
-        if device_time > SHORTEST_LIMIT && !passthrough {
+        if device_time > SHORTEST_LIMIT {
             let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
             if flush && device_time > self.limits.slow_flush_after {
                 kinds |= Kind::SlowFlush.bit();
             }
-            let timeout = self.devices.get_mut(life.device).map(|device| device.timeout);
-            if timeout.is_some_and(|timeout| device_time > timeout) {
+            let overdue_after = self.overdue_after(life.device, record.timeout);
+            if overdue_after.is_some_and(|overdue| device_time > overdue) {
                 kinds |= Kind::Late.bit();
             }
         }
         kinds
     }
 
-    /// The flush that requests of this hardware queue waited for before their data is done.
-    fn pre_flush_done(&mut self, queue: (u64, u16), time: u64, failed: bool) {
-        for key in self.flushes.waiting(queue) {
-            if let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
-                && life.stage == Stage::Started
-            {
-                life.pre_flushed = Moment::at(time.max(life.first));
+    /// A flush ended, for which requests of its hardware queue waited.
+    fn flush_done(&mut self, flush: &Life, failed: bool) {
+        for key in self.flushes.waiting((flush.queue, flush.hardware_queue)) {
+            let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
+            else {
+                continue;
+            };
+            let since = life.data_done.get().unwrap_or(life.first);
+            life.flush_ended = life.flush_ended.max(flush.last);
+            let for_it = flush.first_issue.has_come() && flush.first > since;
+            life.flushes = life.flushes.saturating_add(u8::from(for_it));
+            // Before its data, that is.
+            if life.stage == Stage::Started {
+                life.pre_flushed = Moment::at(flush.last.max(life.first));
                 life.flush_failed = failed;
             }
         }

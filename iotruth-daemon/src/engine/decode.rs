@@ -1,7 +1,7 @@
 //! From the bytes of a ring to a typed record, without a copy.
 
 use iotruth_common::{
-    probe::Probe,
+    probe::{Probe, Program},
     record::{CompleteRecord, RequestRecord, SubmitRecord},
 };
 
@@ -26,9 +26,9 @@ pub enum DecodeError {
     /// Shorter than the shortest record, or not aligned to 8 bytes.
     #[error("{0} bytes are no record")]
     Shape(usize),
-    /// No probe has this number.
-    #[error("unknown probe {0}")]
-    Probe(u8),
+    /// No program has this number.
+    #[error("unknown program {0}")]
+    Program(u8),
     /// The size does not fit the probe.
     #[error("{1} bytes are no record of {0:?}")]
     Size(Probe, usize),
@@ -41,7 +41,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     let shape = |_| DecodeError::Shape(bytes.len());
     let head = bytes.get(..size_of::<RequestRecord>()).ok_or(DecodeError::Shape(bytes.len()))?;
     let head: &RequestRecord = bytemuck::try_from_bytes(head).map_err(shape)?;
-    let probe = Probe::from_wire(head.probe).ok_or(DecodeError::Probe(head.probe))?;
+    let Some(Program { probe, .. }) = Program::from_wire(head.program) else {
+        return Err(DecodeError::Program(head.program));
+    };
     let size = |_| DecodeError::Size(probe, bytes.len());
     let plain = || bytemuck::try_from_bytes(bytes).map_err(size);
     Ok(match probe {
@@ -77,6 +79,16 @@ impl<'a> Record<'a> {
             Self::Remap(_) => Probe::Remap,
         }
     }
+
+    /// Which program wrote it.
+    #[must_use]
+    pub const fn program(&self) -> Program {
+        match Program::from_wire(self.head().program) {
+            Some(program) => program,
+            // Decoding has refused it.
+            None => Program::first(self.probe()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +96,7 @@ impl<'a> Record<'a> {
 mod tests {
     use bytemuck::Zeroable;
     use iotruth_common::{
-        probe::Probe,
+        probe::{Probe, Program},
         record::{CompleteRecord, RequestRecord, SubmitRecord},
     };
 
@@ -93,7 +105,7 @@ mod tests {
     #[test]
     fn each_probe_has_its_shape() {
         let mut submit = SubmitRecord::zeroed();
-        submit.request.probe = Probe::Issue as u8;
+        submit.request.program = Probe::Issue as u8;
         submit.request.request = 7;
         let record = decode(bytemuck::bytes_of(&submit)).unwrap();
         assert!(matches!(record, Record::Submit(Probe::Issue, _)));
@@ -113,15 +125,30 @@ mod tests {
     }
 
     #[test]
+    fn the_program_of_a_record_is_known() {
+        let mut plain = RequestRecord::zeroed();
+        for program in
+            Probe::ALL.map(Program::first).into_iter().chain(Probe::ALL.map(Program::second))
+        {
+            assert_eq!(Program::from_wire(program.to_wire()), Some(program));
+            plain.program = program.to_wire();
+            let decoded = decode(bytemuck::bytes_of(&plain));
+            if let Ok(record) = decoded {
+                assert_eq!(record.program(), program);
+            }
+        }
+    }
+
+    #[test]
     fn no_bytes_are_trusted() {
         let mut plain = RequestRecord::zeroed();
-        plain.probe = 7;
-        assert_eq!(decode(bytemuck::bytes_of(&plain)).unwrap_err(), DecodeError::Probe(7));
+        plain.program = 7;
+        assert_eq!(decode(bytemuck::bytes_of(&plain)).unwrap_err(), DecodeError::Program(7));
         for length in 0..64 {
             let bytes = bytemuck::bytes_of(&plain);
             assert_eq!(decode(&bytes[..length]).unwrap_err(), DecodeError::Shape(length));
         }
-        plain.probe = Probe::Merge as u8;
+        plain.program = Probe::Merge as u8;
         let words = [0_u64; 20];
         assert!(decode(&bytemuck::bytes_of(&words)[1..65]).is_err());
         assert!(matches!(decode(bytemuck::bytes_of(&plain)).unwrap(), Record::Merge(_)));

@@ -44,6 +44,8 @@ pub(super) struct Device {
     ended: bool,
     /// Lives that are open and were proved to be new.
     pub(super) open: u64,
+    /// Whether its name says that its driver is nvme.
+    pub(super) nvme: bool,
     /// How long its driver is given for a request, in nanoseconds.
     pub(super) timeout: u64,
     pub(super) figures: DeviceFigures,
@@ -67,9 +69,16 @@ pub(super) struct Devices {
     last: Option<(DeviceId, u16)>,
     left_out: u64,
     unnamed: Vec<DeviceId>,
+    /// Whether disks have sequence numbers on this kernel.
+    sequenced: bool,
 }
 
 impl Devices {
+    /// An empty table; `sequenced` where the kernel gives disks sequence numbers.
+    pub(super) fn new(sequenced: bool) -> Self {
+        Self { sequenced, ..Self::default() }
+    }
+
     /// The place of a device, which is made if it is new; `None` where the table is full.
     #[inline]
     pub(super) fn place(&mut self, id: DeviceId) -> Option<u16> {
@@ -79,7 +88,8 @@ impl Devices {
         }
     }
 
-    /// The place of whichever device has this number now.
+    /// The place of whichever device has this number now, or had it last: the next one makes itself
+    /// known by its sequence number.
     pub(super) fn place_of_number(&mut self, number: u32) -> Option<u16> {
         match self.current.get(&number) {
             Some(place) => Some(*place),
@@ -98,15 +108,7 @@ impl Devices {
 
     fn insert(&mut self, id: DeviceId) -> Option<u16> {
         // What was seen before the disk's sequence number was known belongs to the same disk.
-        let unsequenced = DeviceId { sequence: 0, ..id };
-        if let Some(place) = self.by_id.remove(&unsequenced) {
-            if let Some(device) = self.all.get_mut(usize::from(place)) {
-                device.id = id;
-                device.figures.id = id;
-                device.unnamed = true;
-            }
-            self.by_id.insert(id, place);
-            self.unnamed.push(id);
+        if let Some(place) = self.identify(DeviceId { sequence: 0, ..id }, id) {
             return Some(place);
         }
         if let Some(old) = self.current.get(&id.number).copied() {
@@ -126,6 +128,7 @@ impl Devices {
             unnamed: true,
             ended: false,
             open: 0,
+            nvme: false,
             timeout: DEFAULT_TIMEOUT,
             figures: DeviceFigures {
                 id,
@@ -147,6 +150,9 @@ impl Devices {
             if self.by_id.get(&old) == Some(&place) {
                 self.by_id.remove(&old);
             }
+            if self.current.get(&old.number) == Some(&place) {
+                self.current.remove(&old.number);
+            }
         } else {
             self.all.push(device);
         }
@@ -160,6 +166,23 @@ impl Devices {
             self.current.insert(id.number, place);
         }
         self.unnamed.push(id);
+        Some(place)
+    }
+
+    /// Gives a disk of which nothing but the number is known its sequence number; its place, where it
+    /// is there and this is new.
+    pub(super) fn identify(&mut self, id: DeviceId, identified: DeviceId) -> Option<u16> {
+        if id == identified || self.by_id.contains_key(&identified) {
+            return None;
+        }
+        let place = self.by_id.remove(&id)?;
+        let device = self.all.get_mut(usize::from(place))?;
+        device.id = identified;
+        device.figures.id = identified;
+        device.unnamed = true;
+        self.by_id.insert(identified, place);
+        self.last = None;
+        self.unnamed.push(identified);
         Some(place)
     }
 
@@ -201,6 +224,7 @@ impl Devices {
             self.by_id.get(&id).and_then(|place| self.all.get_mut(usize::from(*place)))
         {
             device.name = name.into();
+            device.nvme = name.starts_with("nvme");
             name.clone_into(&mut device.figures.name);
             device.policy = policy;
             device.unnamed = false;
@@ -224,10 +248,11 @@ impl Devices {
                 // Nobody will ask for them any more, and histograms are large.
                 device.figures.operations = Default::default();
             }
-            if self.current.get(&id.number) == Some(&place) {
+            // Before Linux 5.15 nothing tells the next device of this number from this one. Since
+            // then its number stays its own until another device says that it has it.
+            if !self.sequenced && self.current.get(&id.number) == Some(&place) {
                 self.current.remove(&id.number);
             }
-            // Before Linux 5.15 nothing tells the next device of this number from this one.
             if id.sequence == 0 {
                 self.by_id.remove(&id);
             }
@@ -316,6 +341,40 @@ mod tests {
         let after = devices.place(id(9, 4)).unwrap();
         assert_eq!(before, after);
         assert_eq!(devices.take_unnamed(), [id(9, 0), id(9, 4)]);
+    }
+
+    #[test]
+    fn a_number_is_its_last_devices_until_another_one_says_that_it_has_it() {
+        let mut devices = Devices::new(true);
+        let first = devices.place(id(7, 1)).unwrap();
+        devices.name(id(7, 1), "sda", Policy::Follow);
+        devices.end(id(7, 1));
+        assert_eq!(devices.place_of_number(7), Some(first));
+        assert_eq!((devices.take_unnamed(), devices.present().count()), (vec![id(7, 1)], 0));
+        let second = devices.place(id(7, 2)).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(devices.place_of_number(7), Some(second));
+    }
+
+    #[test]
+    fn what_has_gone_before_its_sequence_number_was_known_is_nobody_elses() {
+        let mut devices = Devices::new(true);
+        let first = devices.place_of_number(7).unwrap();
+        devices.end(id(7, 0));
+        assert_eq!(devices.place_of_number(7), Some(first));
+        let second = devices.place(id(7, 2)).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(devices.place_of_number(7), Some(second));
+    }
+
+    #[test]
+    fn a_number_is_found_out_to_be_a_disk() {
+        let mut devices = Devices::new(true);
+        let place = devices.place_of_number(7);
+        assert_eq!(devices.identify(id(7, 0), id(7, 4)), place);
+        assert_eq!(devices.identify(id(7, 0), id(7, 4)), None, "that is no news");
+        assert_eq!((devices.place(id(7, 4)), devices.place_of_number(7)), (place, place));
+        assert_ne!(devices.place(id(7, 5)), place);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use iotruth_common::{
     counters::MAX_RINGS,
-    layout::Layout,
+    layout::{ABSENT, Layout},
     probe::{PROBES, Probe},
 };
 
@@ -18,6 +18,7 @@ use super::{
     held::Held,
     inflight::InFlight,
     log::Log,
+    skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     spares::Spares,
     streams::{Arrival, Streams},
@@ -45,9 +46,14 @@ pub struct EngineConfig {
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`. What started later
     /// is seen from its beginning.
     pub attached: u64,
+    /// How long a tick of the kernel is, in which timeouts are told, in nanoseconds; `None` where that
+    /// is not known.
+    pub tick: Option<u64>,
     /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
     /// such a life means something.
     pub starts_traced: bool,
+    /// Whether each tracepoint has a second program, which tells what the first one was skipped for.
+    pub second_programs: bool,
     /// The rings that this engine is fed from.
     pub rings: Vec<usize>,
     /// Number of this engine, from 0.
@@ -61,12 +67,17 @@ pub struct EngineConfig {
 pub struct Audit {
     /// Just before they were read: nanoseconds of `CLOCK_MONOTONIC`.
     pub read: u64,
-    /// Records that were tried, by probe and ring.
+    /// Records that were tried, by probe and ring: by both programs of a tracepoint together.
     pub attempts: [[u64; MAX_RINGS]; PROBES],
     /// Records that were refused, by probe and ring.
     pub lost: [[u64; MAX_RINGS]; PROBES],
-    /// Runs that the kernel skipped, by probe.
+    /// Runs that the first programs were skipped for and the second ones were not, by probe: what
+    /// these tried to write, a part of the attempts, and what need not be written.
+    pub made_up: [u64; PROBES],
+    /// Runs of the first programs that the kernel skipped, by probe; read after all else.
     pub recursion: [u64; PROBES],
+    /// Runs of the second programs that the kernel skipped, by probe.
+    pub second_recursion: [u64; PROBES],
 }
 
 /// What a ring was last seen to have refused.
@@ -76,6 +87,31 @@ struct Refusals {
     seen: u64,
 }
 
+/// What is known to be missing from a ring, so that nobody waits for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Amiss {
+    /// Records that could not be read, and records that were lost on our side.
+    count: u64,
+    /// Of those that could not be read, how many have not shown as a missing number yet.
+    unread: u64,
+}
+
+impl Amiss {
+    /// A record could not be read. Its number will be missing from its stream, if that goes on.
+    const fn unread(&mut self) {
+        self.count += 1;
+        self.unread += 1;
+    }
+
+    /// Numbers are missing; returns how many of them were not known yet.
+    fn missing(&mut self, numbers: u64) -> u64 {
+        let known = numbers.min(self.unread);
+        self.unread -= known;
+        self.count += numbers - known;
+        numbers - known
+    }
+}
+
 /// Joins records into lives, judges them and keeps the books.
 #[derive(Debug)]
 pub struct Engine {
@@ -83,6 +119,7 @@ pub struct Engine {
     pub(super) layout: Layout,
     pub(super) limits: Limits,
     pub(super) attached: u64,
+    pub(super) tick: Option<u64>,
     pub(super) starts_traced: bool,
     rings: Vec<usize>,
     streams: Streams,
@@ -102,7 +139,10 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of each ring that will never be received.
+    amiss: [Amiss; MAX_RINGS],
     losses: [u64; LOSSES],
+    skips: Skips,
     audit: Audit,
     pub(super) newest: u64,
     /// What was counted while an audit is under way.
@@ -121,12 +161,13 @@ impl Engine {
             limits: config.limits,
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
+            tick: config.tick,
             starts_traced: config.starts_traced,
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
             spares: Spares::default(),
-            devices: Devices::default(),
+            devices: Devices::new(config.layout.disk_diskseq != ABSENT),
             flushes: Flushes::default(),
             held: Held::default(),
             log: Log::new(config.index as u64 + 1, config.engines.max(1) as u64),
@@ -137,7 +178,9 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
+            skips: Skips::new(config.second_programs),
             audit: Audit::default(),
             newest: 0,
             additions: AdditionLog::default(),
@@ -149,6 +192,9 @@ impl Engine {
     #[inline]
     pub fn record(&mut self, ring: usize, bytes: &[u8]) {
         let Ok(record) = decode(bytes) else {
+            if let Some(amiss) = self.amiss.get_mut(ring) {
+                amiss.unread();
+            }
             self.lose(Loss::Late, 1);
             return;
         };
@@ -158,11 +204,21 @@ impl Engine {
         {
             *count += 1;
         }
-        match self.streams.arrive(ring, probe, head) {
+        match self.streams.arrive(ring, record.program(), head) {
             Arrival::InOrder | Arrival::AfterRefusals => {}
-            Arrival::AfterUnknownLoss(missing) => self.lose(Loss::UserQueue, u64::from(missing)),
-            // A program that interrupted itself, on kernels before 6.1, numbers out of order.
-            Arrival::Late => self.lose(Loss::Late, 0),
+            Arrival::AfterUnknownLoss(missing) => {
+                let lost =
+                    self.amiss.get_mut(ring).map_or(0, |amiss| amiss.missing(missing.into()));
+                self.lose(Loss::UserQueue, lost);
+            }
+            // A program that interrupted itself, on kernels before 6.1, numbers out of order. Its
+            // number was taken for missing.
+            Arrival::Late => {
+                if let Some(amiss) = self.amiss.get_mut(ring) {
+                    amiss.count = amiss.count.saturating_sub(1);
+                }
+                self.lose(Loss::Late, 0);
+            }
         }
         self.newest = self.newest.max(head.time);
         self.oldest.get_or_insert(head.time);
@@ -199,14 +255,13 @@ impl Engine {
     /// All records that were written before the counters were read must have been taken first.
     /// Says whether anything changed.
     pub fn audit(&mut self, audit: Audit) -> bool {
-        let skipped = |audit: &Audit| audit.recursion.iter().sum::<u64>();
-        let more = skipped(&audit).saturating_sub(skipped(&self.audit));
         let read = audit.read;
         let changed = audit != Audit { read, ..self.audit } || self.awaits_audit();
         self.audit = audit;
         self.take_refusals();
-        if more > 0 {
-            self.lose(Loss::Recursion, more);
+        if self.skips.take(read, &audit.recursion, &audit.made_up) {
+            // How many is known only once they are settled.
+            self.lose(Loss::Recursion, 0);
         }
         self.release(read);
         self.close_gone(read);
@@ -218,7 +273,8 @@ impl Engine {
         let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
             table.iter().filter_map(|row| row.get(usize::from(ring))).sum()
         };
-        sum(&self.received) + sum(&self.audit.lost) >= sum(&self.audit.attempts)
+        let amiss = self.amiss.get(usize::from(ring)).map_or(0, |amiss| amiss.count);
+        sum(&self.received) + sum(&self.audit.lost) + amiss >= sum(&self.audit.attempts)
     }
 
     /// Learns from the counters what the rings have refused since the last record.
@@ -248,6 +304,13 @@ impl Engine {
         }
     }
 
+    /// Says which sequence number the disk has of which nothing but its number was known.
+    pub fn identify_device(&mut self, id: DeviceId, sequence: u64) {
+        let identified = DeviceId { sequence, ..id };
+        self.devices.identify(id, identified);
+        self.log.identify(id, identified);
+    }
+
     /// Ends the series of a device that has gone.
     pub fn end_device(&mut self, id: DeviceId) {
         self.devices.end(id);
@@ -268,10 +331,10 @@ impl Engine {
         self.oldest.take()
     }
 
-    /// Whether verdicts wait for the next audit.
+    /// Whether verdicts wait for the next audit, or losses that are not settled.
     #[must_use]
     pub fn awaits_audit(&self) -> bool {
-        !self.held.is_empty() || !self.gone.is_empty()
+        !self.held.is_empty() || !self.gone.is_empty() || self.skips.are_open()
     }
 
     /// What is known now.
@@ -292,6 +355,14 @@ impl Engine {
                 lost: own(&self.audit.lost, probe),
                 received: own(&self.received, probe),
                 recursion: self.audit.recursion.get(probe).copied().unwrap_or_default(),
+                second: self.audit.made_up.get(probe).copied().unwrap_or_default(),
+                second_recursion: self
+                    .audit
+                    .second_recursion
+                    .get(probe)
+                    .copied()
+                    .unwrap_or_default(),
+                unseen: self.skips.lost(probe),
             };
         }
         let rings = self
@@ -305,7 +376,7 @@ impl Engine {
             .collect();
         let mut losses = self.losses;
         losses[Loss::RingFull as usize] = probes.iter().map(|figures| figures.lost).sum();
-        losses[Loss::Recursion as usize] = probes.iter().map(|figures| figures.recursion).sum();
+        losses[Loss::Recursion as usize] = probes.iter().map(|figures| figures.unseen).sum();
         losses[Loss::Inferred as usize] = self.lives.inferred;
         Snapshot {
             taken: now,

@@ -14,8 +14,8 @@ pub struct InFlight {
     pub oldest: Vec<OpenRequest>,
     /// How many there are, those that are not shown included.
     pub count: u64,
-    /// Lives older than a second beyond those that one look can confirm: open by the records, and
-    /// in no other figure here.
+    /// Lives older than a second beyond those that one look can confirm, and those that could not be
+    /// looked up: open by the records, and in no other figure here.
     pub unconfirmed: u64,
 }
 

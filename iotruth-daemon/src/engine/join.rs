@@ -6,7 +6,7 @@
 
 use iotruth_common::{
     probe::Probe,
-    record::{RequestRecord, STATE_IDLE, SubmitRecord},
+    record::{RequestRecord, STATE_COMPLETE, STATE_IDLE, SubmitRecord},
 };
 
 use super::{
@@ -75,7 +75,7 @@ impl Engine {
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
             let lost = (life.ring_lost, life.blind);
             self.account_dropped_clone(life.device, life.cmd_flags);
-            self.end_merged(&life, false, lost);
+            self.end_merged(life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
         }
@@ -113,11 +113,13 @@ impl Engine {
             proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
             incomplete: false,
-            io_stat: self.in_statistics(head),
+            io_stat: self.says_statistics(probe, head),
             flush_sequence: false,
             data_failed: false,
             data_idle: false,
             flush_failed: false,
+            waits_for_flush: false,
+            flushes: 0,
             setback: false,
             failed: None,
             key,
@@ -142,6 +144,7 @@ impl Engine {
             first_issue: Moment::NEVER,
             last_issue: Moment::NEVER,
             pre_flushed: Moment::NEVER,
+            flush_ended: 0,
             data_done: Moment::NEVER,
             owner: Owner::default(),
             events: Events::new(timeline_event(probe, head, time, 0, 0)),
@@ -165,8 +168,8 @@ impl Engine {
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
-    fn end_merged(&mut self, life: &Life, counted: bool, lost: (u32, u32)) {
-        self.flushes.leave(life.key);
+    fn end_merged(&mut self, mut life: Box<Life>, counted: bool, lost: (u32, u32)) {
+        self.flushes.leave(&mut life);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
@@ -176,6 +179,7 @@ impl Engine {
             }
             if counted {
                 device.operation(operation).merges += 1;
+                self.show_merge(&life, operation);
             }
         }
         self.sync(life.key, lost);
@@ -233,7 +237,9 @@ impl Engine {
             self.keep(life);
             return;
         }
-        life.io_stat |= self.in_statistics(head);
+        life.learn_statistics(self.says_statistics(probe, head));
+        // On a queue or with the driver, it is past the flush before its data.
+        self.flushes.leave(&mut life);
         life.hardware_queue = record.hardware_queue;
         // At a start it still is that of the use before.
         if probe != Probe::Start {
@@ -249,12 +255,11 @@ impl Engine {
             life.asked = life.extent;
         }
         life.flush_sequence |= head.rq_flags & self.flavor.rqf.flush_seq != 0;
-        let queue = (head.queue, record.hardware_queue);
         match probe {
             Probe::Start => {
                 life.stage = Stage::Started;
                 if head.cmd_flags & self.flavor.req.preflush != 0 {
-                    self.flushes.wait(queue, life.key, life.owner);
+                    self.flushes.wait(&mut life);
                 }
             }
             Probe::Issue => {
@@ -264,14 +269,14 @@ impl Engine {
                     life.first_issue = life.last_issue;
                 }
                 life.done_since_issue = 0;
-                self.flushes.leave(life.key);
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
                     // Whoever waits for a flush before its data is known by its start alone.
                     life.owner = if self.starts_traced {
-                        self.flushes.owner(queue)
+                        self.flushes.owner((life.queue, life.hardware_queue))
                     } else {
                         Owner::default()
                     };
+                    self.flushes.send(&life);
                 }
             }
             Probe::Insert | Probe::Complete | Probe::Merge | Probe::Requeue | Probe::Remap => {
@@ -316,7 +321,8 @@ impl Engine {
             let time = life.advance(head.time);
             life.events.push(timeline_event(Probe::Requeue, head, time, 0, 0));
             // It was started, and the issue was not seen.
-            life.incomplete |= started && life.stage != Stage::Issued;
+            life.incomplete |=
+                started && life.stage != Stage::Issued && !self.returns_unsent(head, &life);
             let unseen = life.catch_up(head);
             self.account_sectors(&life, unseen, true);
             life
@@ -324,7 +330,7 @@ impl Engine {
             let place = self.devices.place_of_number(head.device);
             let begun = self.begin(ring, Probe::Requeue, head, place, 0);
             let Some(mut life) = begun else { return };
-            life.incomplete |= started || maybe_same;
+            life.incomplete |= (started && !self.returns_unsent(head, &life)) || maybe_same;
             life
         };
         let progress = life.done_since_issue > 0;
@@ -343,20 +349,33 @@ impl Engine {
         {
             *count += 1;
         }
-        life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
-        life.setback |= REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
+        let setback = REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
+        // Whoever passes a command through is told how it ends, and says how often it is tried.
+        let passthrough = self.flavor.passthrough(life.cmd_flags);
+        if !(passthrough && setback) {
+            life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
+        }
+        life.setback |= setback;
         let (time, patience) = (life.last, self.limits.stuck_after);
         let watch = life.watch();
         if progress {
             watch.progress();
         }
         watch.requeue(time);
-        if watch.storms(patience, time) {
+        if watch.storms(patience, time) && !passthrough {
             life.kinds |= Kind::RequeueStorm.bit();
         }
         life.stage = Stage::Requeued;
         life.last_issue = Moment::NEVER;
         self.keep(life);
+    }
+
+    /// Whether an nvme driver may give this request back, in state complete, without having issued it:
+    /// it does so where the controller cannot be reached (`nvme_host_path_error`, Linux 5.12).
+    pub(super) fn returns_unsent(&mut self, head: &RequestRecord, life: &Life) -> bool {
+        let multipath = life.cmd_flags & self.flavor.req.drv != 0;
+        head.state == STATE_COMPLETE
+            && (multipath || self.devices.get_mut(life.device).is_some_and(|device| device.nvme))
     }
 
     /// A request died because its bios were chained to another one.
@@ -380,7 +399,7 @@ impl Engine {
             life
         };
         if head.state == STATE_IDLE {
-            self.end_merged(&life, true, (head.ring_lost, self.blind));
+            self.end_merged(life, true, (head.ring_lost, self.blind));
         } else {
             self.wrong_state(Probe::Merge, &life);
             self.keep(life);

@@ -29,8 +29,16 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(&mut self, life: Box<Life>, ring_lost: u32, error: Option<(IoError, i32)>) {
-        self.flushes.leave(life.key);
+    pub(super) fn end(
+        &mut self,
+        mut life: Box<Life>,
+        ring_lost: u32,
+        error: Option<(IoError, i32)>,
+    ) {
+        self.flushes.leave(&mut life);
+        if self.flavor.operation(life.cmd_flags) == Operation::Flush {
+            self.flushes.over(&life);
+        }
         let error = error.or(life.failed);
         let lost = life.beginning_lost || life.ring_lost != ring_lost || life.blind != self.blind;
         let unjudged = if lost {
@@ -51,6 +59,7 @@ impl Engine {
             });
         if unjudged.is_none() && rests_on_history {
             if let Some(mut ending) = self.held.hold(ending) {
+                self.lives.verdicts_dropped += 1;
                 ending.unjudged = Some(Unjudged::Loss);
                 self.settle(&ending);
             }
@@ -102,7 +111,8 @@ impl Engine {
             | Kind::StuckInQueue
             | Kind::HungInQueue
             | Kind::Late
-            | Kind::SlowFlush => kind.self_evident(),
+            | Kind::SlowFlush
+            | Kind::Merged => kind.self_evident(),
         }
     }
 
@@ -150,6 +160,18 @@ impl Engine {
             if kinds & row.kind.bit() != 0 && shown {
                 self.show(row.kind, &ending.life, ending.error, phases);
             }
+        }
+    }
+
+    /// Tells that a request was merged into another one: for nearly all only by counting it.
+    pub(super) fn show_merge(&mut self, life: &Life, operation: Operation) {
+        let Some(device) = self.devices.get_mut(life.device) else { return };
+        if self.log.repeat(Kind::Merged, device.id, operation, life.last) {
+            if let Some(count) = device.figures.mismatches.get_mut(Kind::Merged as usize) {
+                *count += 1;
+            }
+        } else {
+            self.show(Kind::Merged, life, None, life.phases());
         }
     }
 
@@ -205,7 +227,8 @@ impl Engine {
             | Kind::StuckInQueue
             | Kind::HungInQueue
             | Kind::Late
-            | Kind::SlowFlush => life.extent,
+            | Kind::SlowFlush
+            | Kind::Merged => life.extent,
         };
         let mismatch = Mismatch {
             id: 0,
@@ -235,6 +258,9 @@ impl Engine {
     /// What the final completion of a request with an error is called.
     pub(super) fn error_kind(&self, life: &Life, at: ErrorAt, error: IoError) -> Kind {
         let flush = self.flavor.operation(life.cmd_flags) == Operation::Flush;
+        if self.flavor.passthrough(life.cmd_flags) {
+            return self.data_error_kind(life, at, error);
+        }
         // Its start has the flag. Without one only the flush that just failed can tell, but where
         // starts are traced that is a request of its own, refused by a device that has gone. Only
         // writes wait for flushes.
@@ -243,26 +269,48 @@ impl Engine {
             || (write && !self.starts_traced && life.begin == Probe::Complete);
         let with_flush =
             life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
-        let before_data = !life.first_issue.has_come() && (at.bytes == 0 || (waited && with_flush));
+        // Commands for zones have no bytes either, and wait for nothing.
+        let empty = write && at.bytes == 0;
+        let before_data = !life.first_issue.has_come() && (empty || (waited && with_flush));
         if !at.timed_out && (flush || life.data_done.has_come() || before_data) {
             Kind::FlushFailed
         } else {
-            data_error_kind(life, at, error)
+            self.data_error_kind(life, at, error)
         }
     }
-}
 
-/// What an error of a request's own data is called.
-pub(super) const fn data_error_kind(life: &Life, at: ErrorAt, error: IoError) -> Kind {
-    if at.timed_out {
-        Kind::TimedOut
-    } else if matches!(error, IoError::NotSupported | IoError::Again) {
-        Kind::IoErrorExpected
-    } else if at.idle && (!life.first_issue.has_come() || matches!(life.stage, Stage::Issued)) {
-        // One that was issued is not idle: something between was not seen, and it rests on that.
-        Kind::DispatchFailure
-    } else {
-        Kind::IoError
+    /// What an error of a request's own data is called.
+    pub(super) fn data_error_kind(&self, life: &Life, at: ErrorAt, error: IoError) -> Kind {
+        if self.flavor.passthrough(life.cmd_flags) {
+            // Whoever sent the command gets its status and knows what to make of it.
+            Kind::IoErrorExpected
+        } else if at.timed_out {
+            Kind::TimedOut
+        } else if self.is_probed_for(life.cmd_flags, error) {
+            Kind::IoErrorExpected
+        } else if at.idle && (!life.first_issue.has_come() || matches!(life.stage, Stage::Issued)) {
+            // One that was issued is not idle: something between was not seen, and it rests on that.
+            Kind::DispatchFailure
+        } else {
+            Kind::IoError
+        }
+    }
+
+    /// Whether callers send such a request to find out if the device can do it.
+    fn is_probed_for(&self, cmd_flags: u32, error: IoError) -> bool {
+        match self.flavor.operation(cmd_flags) {
+            // SCSI has no status of its own for a command that the device does not know
+            // (`sd_setup_write_zeroes_cmnd`, `sd_init_command`, `scsi_check_sense`). `sd_done` then
+            // takes the limit away, and the block layer writes zeroes instead, or does without.
+            Operation::Discard | Operation::WriteZeroes | Operation::SecureErase => {
+                matches!(error, IoError::NotSupported | IoError::Again | IoError::Target)
+            }
+            Operation::Read
+            | Operation::Write
+            | Operation::Flush
+            | Operation::Zone
+            | Operation::Other => matches!(error, IoError::NotSupported | IoError::Again),
+        }
     }
 }
 

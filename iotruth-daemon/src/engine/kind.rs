@@ -80,10 +80,12 @@ pub enum Kind {
     Late,
     /// Rule C4.
     SlowFlush,
+    /// It went into another request.
+    Merged,
 }
 
 /// How many kinds there are; the length of every per-kind table.
-pub const KINDS: usize = 25;
+pub const KINDS: usize = 26;
 
 /// What is to be known of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +150,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::RequeueRetry,
         slug: "requeue_retry",
         severity: Severity::Warning,
-        rule: "requeued in state complete, without bytes completed since the last issue",
+        rule: "requeued in state complete, without bytes completed since the last issue; not a passthrough command",
         meaning: "the device gave the request back with an error, and it is tried again",
         advice: "look for errors of the device in the kernel log and at its error counters; retries show as latency outliers",
     },
@@ -164,7 +166,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::RequeueTimeout,
         slug: "requeue_timeout",
         severity: Severity::Critical,
-        rule: "requeued after its timeout had fired",
+        rule: "requeued after its timeout had fired; not a passthrough command",
         meaning: "the device did not answer in time, and error handling pulled the request back to try it again",
         advice: "check cabling, firmware and the kernel log: a device that stops answering is about to fail",
     },
@@ -172,7 +174,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::IoError,
         slug: "io_error",
         severity: Severity::Critical,
-        rule: "ended with an error that is neither notsupp nor again",
+        rule: "ended with an error that no other kind stands for",
         meaning: "the request failed, and whoever asked for it was told so",
         advice: "the sector and the error say what to check; a medium error is a bad block, a transport error a path",
     },
@@ -180,9 +182,9 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::IoErrorExpected,
         slug: "io_error_expected",
         severity: Severity::Info,
-        rule: "ended with notsupp or again",
-        meaning: "the device does not support the operation, or the caller asked not to wait",
-        advice: "legal: callers probe for this and go on without",
+        rule: "ended with notsupp or again; a discard, a write of zeroes or a secure erase with target; a passthrough command with any error",
+        meaning: "the device does not support the operation, the caller asked not to wait, or a command that was passed through to the device failed and whoever sent it was told how",
+        advice: "legal: callers probe for this and go on without; commands are passed through by tools such as smartctl, multipathd and nvme-cli, which say what went wrong",
     },
     Row {
         kind: Kind::PartialCompletion,
@@ -196,7 +198,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::DispatchFailure,
         slug: "dispatch_failure",
         severity: Severity::Critical,
-        rule: "ended with an error and with bytes to transfer, and was never issued",
+        rule: "ended with an error and was never issued; not while it waited for a flush, not a passthrough command",
         meaning: "the request was refused before the driver started it",
         advice: "the device is offline, removed or could not prepare the command: check that it is still there",
     },
@@ -212,7 +214,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::TimedOut,
         slug: "timed_out",
         severity: Severity::Critical,
-        rule: "ended after its timeout had fired",
+        rule: "ended after its timeout had fired; not a passthrough command",
         meaning: "the device did not answer in time and error handling took the request away from it",
         advice: "check cabling, firmware and the kernel log: a device that stops answering is about to fail",
     },
@@ -236,7 +238,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::RequeueStorm,
         slug: "requeue_storm",
         severity: Severity::Critical,
-        rule: "requeued 1,000 times without a byte transferred, or 10 times over more than stuck_after",
+        rule: "requeued 1,000 times without a byte transferred, or 10 times over more than stuck_after; not a passthrough command",
         meaning: "the request is sent back over and over and gets nowhere",
         advice: "the class of the requeues says why: a device that stays busy, a path that is down, or an error that is retried for ever; whoever waits for it hangs",
     },
@@ -244,7 +246,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::Recovered,
         slug: "recovered",
         severity: Severity::Info,
-        rule: "ended without error after an attempt that failed or timed out",
+        rule: "ended without error after an attempt that failed or timed out; not a passthrough command",
         meaning: "an attempt failed, and a later one succeeded: nobody was told, but it took longer",
         advice: "it explains a latency outlier; frequent ones are the early sign of a failing device or path",
     },
@@ -268,7 +270,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::HungInDevice,
         slug: "hung_in_device",
         severity: Severity::Critical,
-        rule: "as stuck_in_device, for two seconds longer than the timeout of the queue (queue/io_timeout; 30 s where the driver has no timeout handler)",
+        rule: "as stuck_in_device, for 2.5 seconds longer than its timeout: the longer one of its own (request.timeout) and its queue's (queue/io_timeout; 30 s where the driver has no timeout handler); not where the kernel does not tell the length of its ticks",
         meaning: "the driver has had the request for longer than its own timeout and nothing has taken it back",
         advice: "drivers without a timeout handler (loop, virtio-blk) wait for ever: find out what holds the layer below; other drivers are in error handling, or broken",
     },
@@ -276,15 +278,15 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::StuckInQueue,
         slug: "stuck_in_queue",
         severity: Severity::Warning,
-        rule: "started, queued or requeued without any event for longer than stuck_after, and kernel memory confirms that it still is; not while it waits for a flush, not a passthrough command",
+        rule: "started, queued or requeued, or its data done and the flush after them not, without any event for longer than stuck_after, and kernel memory confirms that it still is; not while the driver is seen to have a flush that it may be waiting for, which is told itself, and not a passthrough command",
         meaning: "the request waits in a queue and the driver is not asked to take it",
-        advice: "the queue is frozen or quiesced, starved by other requests, or its tags are held by requests that are stuck in the device: look at those first",
+        advice: "the queue is frozen or quiesced, starved by other requests, or its tags, or the flush that this one waits for, are held up by requests that are stuck in the device: look at those first",
     },
     Row {
         kind: Kind::HungInQueue,
         slug: "hung_in_queue",
         severity: Severity::Critical,
-        rule: "as stuck_in_queue, for two seconds longer than the timeout of the queue",
+        rule: "as stuck_in_queue, for 2.5 seconds longer than the timeout of the queue (queue/io_timeout)",
         meaning: "the request has waited in a queue for longer than a driver would be given for it",
         advice: "no timeout will ever end this, because no driver has it: find what froze the queue, or what its tags are held by",
     },
@@ -292,7 +294,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::Late,
         slug: "late",
         severity: Severity::Warning,
-        rule: "the driver had it for longer than the timeout of the queue, and its timeout never fired; not a passthrough command",
+        rule: "the driver had it for 2.5 seconds longer than its timeout, as in hung_in_device, and its timeout never fired; not a passthrough command",
         meaning: "the device answered, but only after it should have been given up",
         advice: "the driver extends its timeouts or has none: look for what stalled the device then",
     },
@@ -303,6 +305,14 @@ pub const TABLE: [Row; KINDS] = [
         rule: "a flush was with the device for longer than slow_flush_after",
         meaning: "the device took long to empty its write cache, and every fsync behind it waited",
         advice: "much dirty data in the device's cache, or a device that is busy with itself; a cache with power-loss protection does not need flushes at all",
+    },
+    Row {
+        kind: Kind::Merged,
+        slug: "merged",
+        severity: Severity::Info,
+        rule: "merged into a neighbour; one entry for each device and operation, with the first request that was",
+        meaning: "the scheduler made one request of two: the device sees fewer requests than were made",
+        advice: "legal, and what a scheduler is for; iotruth_merges_total counts it, and a benchmark that means to measure single requests should use none",
     },
 ];
 
@@ -342,7 +352,8 @@ impl Kind {
             | Self::IoErrorExpected
             | Self::PartialCompletion
             | Self::TimedOut
-            | Self::OverCompletion => true,
+            | Self::OverCompletion
+            | Self::Merged => true,
             Self::CompletedWithoutStart
             | Self::RequeueRetry
             | Self::RequeueShortTransfer

@@ -37,6 +37,9 @@ pub struct DiskReading {
     pub id: DeviceId,
     /// Its name.
     pub name: String,
+    /// Which object of the kernel it is: the same for devices that came one after the other on one
+    /// number and share its counters, as loop devices do.
+    pub object: u64,
     /// Its line in `/proc/diskstats`.
     pub columns: Columns,
     /// Requests that the kernel has begun to count and that have not ended.
@@ -114,6 +117,12 @@ pub struct DeviceAudit {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     devices: BTreeMap<DeviceId, Books>,
+    /// What had lasted of the differences of disks that cannot be compared at the moment.
+    past: BTreeMap<DeviceId, [i128; COLUMNS]>,
+    /// The counters of the last reading, by the kernel's object.
+    read: BTreeMap<u64, Columns>,
+    /// The highest sequence number of all readings.
+    newest: u64,
     shown: BTreeMap<DeviceId, DeviceAudit>,
 }
 
@@ -129,19 +138,47 @@ impl Ledger {
                 self.devices.insert(disk.id, Books::attached(&earlier.columns, &disk.columns));
             }
         }
+        self.remember(after);
+    }
+
+    /// Takes the statistics of devices that have come since the last reading, so that what is lost of
+    /// them before their first audit is seen: they began with no less than their object had counted
+    /// then, and with no more than now.
+    ///
+    /// Sequence numbers grow with each device, so a higher one is new for certain.
+    pub fn meet(&mut self, reading: &Reading) {
+        let comparable = reading.disks.iter().filter(|disk| disk.incomparable.is_none());
+        for disk in comparable.filter(|disk| disk.id.sequence > self.newest) {
+            let before = self.read.get(&disk.object).copied().unwrap_or_default();
+            if before.0.iter().zip(disk.columns.0).all(|(before, now)| *before <= now) {
+                self.devices.insert(disk.id, Books::attached(&before, &disk.columns));
+            }
+        }
+        self.remember(reading);
+    }
+
+    fn remember(&mut self, reading: &Reading) {
+        self.read = reading.disks.iter().map(|disk| (disk.object, disk.columns)).collect();
+        let sequences = reading.disks.iter().map(|disk| disk.id.sequence);
+        self.newest = sequences.chain([self.newest]).max().unwrap_or_default();
     }
 
     /// Compares both sides. `ours` is what was counted when the reading was made.
     pub fn audit(&mut self, reading: &Reading, ours: &BTreeMap<DeviceId, Ours>) {
         let mut before = std::mem::take(&mut self.devices);
+        let mut past = std::mem::take(&mut self.past);
         self.shown.clear();
         for disk in &reading.disks {
-            // Kernels before 5.15 have no sequence numbers, nor has a disk before its first request
-            // with one.
+            // Kernels before 5.15 have no sequence numbers, nor has a disk in a reader that has seen
+            // nothing of it but completions, while another one knows more.
             let unsequenced = DeviceId { sequence: 0, ..disk.id };
-            let own = ours.get(&disk.id).or_else(|| ours.get(&unsequenced)).copied();
-            let seen = own.is_some();
-            let own = own.unwrap_or_default();
+            let ids = [Some(disk.id), Some(unsequenced).filter(|id| *id != disk.id)];
+            let mut own = Ours::default();
+            let mut seen = false;
+            for part in ids.iter().flatten().filter_map(|id| ours.get(id)) {
+                own.merge(part);
+                seen = true;
+            }
             let mut shown = DeviceAudit {
                 name: disk.name.clone(),
                 seen,
@@ -155,6 +192,11 @@ impl Ledger {
                 coverage: Err(Absent::FirstInterval),
             };
             if let Some(why) = disk.incomparable {
+                // What has lasted stays, for as long as the disk does.
+                let before = before.remove(&disk.id).map(|books| books.residue());
+                let lasted = before.or_else(|| past.remove(&disk.id)).unwrap_or_default();
+                shown.residue = narrow(lasted);
+                self.past.insert(disk.id, lasted);
                 shown.coverage = Err(Absent::Incomparable(why));
             } else {
                 let rest = disk.in_flight == 0
@@ -167,13 +209,17 @@ impl Ledger {
                         books.audit(&disk.columns, &own, rest);
                         books
                     }
-                    None => Books::begun(&disk.columns, &own, rest),
+                    None => Books {
+                        past: past.remove(&disk.id).unwrap_or_default(),
+                        ..Books::begun(&disk.columns, &own, rest)
+                    },
                 };
                 books.show(&mut shown);
                 self.devices.insert(disk.id, books);
             }
             self.shown.insert(disk.id, shown);
         }
+        self.remember(reading);
     }
 
     /// What the last audit found.
@@ -187,6 +233,8 @@ impl Ledger {
 #[derive(Clone, Debug)]
 struct Books {
     columns: [Balance; COLUMNS],
+    /// Residues from before these books, which began when the statistics were on again.
+    past: [i128; COLUMNS],
     kernel: Columns,
     ours: Columns,
     at_rest: bool,
@@ -230,6 +278,7 @@ impl Books {
                 base: range(column),
                 ..Balance::default()
             }),
+            past: [0; COLUMNS],
             kernel: *kernel,
             ours,
             at_rest,
@@ -291,19 +340,25 @@ impl Books {
         })
     }
 
+    /// All that has lasted.
+    fn residue(&self) -> [i128; COLUMNS] {
+        std::array::from_fn(|column| self.past[column] + self.columns[column].residue)
+    }
+
     fn show(&self, shown: &mut DeviceAudit) {
         shown.kernel = Columns(std::array::from_fn(|column| {
             let since = i128::from(self.kernel.0[column]) + self.columns[column].base.1;
             u64::try_from(since.max(0)).unwrap_or(u64::MAX)
         }));
-        shown.residue = std::array::from_fn(|column| {
-            let residue = self.columns[column].residue;
-            i64::try_from(residue).unwrap_or(if residue < 0 { i64::MIN } else { i64::MAX })
-        });
+        shown.residue = narrow(self.residue());
         shown.at_rest = self.at_rest;
         shown.audits = self.audits;
         shown.coverage = self.coverage();
     }
+}
+
+fn narrow(wide: [i128; COLUMNS]) -> [i64; COLUMNS] {
+    wide.map(|one| i64::try_from(one).unwrap_or(if one < 0 { i64::MIN } else { i64::MAX }))
 }
 
 /// The range of what we have more than the kernel.

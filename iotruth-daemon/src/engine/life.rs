@@ -44,8 +44,8 @@ pub(super) struct Life {
     pub(super) beginning_lost: bool,
     /// Whether an event of it is missing that no counter tells of.
     pub(super) incomplete: bool,
-    /// Whether the kernel counts it in the statistics of its disk.
-    pub(super) io_stat: bool,
+    /// Whether the kernel counts it in the statistics of its disk; `None` while no event could tell.
+    pub(super) io_stat: Option<bool>,
     /// Whether it was ever part of a flush sequence.
     pub(super) flush_sequence: bool,
     /// Whether the data phase of a flush sequence failed.
@@ -54,6 +54,10 @@ pub(super) struct Life {
     pub(super) data_idle: bool,
     /// Whether the flush before its data failed.
     pub(super) flush_failed: bool,
+    /// Whether it waits for a flush of its hardware queue, before its data or after it.
+    pub(super) waits_for_flush: bool,
+    /// Flushes of its hardware queue that were sent while it waited for one, and have ended.
+    pub(super) flushes: u8,
     /// Whether an attempt failed that was not the last one.
     pub(super) setback: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
@@ -98,6 +102,8 @@ pub(super) struct Life {
     pub(super) last_issue: Moment,
     /// When the flush before its data was done.
     pub(super) pre_flushed: Moment,
+    /// When a flush last ended while it waited for one; 0 if none did.
+    pub(super) flush_ended: u64,
     /// When its data was done, in a flush sequence.
     pub(super) data_done: Moment,
     /// Who asked for it.
@@ -139,6 +145,13 @@ impl Life {
             Stage::Started | Stage::Queued | Stage::Requeued => {
                 head.sector <= self.sector && other >= own
             }
+        }
+    }
+
+    /// Takes an event's word for it whether the kernel counts the request; it stays so.
+    pub(super) fn learn_statistics(&mut self, says: Option<bool>) {
+        if let Some(counted) = says {
+            self.io_stat = Some(counted || self.io_stat == Some(true));
         }
     }
 
@@ -216,6 +229,8 @@ impl Life {
     ///
     /// The phases that are given add up to the total, whatever happened in between.
     pub(super) fn phases_until(&self, end: u64) -> Phases {
+        // The clock of another CPU may be a little ahead of the one of whoever looks.
+        let end = end.max(self.last);
         let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
         let Some(first_issue) = self.first_issue.get() else {
             // Never issued: all of it was a flush, or waiting for a driver that never took it.
@@ -225,6 +240,8 @@ impl Life {
             let total = end - self.first;
             let flush = match (self.pre_flushed.get(), self.data_done.get()) {
                 (None, None) => None,
+                // It goes on, and was only flushed.
+                (Some(flushed), None) if end > self.last => Some(flushed.min(end) - self.first),
                 (Some(_), None) => Some(total),
                 // Its data was refused in the middle of a flush sequence.
                 (flushed, Some(done)) => {

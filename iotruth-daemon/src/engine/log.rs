@@ -62,6 +62,26 @@ impl Log {
         }
     }
 
+    /// Counts one more of a kind of which there is one entry for each device and operation; says
+    /// whether there is one.
+    pub(super) fn repeat(
+        &mut self,
+        kind: Kind,
+        device: DeviceId,
+        operation: Operation,
+        time: u64,
+    ) -> bool {
+        let entries = self.entries.get_mut(&(kind, device)).into_iter().flatten();
+        let Some(known) = entries.into_iter().find(|known| known.operation == operation) else {
+            return false;
+        };
+        let known = Arc::make_mut(known);
+        known.first = known.first.min(time);
+        known.last = known.last.max(time);
+        known.count += 1;
+        true
+    }
+
     fn drop_one(&mut self) {
         let largest = self.entries.iter().max_by_key(|(_, entries)| entries.len());
         let Some(key) = largest.map(|(key, _)| *key) else { return };
@@ -81,6 +101,25 @@ impl Log {
             for entry in entries {
                 name.clone_into(&mut Arc::make_mut(entry).device_name);
             }
+        }
+    }
+
+    /// Moves what was noted of a device to what it is known as from now on.
+    pub(super) fn identify(&mut self, id: DeviceId, identified: DeviceId) {
+        let kinds: Vec<Kind> = self
+            .entries
+            .keys()
+            .filter(|(_, device)| *device == id)
+            .map(|(kind, _)| *kind)
+            .collect();
+        for kind in kinds {
+            let moved = self.entries.remove(&(kind, id)).unwrap_or_default();
+            let entries = self.entries.entry((kind, identified)).or_default();
+            for mut entry in moved {
+                Arc::make_mut(&mut entry).device = identified;
+                entries.push_back(entry);
+            }
+            entries.make_contiguous().sort_unstable_by_key(|entry| entry.id);
         }
     }
 
@@ -170,6 +209,20 @@ mod tests {
         log.add(mismatch(Kind::IoError, 16, 10));
         let entries = log.entries(|_| true);
         assert_eq!(entries.len(), 2);
+        assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
+    }
+
+    #[test]
+    fn what_is_frequent_has_one_entry_for_each_operation() {
+        let mut log = Log::new(1, 1);
+        let device = DeviceId::default();
+        assert!(!log.repeat(Kind::Merged, device, Operation::Read, 6));
+        log.add(mismatch(Kind::Merged, 8, 6));
+        for time in [9, 5] {
+            assert!(log.repeat(Kind::Merged, device, Operation::Read, time));
+        }
+        assert!(!log.repeat(Kind::Merged, device, Operation::Write, 9));
+        let entries = log.entries(|_| true);
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
     }
 

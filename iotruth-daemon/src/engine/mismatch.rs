@@ -16,7 +16,8 @@ pub struct Mismatch {
     pub first: u64,
     /// When it was last seen; differs from `first` where `count` is over 1.
     pub last: u64,
-    /// How often the same was seen: same device, kind, operation, sector, bytes and error.
+    /// How often the same was seen: same device, kind, operation, sector, bytes and error; of merges,
+    /// same device and operation.
     pub count: u64,
     /// Which device.
     pub device: DeviceId,

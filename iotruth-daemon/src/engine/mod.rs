@@ -33,6 +33,7 @@ pub mod operation;
 pub mod owner;
 pub mod phase;
 mod reread;
+mod skips;
 pub mod snapshot;
 mod spares;
 mod spread;
@@ -43,6 +44,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod timeline;
+mod timeout;
 mod watch;
 
 pub use census::Suspect;

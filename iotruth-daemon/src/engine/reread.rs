@@ -6,8 +6,8 @@
 
 use bytemuck::Zeroable;
 use iotruth_common::{
-    layout::Layout,
-    record::{RequestRecord, STATE_IDLE},
+    layout::{ABSENT, Layout},
+    record::{RequestRecord, STATE_IDLE, STATE_IN_FLIGHT},
 };
 
 use super::life::{Life, Stage};
@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) state: u32,
     pub(super) start_time: u64,
     pub(super) references: u32,
+    /// In ticks; 0 where the kernel does not tell.
+    pub(super) timeout: u32,
 }
 
 /// What a request in memory says of a life.
@@ -55,6 +57,10 @@ impl Found {
             state: u32::from_ne_bytes(word(layout.request_state)?),
             start_time: u64::from_ne_bytes(long(layout.request_start_time)?),
             references: u32::from_ne_bytes(word(layout.request_references)?),
+            timeout: match layout.request_timeout {
+                ABSENT => 0,
+                offset => u32::from_ne_bytes(word(offset)?),
+            },
         })
     }
 
@@ -75,10 +81,11 @@ impl Found {
         if self.references == 0 || later || others {
             return Recognised::Gone;
         }
-        let idle = self.state == u32::from(STATE_IDLE);
+        let is = |state: u8| self.state == u32::from(state);
         let as_left = match life.stage {
-            Stage::Issued => !idle && (life.tag < 0 || life.tag == self.tag),
-            Stage::Started | Stage::Queued | Stage::Requeued => idle,
+            // In state complete its end is on its way, or error handling has it.
+            Stage::Issued => is(STATE_IN_FLIGHT) && (life.tag < 0 || life.tag == self.tag),
+            Stage::Started | Stage::Queued | Stage::Requeued => is(STATE_IDLE),
             Stage::DataDone => true,
         };
         if as_left && life.can_be(&head) { Recognised::Same } else { Recognised::Unclear }

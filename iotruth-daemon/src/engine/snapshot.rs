@@ -45,7 +45,8 @@ impl Unjudged {
 pub enum Loss {
     /// The ring had no room: counted by the programs.
     RingFull,
-    /// The kernel skipped a program that was running already: `recursion_misses`.
+    /// The kernel skipped a program that was running already (`recursion_misses`), and no second one
+    /// told the event.
     Recursion,
     /// A record came too late to be joined, or could not be read.
     Late,
@@ -135,8 +136,14 @@ pub struct ProbeFigures {
     pub lost: u64,
     /// Records that the engine was given.
     pub received: u64,
-    /// Runs that the kernel skipped, when last read.
+    /// Runs of the first program that the kernel skipped, when last read.
     pub recursion: u64,
+    /// Those of them that the second program made up for, when last read.
+    pub second: u64,
+    /// Runs of the second program that the kernel skipped, when last read.
+    pub second_recursion: u64,
+    /// Events that neither told.
+    pub unseen: u64,
 }
 
 /// Books of one ring.
@@ -174,6 +181,8 @@ pub struct LifeFigures {
     pub devices_left_out: u64,
     /// Mismatches that fell out of the log.
     pub mismatches_dropped: u64,
+    /// Verdicts that found no room to wait for the counters: unjudged, as if a record were lost.
+    pub verdicts_dropped: u64,
 }
 
 /// What the engine knows at one moment. Snapshots of several readers add up with [`Snapshot::merge`].
@@ -209,18 +218,22 @@ impl Snapshot {
                 }
             }
         }
+        self.unite();
         for (mine, more) in self.probes.iter_mut().zip(&other.probes) {
             mine.attempts += more.attempts;
             mine.lost += more.lost;
             mine.received += more.received;
-            // Every reader is told the same number, which is not by ring.
+            // Every reader is told the same numbers, which are not by ring.
             mine.recursion = mine.recursion.max(more.recursion);
+            mine.second = mine.second.max(more.second);
+            mine.second_recursion = mine.second_recursion.max(more.second_recursion);
+            mine.unseen = mine.unseen.max(more.unseen);
         }
         self.rings.extend_from_slice(&other.rings);
         self.rings.sort_unstable_by_key(|figures| figures.ring);
         add(&mut self.losses, &other.losses);
         self.losses[Loss::Recursion as usize] =
-            self.probes.iter().map(|figures| figures.recursion).sum();
+            self.probes.iter().map(|figures| figures.unseen).sum();
         let (mine, more) = (&mut self.lives, &other.lives);
         mine.opened += more.opened;
         mine.judged += more.judged;
@@ -232,9 +245,27 @@ impl Snapshot {
         mine.impossible += more.impossible;
         mine.devices_left_out += more.devices_left_out;
         mine.mismatches_dropped += more.mismatches_dropped;
+        mine.verdicts_dropped += more.verdicts_dropped;
         self.mismatches.extend(other.mismatches.iter().cloned());
         self.mismatches.sort_unstable_by_key(|mismatch| mismatch.id);
         Arc::make_mut(&mut self.in_flight).merge(&other.in_flight);
+    }
+
+    /// Adds what is known of nothing but a number to the one device that has the number: a reader
+    /// that has seen only completions of a disk does not know its sequence number.
+    fn unite(&mut self) {
+        let lone: Vec<DeviceId> =
+            self.devices.keys().filter(|id| id.sequence == 0).copied().collect();
+        for id in lone {
+            let known = DeviceId { sequence: 1, ..id }..=DeviceId { sequence: u64::MAX, ..id };
+            let mut known = self.devices.range(known).map(|(known, _)| *known);
+            if let (Some(known), None) = (known.next(), known.next())
+                && let Some(lone) = self.devices.remove(&id)
+                && let Some(known) = self.devices.get_mut(&known)
+            {
+                known.merge(&lone);
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! Attempt numbers: whether each record that a program wrote reached us.
 //!
-//! A stream is what one (CPU, probe, ring) writes; its numbers grow by one with each attempt. A
+//! A stream is what one (CPU, program, ring) writes; its numbers grow by one with each attempt. A
 //! number that is missing was refused by the ring, which the record's own count of refusals must
 //! confirm; if it does not, the record was lost on our side.
 
 use iotruth_common::{
     counters::MAX_RINGS,
-    probe::{PROBES, Probe},
+    probe::{PROGRAMS, Program},
     record::RequestRecord,
 };
 
@@ -39,8 +39,13 @@ pub(super) struct Streams {
 impl Streams {
     /// Takes note of a record that came out of `ring`.
     #[inline]
-    pub(super) fn arrive(&mut self, ring: usize, probe: Probe, head: &RequestRecord) -> Arrival {
-        let stream = (usize::from(head.cpu) * PROBES + probe as usize) * MAX_RINGS + ring;
+    pub(super) fn arrive(
+        &mut self,
+        ring: usize,
+        program: Program,
+        head: &RequestRecord,
+    ) -> Arrival {
+        let stream = (usize::from(head.cpu) * PROGRAMS + program.index()) * MAX_RINGS + ring;
         if stream >= self.marks.len() {
             self.marks.resize(stream + 1, Mark::default());
         }
@@ -65,7 +70,10 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use bytemuck::Zeroable;
-    use iotruth_common::{probe::Probe, record::RequestRecord};
+    use iotruth_common::{
+        probe::{Probe, Program},
+        record::RequestRecord,
+    };
 
     use super::{Arrival, Streams};
 
@@ -76,8 +84,8 @@ mod tests {
     #[test]
     fn a_missing_number_is_a_refusal_only_if_the_ring_says_so() {
         let mut streams = Streams::default();
-        let mut arrive =
-            |cpu, attempt, lost| streams.arrive(1, Probe::Issue, &head(cpu, attempt, lost));
+        let issue = Program::first(Probe::Issue);
+        let mut arrive = |cpu, attempt, lost| streams.arrive(1, issue, &head(cpu, attempt, lost));
         assert_eq!(arrive(0, 1, 0), Arrival::InOrder);
         assert_eq!(arrive(3, 1, 0), Arrival::InOrder);
         assert_eq!(arrive(0, 4, 2), Arrival::AfterRefusals);
@@ -89,9 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn the_two_programs_of_a_tracepoint_number_for_themselves() {
+        let mut streams = Streams::default();
+        for program in [Program::first, Program::second].map(|of| of(Probe::Issue)) {
+            for attempt in 1..4 {
+                assert_eq!(streams.arrive(1, program, &head(0, attempt, 0)), Arrival::InOrder);
+            }
+        }
+    }
+
+    #[test]
     fn numbers_wrap() {
         let mut streams = Streams::default();
-        let mut arrive = |attempt| streams.arrive(0, Probe::Merge, &head(0, attempt, 0));
+        let merge = Program::first(Probe::Merge);
+        let mut arrive = |attempt| streams.arrive(0, merge, &head(0, attempt, 0));
         for attempt in [1 << 30, 1 << 31, 3 << 30, u32::MAX] {
             arrive(attempt);
         }

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::Layout,
-    probe::{PROBES, Probe},
+    probe::{PROBES, Probe, Program, Role},
     record::{
         CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
     },
@@ -35,6 +35,12 @@ pub(super) const QUEUE: u64 = 0x1000;
 pub(super) const LIMITS: Limits =
     Limits { stuck_after: 5_000_000_000, slow_flush_after: 1_000_000_000 };
 
+/// The length of a tick.
+pub(super) const TICK: u64 = 4_000_000;
+
+/// What a queue gives its driver for a request, unless somebody says otherwise: 30 s in ticks.
+const TIMEOUT: u32 = 7_500;
+
 /// Where the fields of a request are in the memory of the little block layer.
 fn layout() -> Layout {
     Layout {
@@ -46,6 +52,7 @@ fn layout() -> Layout {
         request_sector: 24,
         request_start_time: 32,
         request_state: 40,
+        request_timeout: 44,
         ..Layout::zeroed()
     }
 }
@@ -64,6 +71,8 @@ pub(super) struct Request {
     pub(super) bio: bool,
     pub(super) worker: bool,
     pub(super) tag: i32,
+    /// In ticks; 0 until it is issued.
+    pub(super) timeout: u32,
     /// The driver ends it without `blk_mq_complete_request`, so it never is in state complete.
     pub(super) ends_in_flight: bool,
     /// Whether its end was accounted for.
@@ -79,6 +88,40 @@ pub(super) enum Starts {
     Flagged,
     /// The kernel is older than 6.5.
     None,
+}
+
+/// What happens to the programs of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Skip {
+    #[default]
+    Nothing,
+    /// The first program is skipped.
+    First,
+    /// All programs are.
+    All,
+}
+
+/// What the two programs of each tracepoint share, as `mark.rs` of the eBPF programs has it.
+#[derive(Debug)]
+struct Marks(Vec<Option<(u64, Probe, bool)>>);
+
+impl Marks {
+    fn new(places: usize) -> Self {
+        Self(vec![None; places])
+    }
+
+    /// Whether this program tells an event of a request.
+    fn leave(&mut self, program: Program, rq: &Request) -> bool {
+        let place = (rq.address >> 8) as usize % self.0.len();
+        let mark = (rq.address, program.probe, rq.len > 0);
+        let told = self.0[place];
+        let unknown = |told: (u64, _, _)| told == mark || told.0 != rq.address;
+        if program.role == Role::Second && told.is_some_and(unknown) {
+            return false;
+        }
+        self.0[place] = Some(mark);
+        true
+    }
 }
 
 /// A record in a ring.
@@ -110,6 +153,18 @@ pub(super) struct Kernel {
     pub(super) refuse: u32,
     /// Records that are about to pass unseen, as on a thread of PID 1.
     pub(super) hide: u32,
+    /// What happens to the programs of the next event.
+    pub(super) skip: Skip,
+    /// Where tracepoints have second programs.
+    marks: Option<Marks>,
+    /// Whether a record of the last event was written.
+    pub(super) written: bool,
+    /// Events that were skipped and told by nobody.
+    pub(super) untold: u64,
+    /// Records that are about to be written so that nobody can read them.
+    pub(super) garble: u32,
+    /// Records that are about to be lost on the daemon's side.
+    pub(super) drop: u32,
     /// Where the next events happen.
     pub(super) cpu: u16,
     /// The hardware queue of the next requests.
@@ -129,9 +184,10 @@ pub(super) struct Kernel {
     /// Every event in words, where somebody wants to read it.
     pub(super) story: Option<Vec<String>>,
     starts: Starts,
-    attempts: HashMap<(u16, usize, usize), u64>,
+    attempts: HashMap<(u16, Program, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
-    recursion: u64,
+    recursion: [u64; PROBES],
+    second_recursion: [u64; PROBES],
     /// The statistics of the disk, counted as the kernel does it.
     pub(super) statistics: Columns,
 }
@@ -147,12 +203,19 @@ impl Kernel {
 
     /// A kernel whose last program was attached at a certain time.
     pub(super) fn attached(starts: Starts, attached: u64) -> Self {
+        Self::new_with(starts, attached, None)
+    }
+
+    /// The same, with second programs that share so many marks.
+    pub(super) fn new_with(starts: Starts, attached: u64, marks: Option<usize>) -> Self {
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
             layout: layout(),
             limits: LIMITS,
             attached,
+            tick: Some(TICK),
             starts_traced: starts != Starts::None,
+            second_programs: marks.is_some(),
             rings: (0..4).collect(),
             index: 0,
             engines: 1,
@@ -163,6 +226,12 @@ impl Kernel {
             skew: 0,
             refuse: 0,
             hide: 0,
+            skip: Skip::Nothing,
+            marks: marks.map(Marks::new),
+            written: false,
+            untold: 0,
+            garble: 0,
+            drop: 0,
             cpu: 0,
             hardware_queue: 0,
             ring: 0,
@@ -175,7 +244,8 @@ impl Kernel {
             starts,
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
-            recursion: 0,
+            recursion: [0; PROBES],
+            second_recursion: [0; PROBES],
             statistics: Columns::default(),
         }
     }
@@ -193,6 +263,7 @@ impl Kernel {
             bio: true,
             worker: false,
             tag: 1,
+            timeout: 0,
             ends_in_flight: false,
             ended: false,
         }
@@ -217,7 +288,11 @@ impl Kernel {
         record.task_flags = if rq.worker { 0x20 } else { 0x40 };
         record.cgroup = 77;
         record.hardware_queue = self.hardware_queue;
-        if let Some(head) = self.head(probe, rq, None) {
+        if let Some(mut head) = self.head(probe, rq, None) {
+            if probe == Probe::Start {
+                // `blk_account_io_start` sets it after the event.
+                head.rq_flags &= !Flavor::linux_6_12().rqf.io_stat;
+            }
             record.request = head;
             self.write(Written::Submit(record));
         }
@@ -227,6 +302,10 @@ impl Kernel {
     fn moved(probe: Probe, rq: &mut Request) {
         if probe == Probe::Issue {
             rq.state = STATE_IN_FLIGHT;
+            // `blk_add_timer`
+            if rq.timeout == 0 {
+                rq.timeout = TIMEOUT;
+            }
         }
     }
 
@@ -267,6 +346,7 @@ impl Kernel {
         record.bytes = bytes;
         record.status = status;
         record.without_bio = u32::from(!rq.bio);
+        record.timeout = rq.timeout;
         if let Some(head) = self.head(Probe::Complete, rq, Some((bytes, status))) {
             record.request = head;
             self.write(Written::Complete(record));
@@ -330,6 +410,7 @@ impl Kernel {
         bytes.extend(rq.sector.to_ne_bytes());
         bytes.extend(rq.allocated.to_ne_bytes());
         bytes.extend(u32::from(rq.state).to_ne_bytes());
+        bytes.extend(rq.timeout.to_ne_bytes());
         bytes
     }
 
@@ -354,9 +435,10 @@ impl Kernel {
         self.after(30_000).complete(&mut rq, 4096, 0);
     }
 
-    /// Nested programs were skipped this often.
+    /// First programs were skipped this often, for events that no test needs.
     pub(super) fn skip(&mut self, runs: u64) {
-        self.recursion += runs;
+        self.recursion[0] += runs;
+        self.untold += runs;
     }
 
     /// The counters are read, as the reader does it every tenth of a second.
@@ -372,10 +454,14 @@ impl Kernel {
         for probe in 0..PROBES {
             audit.lost[probe] = self.refused[probe];
         }
-        for ((_, probe, ring), attempts) in &self.attempts {
-            audit.attempts[*probe][*ring] += attempts;
+        for ((_, program, ring), attempts) in &self.attempts {
+            audit.attempts[program.probe as usize][*ring] += attempts;
+            if program.role == Role::Second {
+                audit.made_up[program.probe as usize] += attempts;
+            }
         }
-        audit.recursion[0] = self.recursion;
+        audit.recursion = self.recursion;
+        audit.second_recursion = self.second_recursion;
         audit
     }
 
@@ -397,6 +483,15 @@ impl Kernel {
     }
 
     fn write(&mut self, record: Written) {
+        if self.drop > 0 {
+            self.drop -= 1;
+            return;
+        }
+        if self.garble > 0 {
+            self.garble -= 1;
+            self.engine.record(self.ring, &record.bytes()[..60]);
+            return;
+        }
         match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
             Some(ring) => ring.push_back(record),
             None => self.engine.record(self.ring, record.bytes()),
@@ -406,10 +501,12 @@ impl Kernel {
     /// Keeps an event for those who want to read the stream, with what ends with it.
     fn tell(&mut self, probe: Probe, rq: &Request, ends: Option<(u32, i32)>) {
         let Some(story) = &mut self.story else { return };
-        let fate = match (self.hide, self.refuse) {
-            (0, 0) => "",
-            (0, _) => "  REFUSED",
-            (_, _) => "  HIDDEN",
+        let fate = match (self.hide, self.refuse, self.skip) {
+            (0, 0, Skip::Nothing) => "",
+            (0, 0, Skip::First) => "  SKIPPED ONCE",
+            (0, 0, Skip::All) => "  SKIPPED",
+            (0, _, _) => "  REFUSED",
+            (_, _, _) => "  HIDDEN",
         };
         let ends = ends.map_or_else(String::new, |(bytes, status)| {
             format!(" ends {bytes} status {status} bio {}", u8::from(rq.bio))
@@ -450,15 +547,19 @@ impl Kernel {
             rq_flags: rq.rq_flags,
             tag: rq.tag,
             cpu: self.cpu,
-            probe: probe as u8,
+            program: probe as u8,
             state: rq.state,
         };
         self.last = record;
+        self.written = false;
+        let skip = std::mem::take(&mut self.skip);
         if self.hide > 0 {
             self.hide -= 1;
             return None;
         }
-        let attempts = self.attempts.entry((self.cpu, probe as usize, self.ring)).or_default();
+        let program = self.teller(skip, probe, rq)?;
+        record.program = program.to_wire();
+        let attempts = self.attempts.entry((self.cpu, program, self.ring)).or_default();
         *attempts += 1;
         record.attempt = *attempts as u32;
         if self.refuse > 0 {
@@ -466,6 +567,29 @@ impl Kernel {
             self.refused[probe as usize][self.ring] += 1;
             return None;
         }
+        self.written = true;
         Some(record)
+    }
+
+    /// Which program tells an event, if any does. Skips are counted.
+    fn teller(&mut self, skip: Skip, probe: Probe, rq: &Request) -> Option<Program> {
+        let (first, second) = (Program::first(probe), Program::second(probe));
+        if skip == Skip::Nothing {
+            if let Some(marks) = &mut self.marks {
+                marks.leave(first, rq);
+                assert!(!marks.leave(second, rq), "what the first one told is told twice");
+            }
+            return Some(first);
+        }
+        self.recursion[probe as usize] += 1;
+        if let Some(marks) = &mut self.marks {
+            if skip == Skip::All {
+                self.second_recursion[probe as usize] += 1;
+            } else if marks.leave(second, rq) {
+                return Some(second);
+            }
+        }
+        self.untold += 1;
+        None
     }
 }

@@ -1,5 +1,5 @@
-//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its readers run and its programs
-//! are attached. Whether its books balance is for `/status`.
+//! `/healthz` and `/readyz`: whether the daemon is alive, and whether its threads run and its programs
+//! are attached. Whether its books balance is for `/status`, as is what waits for a hung disk.
 
 use bytes::Bytes;
 use serde::Serialize;

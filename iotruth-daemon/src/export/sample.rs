@@ -26,7 +26,7 @@ use crate::{
         },
         timeline::{Timeline, TimelineEvent},
     },
-    view::{Anchor, ProcessStatus, ProgramStatus, ReaderStatus, Status, View},
+    view::{Anchor, AuditStatus, ProcessStatus, ProgramStatus, ReaderStatus, Status, View},
 };
 
 /// The disk that most of the sample is about.
@@ -50,7 +50,10 @@ pub(crate) fn busy() -> View {
                 attempts: 1_000 + probe,
                 lost: probe,
                 received: if probe == 4 { 998 } else { 1_000 },
-                recursion: probe / 5,
+                recursion: probe / 5 * 4,
+                second: probe / 5 * 3,
+                second_recursion: probe / 5 * 2,
+                unseen: probe / 5,
             }
         }),
         rings: vec![
@@ -69,6 +72,7 @@ pub(crate) fn busy() -> View {
             impossible: 1,
             devices_left_out: 2,
             mismatches_dropped: 3,
+            verdicts_dropped: 4,
         },
         mismatches: vec![
             Arc::new(partial()),
@@ -127,7 +131,7 @@ fn in_flight() -> InFlight {
 pub(crate) fn fresh() -> View {
     View {
         snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
-        status: Arc::new(status(None)),
+        status: Arc::new(Status { audits: AuditStatus::default(), ..status(None) }),
         ledger: Arc::default(),
         anchor: anchor(),
     }
@@ -187,6 +191,7 @@ fn status(not_ready: Option<String>) -> Status {
             .map(|probe| ProgramStatus {
                 probe: *probe,
                 missing: (*probe == Probe::Start).then(|| why.to_owned()),
+                second: *probe == Probe::Insert,
             })
             .collect(),
         ring_bytes: 8 << 20,
@@ -194,6 +199,7 @@ fn status(not_ready: Option<String>) -> Status {
             ReaderStatus { rings: 1, lag: Duration::from_millis(12) },
             ReaderStatus { rings: 1, lag: Duration::from_millis(2_012) },
         ],
+        audits: AuditStatus { whole: 40, given_up: 2, age: Duration::from_millis(3_250) },
         not_ready,
         notes: vec!["without block_io_start, a direct issue has no queue phase".to_owned()],
         process: ProcessStatus {

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use iotruth_common::{probe::PROBES, reread::Reread};
+use iotruth_common::{probe::PROGRAMS, reread::Reread};
 
 use super::{Attached, Counters, KernelError, LoadOptions};
 use crate::engine::btf::KernelFacts;
@@ -96,7 +96,13 @@ impl CounterReader {
     }
 
     /// Cannot be called.
-    pub const fn recursion(&self) -> Result<[u64; PROBES], KernelError> {
+    #[must_use]
+    pub const fn second_programs(&self) -> bool {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn recursion(&self) -> Result<[u64; PROGRAMS], KernelError> {
         match *self {}
     }
 }

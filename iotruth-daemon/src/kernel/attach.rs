@@ -4,31 +4,30 @@ use aya::{
     Btf, Ebpf,
     programs::{BtfTracePoint, ProgramFd, RawTracePoint, tp_btf::BtfTracePointLinkId},
 };
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::Program;
 
 use super::KernelError;
 
-/// The program of this probe.
-pub(super) fn program(ebpf: &mut Ebpf, probe: Probe) -> Result<&mut BtfTracePoint, KernelError> {
-    let name = probe.tracepoint();
+/// The program as aya knows it.
+pub(super) fn find(ebpf: &mut Ebpf, program: Program) -> Result<&mut BtfTracePoint, KernelError> {
+    let name = program.name();
     ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| KernelError::Missing { what: format!("tracing program {name}") })
 }
 
-/// Has the kernel verify the program of this probe.
-pub(super) fn load(ebpf: &mut Ebpf, probe: Probe, btf: &Btf) -> Result<ProgramFd, KernelError> {
+/// Has the kernel verify a program.
+pub(super) fn load(ebpf: &mut Ebpf, program: Program, btf: &Btf) -> Result<ProgramFd, KernelError> {
     let refused = |source: aya::programs::ProgramError| KernelError::Program {
-        program: probe.tracepoint(),
+        program: program.name(),
         source: source.into(),
     };
-    let program = program(ebpf, probe)?;
-    program.load(probe.tracepoint(), btf).map_err(refused)?;
-    let descriptor = program.fd().map_err(refused)?;
-    descriptor.try_clone().map_err(|source| KernelError::Program {
-        program: probe.tracepoint(),
-        source: source.into(),
-    })
+    let found = find(ebpf, program)?;
+    found.load(program.probe.tracepoint(), btf).map_err(refused)?;
+    let descriptor = found.fd().map_err(refused)?;
+    descriptor
+        .try_clone()
+        .map_err(|source| KernelError::Program { program: program.name(), source: source.into() })
 }
 
 /// Has the kernel verify a program that is only run on demand.
@@ -51,22 +50,25 @@ pub(super) fn load_unattached(
         .map_err(|source| KernelError::Program { program: name, source: source.into() })
 }
 
-/// Lets the program of this probe run.
-pub(super) fn attach(ebpf: &mut Ebpf, probe: Probe) -> Result<BtfTracePointLinkId, KernelError> {
-    program(ebpf, probe)?.attach().map_err(|source| KernelError::Attach {
-        tracepoint: probe.tracepoint(),
+/// Lets a program run.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    program: Program,
+) -> Result<BtfTracePointLinkId, KernelError> {
+    find(ebpf, program)?.attach().map_err(|source| KernelError::Attach {
+        tracepoint: program.probe.tracepoint(),
         source: source.into(),
     })
 }
 
-/// Stops the program of this probe; it still exists, so its counters can be read.
+/// Stops a program; it still exists, so its counters can be read.
 pub(super) fn detach(
     ebpf: &mut Ebpf,
-    probe: Probe,
+    program: Program,
     link: BtfTracePointLinkId,
 ) -> Result<(), KernelError> {
-    program(ebpf, probe)?.detach(link).map_err(|source| KernelError::Attach {
-        tracepoint: probe.tracepoint(),
+    find(ebpf, program)?.detach(link).map_err(|source| KernelError::Attach {
+        tracepoint: program.probe.tracepoint(),
         source: source.into(),
     })
 }

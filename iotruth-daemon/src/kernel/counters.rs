@@ -8,13 +8,13 @@ use aya::{
 };
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS},
-    probe::{PROBES, Probe},
+    probe::{PROGRAMS, Program, Role},
 };
 
 use super::{Counters, KernelError, recursion};
 
 /// An element of the map, in a type that aya knows to be plain.
-pub(super) type Words = [u64; 2 * PROBES * MAX_RINGS];
+pub(super) type Words = [u64; 2 * PROGRAMS * MAX_RINGS + 1];
 
 const _: () = assert!(size_of::<Words>() == size_of::<CpuCounters>());
 
@@ -24,20 +24,22 @@ pub(super) const MAP: &str = "COUNTERS";
 /// Reads the counters; independent of the tracer, for a thread of its own.
 pub struct CounterReader {
     counters: Array<MapData, Words>,
-    programs: Vec<(Probe, ProgramFd)>,
+    programs: Vec<(Program, ProgramFd)>,
 }
 
 impl CounterReader {
     pub(super) const fn new(
         counters: Array<MapData, Words>,
-        programs: Vec<(Probe, ProgramFd)>,
+        programs: Vec<(Program, ProgramFd)>,
     ) -> Self {
         Self { counters, programs }
     }
 
     /// Reads all of them. A system call for each CPU and each program.
     ///
-    /// Not one moment: a CPU that was read early counts on while the others are read.
+    /// Not one moment: a CPU that was read early counts on while the others are read. But the skips
+    /// are read after all else, so that whatever a second program has told, the skip that it told it
+    /// for is among them.
     pub fn read(&self) -> Result<Counters, KernelError> {
         let mut cpus = Vec::with_capacity(self.counters.len() as usize);
         for cpu in 0..self.counters.len() {
@@ -51,12 +53,18 @@ impl CounterReader {
         Ok(Counters { cpus, recursion: self.recursion()? })
     }
 
+    /// Whether there are second programs.
+    #[must_use]
+    pub fn second_programs(&self) -> bool {
+        self.programs.iter().any(|(program, _)| program.role == Role::Second)
+    }
+
     /// How often each program was skipped; cheap enough to be asked ten times a second.
-    pub fn recursion(&self) -> Result<[u64; PROBES], KernelError> {
-        let mut recursion = [0; PROBES];
-        for (probe, program) in &self.programs {
-            recursion[*probe as usize] = recursion::misses(program.as_fd())
-                .map_err(|source| KernelError::Recursion { program: probe.tracepoint(), source })?;
+    pub fn recursion(&self) -> Result<[u64; PROGRAMS], KernelError> {
+        let mut recursion = [0; PROGRAMS];
+        for (program, descriptor) in &self.programs {
+            recursion[program.index()] = recursion::misses(descriptor.as_fd())
+                .map_err(|source| KernelError::Recursion { program: program.name(), source })?;
         }
         Ok(recursion)
     }

@@ -2,7 +2,7 @@
 
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS},
-    probe::{PROBES, Probe},
+    probe::{PROGRAMS, Probe, Program},
 };
 
 use crate::view::ProgramStatus;
@@ -37,22 +37,40 @@ pub struct Attached {
 pub struct Counters {
     /// Attempts and refused records of each CPU; the index is the CPU number.
     pub cpus: Vec<CpuCounters>,
-    /// How often each program was skipped because it was already running on that CPU, by probe;
-    /// always 0 before Linux 5.12.
-    pub recursion: [u64; PROBES],
+    /// How often each program was skipped because it was already running on that CPU, by
+    /// [`Program::index`]; always 0 before Linux 5.12.
+    pub recursion: [u64; PROGRAMS],
 }
 
 impl Counters {
     /// Records that this program tried to write into this ring, by all CPUs.
     #[must_use]
-    pub fn attempts(&self, probe: Probe, ring: usize) -> u64 {
-        self.sum(probe, ring, |cpu| &cpu.attempts)
+    pub fn attempts(&self, program: Program, ring: usize) -> u64 {
+        self.sum(program, ring, |cpu| &cpu.attempts)
     }
 
     /// Records of this program that this ring refused, on all CPUs.
     #[must_use]
-    pub fn lost(&self, probe: Probe, ring: usize) -> u64 {
-        self.sum(probe, ring, |cpu| &cpu.lost)
+    pub fn lost(&self, program: Program, ring: usize) -> u64 {
+        self.sum(program, ring, |cpu| &cpu.lost)
+    }
+
+    /// Runs that first programs were skipped for and second ones were not, by all CPUs: what they
+    /// tried to write, or need not have written.
+    #[must_use]
+    pub fn made_up(&self, probe: Probe) -> u64 {
+        let second = Program::second(probe);
+        let told: u64 = (0..MAX_RINGS).map(|ring| self.attempts(second, ring)).sum();
+        let passed = match probe {
+            Probe::Start => self.cpus.iter().map(|cpu| cpu.passed).sum(),
+            Probe::Complete
+            | Probe::Merge
+            | Probe::Requeue
+            | Probe::Remap
+            | Probe::Issue
+            | Probe::Insert => 0,
+        };
+        told + passed
     }
 
     /// Records that were tried, by all programs into all rings.
@@ -69,11 +87,11 @@ impl Counters {
 
     fn sum(
         &self,
-        probe: Probe,
+        program: Program,
         ring: usize,
-        of: impl Fn(&CpuCounters) -> &[u64; PROBES * MAX_RINGS],
+        of: impl Fn(&CpuCounters) -> &[u64; PROGRAMS * MAX_RINGS],
     ) -> u64 {
-        let index = probe as usize * MAX_RINGS + ring;
+        let index = program.index() * MAX_RINGS + ring;
         self.cpus.iter().filter_map(|cpu| of(cpu).get(index)).sum()
     }
 }
@@ -84,25 +102,31 @@ mod tests {
 
     use iotruth_common::{
         counters::{CpuCounters, MAX_RINGS},
-        probe::{PROBES, Probe},
+        probe::{PROGRAMS, Probe, Program},
     };
 
     use super::Counters;
 
     #[test]
-    fn counters_add_up_over_cpus_by_probe_and_ring() {
-        let mut cpus =
-            [CpuCounters { attempts: [0; PROBES * MAX_RINGS], lost: [0; PROBES * MAX_RINGS] }; 3];
-        let issue_in_ring_2 = Probe::Issue as usize * MAX_RINGS + 2;
+    fn counters_add_up_over_cpus_by_program_and_ring() {
+        const PAIRS: usize = PROGRAMS * MAX_RINGS;
+        let mut cpus = [CpuCounters { attempts: [0; PAIRS], lost: [0; PAIRS], passed: 0 }; 3];
+        let [issue, insert] = [Probe::Issue, Probe::Insert].map(Program::first);
+        let second = Program::second(Probe::Issue);
+        let issue_in_ring_2 = issue.index() * MAX_RINGS + 2;
+        cpus[0].attempts[second.index() * MAX_RINGS + 2] = 1000;
         cpus[0].attempts[issue_in_ring_2] = 5;
         cpus[2].attempts[issue_in_ring_2] = 7;
         cpus[2].attempts[issue_in_ring_2 + 1] = 100;
+        cpus[2].passed = 7;
         cpus[1].lost[issue_in_ring_2] = 1;
-        let counters = Counters { cpus: cpus.to_vec(), recursion: [0; PROBES] };
-        assert_eq!(counters.attempts(Probe::Issue, 2), 12);
-        assert_eq!(counters.attempts(Probe::Issue, 3), 100);
-        assert_eq!(counters.attempts(Probe::Insert, 2), 0);
-        assert_eq!(counters.lost(Probe::Issue, 2), 1);
-        assert_eq!((counters.total_attempts(), counters.total_lost()), (112, 1));
+        let counters = Counters { cpus: cpus.to_vec(), recursion: [0; PROGRAMS] };
+        assert_eq!(counters.attempts(issue, 2), 12);
+        assert_eq!(counters.attempts(issue, 3), 100);
+        assert_eq!(counters.attempts(insert, 2), 0);
+        assert_eq!(counters.lost(issue, 2), 1);
+        assert_eq!((counters.total_attempts(), counters.total_lost()), (1112, 1));
+        assert_eq!(counters.attempts(second, 2), 1000);
+        assert_eq!([Probe::Issue, Probe::Start].map(|probe| counters.made_up(probe)), [1000, 7]);
     }
 }

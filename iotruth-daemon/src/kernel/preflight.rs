@@ -21,13 +21,18 @@ pub fn preflight() -> Result<(), KernelError> {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
     // A probe that fails for another reason is no proof; loading will tell.
-    if sys::is_map_supported(MapType::RingBuf).is_ok_and(|supported| !supported) {
-        return Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" });
+    let rings = sys::is_map_supported(MapType::RingBuf).ok();
+    let tracing = sys::is_program_supported(ProgramType::Tracing).ok();
+    new_enough(rings, tracing)
+}
+
+/// Fails if the kernel has no ring buffers or no tracing programs; `None` is not known.
+fn new_enough(rings: Option<bool>, tracing: Option<bool>) -> Result<(), KernelError> {
+    match (rings, tracing) {
+        (Some(false), _) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
+        (_, Some(false)) => Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" }),
+        (Some(true) | None, Some(true) | None) => Ok(()),
     }
-    if sys::is_program_supported(ProgramType::Tracing).is_ok_and(|supported| !supported) {
-        return Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" });
-    }
-    Ok(())
 }
 
 /// Fails if this thread may not load programs.
@@ -56,7 +61,7 @@ fn missing_capabilities(set: u64) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelError, effective, missing_capabilities};
+    use super::{KernelError, effective, missing_capabilities, new_enough};
 
     #[test]
     fn missing_capabilities_are_named_one_by_one() {
@@ -65,6 +70,37 @@ mod tests {
         assert_eq!(missing_capabilities(1 << 38), ["CAP_BPF"]);
         assert!(missing_capabilities(1 << 38 | 1 << 39).is_empty());
         assert!(missing_capabilities(1 << 21).is_empty());
+    }
+
+    #[test]
+    fn a_kernel_is_too_old_only_if_it_says_so() {
+        let lacks = |rings, tracing| match new_enough(rings, tracing) {
+            Ok(()) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        let (has, has_not, unknown) = (Some(true), Some(false), None);
+        for told in [has, unknown] {
+            for also in [has, unknown] {
+                assert_eq!(lacks(told, also), None);
+            }
+            let error = lacks(told, has_not);
+            assert_eq!(
+                error.as_deref(),
+                Some(
+                    "this kernel is too old: it lacks BPF tracing programs (Linux 5.5); iotruth \
+                     needs Linux 5.10 or later"
+                )
+            );
+            let error = lacks(has_not, told);
+            assert_eq!(
+                error.as_deref(),
+                Some(
+                    "this kernel is too old: it lacks BPF ring buffers (Linux 5.8); iotruth needs \
+                     Linux 5.10 or later"
+                )
+            );
+        }
+        assert!(lacks(has_not, has_not).is_some_and(|error| error.contains("ring buffers")));
     }
 
     #[test]

@@ -11,9 +11,9 @@ use aya_log::Level;
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::{ABSENT, Layout},
-    probe::Probe,
+    probe::{Probe, Program},
     reread::REREAD_BYTES,
-    tuning::Tuning,
+    tuning::{MARKS, Tuning},
 };
 
 use super::{
@@ -33,6 +33,9 @@ const RINGS: [&str; MAX_RINGS] = [
 
 const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
 
+/// The map of the marks that the two programs of a tracepoint share.
+const MARKS_MAP: &str = "TOLD";
+
 /// A kernel function that came with the rule that a program never runs inside itself (Linux 6.1).
 const RECURSION_GUARD: &str = "bpf_prog_inc_misses_counter";
 
@@ -41,9 +44,9 @@ pub struct Tracer {
     ebpf: Ebpf,
     layout: Layout,
     rings: usize,
-    loaded: Vec<(Probe, ProgramFd)>,
+    loaded: Vec<(Program, ProgramFd)>,
     reread: ProgramFd,
-    links: Vec<(Probe, BtfTracePointLinkId)>,
+    links: Vec<(Program, BtfTracePointLinkId)>,
 }
 
 impl Tracer {
@@ -63,13 +66,14 @@ impl Tracer {
         let tuning = tuning(options, facts, btf);
         let limit = system::raise_locked_memory();
         let layout = bounded(whole_chains(facts.layout));
-        let mut ebpf =
-            create_maps(options, &layout, &tuning).map_err(|source| explain(source, limit))?;
+        let second = facts.preemptible_tracepoints;
+        let mut ebpf = create_maps(options, &layout, &tuning, second)
+            .map_err(|source| explain(source, limit))?;
         let types = Btf::parse(btf, Endianness::default())
             .map_err(|source| KernelError::ParseBtf { source: source.into() })?;
         let mut loaded = Vec::new();
-        for probe in present(&layout) {
-            loaded.push((probe, attach::load(&mut ebpf, probe, &types)?));
+        for program in programs(&layout, second) {
+            loaded.push((program, attach::load(&mut ebpf, program, &types)?));
         }
         drop(types);
         let reread = attach::load_unattached(&mut ebpf, reread::PROGRAM)?;
@@ -77,16 +81,21 @@ impl Tracer {
         Ok(Self { ebpf, layout, rings: options.rings, loaded, reread, links: Vec::new() })
     }
 
-    /// Lets the programs run, those that end a life first.
+    /// Lets the programs run, those that end a life first, and the second ones after all first ones:
+    /// a tracepoint runs its programs in the order in which they came (`func_add`).
     pub fn attach(&mut self) -> Result<Attached, KernelError> {
-        for probe in present(&self.layout) {
-            let link = attach::attach(&mut self.ebpf, probe)?;
-            self.links.push((probe, link));
+        for (program, _) in &self.loaded {
+            let link = attach::attach(&mut self.ebpf, *program)?;
+            self.links.push((*program, link));
         }
         let at = system::monotonic();
         let programs = Probe::ALL
             .into_iter()
-            .map(|probe| ProgramStatus { probe, missing: missing(&self.layout, probe) })
+            .map(|probe| ProgramStatus {
+                probe,
+                missing: missing(&self.layout, probe),
+                second: self.loaded.iter().any(|(program, _)| *program == Program::second(probe)),
+            })
             .collect();
         Ok(Attached { programs, at })
     }
@@ -108,12 +117,12 @@ impl Tracer {
     pub fn counters(&self) -> Result<CounterReader, KernelError> {
         let counters = self.array(counters::MAP)?;
         let mut programs = Vec::with_capacity(self.loaded.len());
-        for (probe, program) in &self.loaded {
-            let program = program.try_clone().map_err(|source| KernelError::Program {
-                program: probe.tracepoint(),
+        for (program, descriptor) in &self.loaded {
+            let descriptor = descriptor.try_clone().map_err(|source| KernelError::Program {
+                program: program.name(),
                 source: source.into(),
             })?;
-            programs.push((*probe, program));
+            programs.push((*program, descriptor));
         }
         Ok(CounterReader::new(counters, programs))
     }
@@ -145,9 +154,11 @@ impl Tracer {
     }
 
     /// Stops the programs. Once this returns, no new record is written.
+    ///
+    /// The second ones first: without the first one they would tell what nobody was skipped for.
     pub fn detach(&mut self) -> Result<(), KernelError> {
-        for (probe, link) in self.links.drain(..) {
-            attach::detach(&mut self.ebpf, probe, link)?;
+        for (program, link) in self.links.drain(..).rev() {
+            attach::detach(&mut self.ebpf, program, link)?;
         }
         system::wait_for_programs();
         Ok(())
@@ -156,7 +167,7 @@ impl Tracer {
 
 impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attached: Vec<Probe> = self.links.iter().map(|(probe, _)| *probe).collect();
+        let attached: Vec<Program> = self.links.iter().map(|(program, _)| *program).collect();
         f.debug_struct("Tracer")
             .field("rings", &self.rings)
             .field("attached", &attached)
@@ -226,10 +237,19 @@ fn whole_chains(mut layout: Layout) -> Layout {
     layout
 }
 
-/// The probes that this kernel has, in the order in which they are attached.
+/// The probes that this kernel has, in the order in which their programs are attached.
 fn present(layout: &Layout) -> impl Iterator<Item = Probe> + use<> {
     let layout = *layout;
     Probe::ALL.into_iter().filter(move |probe| has(&layout, *probe))
+}
+
+/// The programs that this kernel needs, in the order in which they are attached.
+fn programs(layout: &Layout, second: bool) -> Vec<Program> {
+    if second {
+        present(layout).map(Program::first).chain(present(layout).map(Program::second)).collect()
+    } else {
+        present(layout).map(Program::only).collect()
+    }
 }
 
 fn missing(layout: &Layout, probe: Probe) -> Option<String> {
@@ -251,7 +271,12 @@ fn tuning(options: &LoadOptions, facts: &KernelFacts, btf: &[u8]) -> Tuning {
 }
 
 /// Creates the maps, sized for this machine, with the globals frozen in.
-fn create_maps(options: &LoadOptions, layout: &Layout, tuning: &Tuning) -> Result<Ebpf, EbpfError> {
+fn create_maps(
+    options: &LoadOptions,
+    layout: &Layout,
+    tuning: &Tuning,
+    second: bool,
+) -> Result<Ebpf, EbpfError> {
     let page = system::page_bytes();
     let level = if options.log { Level::Debug as u8 } else { 0 };
     let mut loader = EbpfLoader::new();
@@ -262,7 +287,8 @@ fn create_maps(options: &LoadOptions, layout: &Layout, tuning: &Tuning) -> Resul
         .override_global("LAYOUT", bytemuck::bytes_of(layout), true)
         .override_global("TUNING", bytemuck::bytes_of(tuning), true)
         .override_global(aya_log::LEVEL, &level, true)
-        .map_max_entries(counters::MAP, possible_cpus());
+        .map_max_entries(counters::MAP, possible_cpus())
+        .map_max_entries(MARKS_MAP, if second { MARKS } else { 1 });
     for (number, name) in RINGS.into_iter().enumerate() {
         // The kernel has no smaller ring than a page.
         loader
@@ -305,7 +331,12 @@ fn unusable(map: &str, source: MapError) -> KernelError {
 
 #[cfg(test)]
 mod tests {
-    use super::{ABSENT, KernelError, Layout, LoadOptions, check, highest_cpu, whole_chains};
+    use std::io;
+
+    use super::{
+        ABSENT, EbpfError, KernelError, Layout, LoadOptions, MapError, check, explain, highest_cpu,
+        whole_chains,
+    };
 
     const GOOD: LoadOptions = LoadOptions {
         rings: 2,
@@ -326,6 +357,27 @@ mod tests {
             let refused = check(&LoadOptions { ring_bytes, ..GOOD });
             assert!(matches!(refused, Err(KernelError::Options { .. })), "{ring_bytes}");
         }
+    }
+
+    #[test]
+    fn a_map_that_is_not_permitted_is_a_matter_of_locked_memory_where_that_is_limited() {
+        let refused = |errno| {
+            let io_error = io::Error::from_raw_os_error(errno);
+            EbpfError::MapError(MapError::CreateError { name: "RING0".to_owned(), io_error })
+        };
+        let error = explain(refused(libc::EPERM), Some(65_536));
+        assert!(matches!(error, KernelError::LockedMemory { limit: 65_536 }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            "the limit of locked memory (65536 bytes) is too small for the rings and cannot be \
+             raised: set LimitMEMLOCK=infinity in the systemd unit, or `ulimit -l unlimited` as root"
+        );
+        for (errno, limit) in [(libc::EPERM, None), (libc::ENOMEM, Some(65_536))] {
+            let error = explain(refused(errno), limit);
+            assert!(matches!(error, KernelError::Object { .. }), "{error:?}");
+        }
+        let other = EbpfError::MapError(MapError::InvalidName { name: "RING0".to_owned() });
+        assert!(matches!(explain(other, Some(65_536)), KernelError::Object { .. }));
     }
 
     #[test]

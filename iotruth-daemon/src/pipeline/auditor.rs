@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread,
@@ -16,7 +17,12 @@ use std::{
 
 use tracing::{debug, warn};
 
-use super::diskstats;
+use super::{
+    clock,
+    diskstats::{self, Disks},
+    helper::{Errands, Helper},
+    sysfs::Places,
+};
 use crate::{
     config::Config,
     engine::{
@@ -30,7 +36,8 @@ use crate::{
 /// What the last audit found, by device.
 pub(super) type Audited = Arc<BTreeMap<DeviceId, DeviceAudit>>;
 
-/// How long readers may take to answer. One that takes longer has stalled, which others notice.
+/// How long readers may take to answer, and the start may wait for statistics. A reader that takes
+/// longer has stalled, which others notice.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long after the attaching the statistics are read again: what ended just before has been
@@ -98,22 +105,72 @@ impl Auditee {
     }
 }
 
+/// What the thread is told.
+#[derive(Clone, Copy, Debug)]
+enum Word {
+    /// The programs are about to be attached.
+    Before,
+    /// They were attached, from this time on: nanoseconds of `CLOCK_MONOTONIC`.
+    Attached(u64),
+    /// A device was seen for the first time.
+    Met,
+    /// It is over.
+    Stop,
+}
+
+/// What is to be seen of the audits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings {
+    /// What the last whole one found.
+    pub(super) audited: Audited,
+    /// When that was, and before the first one when audits began: nanoseconds of
+    /// `CLOCK_MONOTONIC`; 0 before.
+    pub(super) since: u64,
+    /// How many were whole.
+    pub(super) whole: u64,
+    /// How many were given up, because one side could not be had.
+    pub(super) given_up: u64,
+}
+
+/// Tells the auditor of new devices.
+#[derive(Clone, Debug)]
+pub(super) struct Herald {
+    words: Sender<Word>,
+    /// Whether it has been told and has not looked since.
+    told: Arc<AtomicBool>,
+}
+
+impl Herald {
+    /// A device was seen for the first time.
+    pub(super) fn met(&self) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            // The auditor may have ended before.
+            let _ = self.words.send(Word::Met);
+        }
+    }
+}
+
 /// The thread that audits; it ends with this value.
 #[derive(Debug)]
 pub(super) struct Auditor {
-    newest: Arc<Mutex<Audited>>,
-    _stop: Sender<()>,
+    findings: Arc<Mutex<Findings>>,
+    herald: Herald,
+    baseline: Receiver<()>,
+    helper: Helper,
 }
 
 impl Auditor {
-    /// Starts it, for so many readers. `before` was read before the programs were attached.
+    /// Starts it, for so many readers.
     pub(super) fn start(
         config: Arc<Config>,
         readers: usize,
-        before: Reading,
+        places: Places,
     ) -> std::io::Result<(Self, Vec<Auditee>)> {
         let (answer, answers) = mpsc::channel();
-        let (stop, stopped) = mpsc::channel();
+        let (words, said) = mpsc::channel();
+        let herald = Herald { words, told: Arc::default() };
+        let told = Arc::clone(&herald.told);
+        let (ready, baseline) = mpsc::channel();
         let mut questions = Vec::new();
         let mut auditees = Vec::new();
         for _ in 0..readers {
@@ -121,63 +178,158 @@ impl Auditor {
             questions.push(question);
             auditees.push(Auditee { questions: asked, answers: answer.clone(), waiting: None });
         }
-        let newest = Arc::<Mutex<Audited>>::default();
-        let shown = Arc::clone(&newest);
-        thread::Builder::new().name("auditor".to_owned()).spawn(move || {
-            let mut work = Work { config, questions, answers, audit: 0, ledger: Ledger::default() };
-            work.run(&before, &stopped, &shown);
+        let findings = Arc::<Mutex<Findings>>::default();
+        let shown = Arc::clone(&findings);
+        let without = "the coverage of every disk stays as it was, see iotruth_audit_age_seconds";
+        let helper = Helper::start("auditor".to_owned(), without, move |errands| {
+            let ledger = Ledger::default();
+            let mut work =
+                Work { config, places, questions, answers, told, audit: 0, ledger, errands };
+            work.run(&said, &ready, &shown);
         })?;
-        Ok((Self { newest, _stop: stop }, auditees))
+        Ok((Self { findings, herald, baseline, helper }, auditees))
     }
 
-    /// What the last audit found.
-    pub(super) fn newest(&self) -> Audited {
-        Arc::clone(&self.newest.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Has the statistics read from which on everything may be seen; whether they were read in time.
+    /// Without them the coverage of each disk begins with its first audit.
+    pub(super) fn read_baseline(&self) -> bool {
+        self.say(Word::Before);
+        self.baseline.recv_timeout(PATIENCE).is_ok()
+    }
+
+    /// The programs were attached, the first of them after this time, in nanoseconds of
+    /// `CLOCK_MONOTONIC`: the audits begin.
+    pub(super) fn attached(&self, from: u64) {
+        self.say(Word::Attached(from));
+    }
+
+    /// What tells it of new devices.
+    pub(super) fn herald(&self) -> Herald {
+        self.herald.clone()
+    }
+
+    /// What there is to be seen.
+    pub(super) fn findings(&self) -> Findings {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How its thread is doing.
+    pub(super) const fn helper(&self) -> &Helper {
+        &self.helper
+    }
+
+    fn say(&self, word: Word) {
+        // It ends before this value does only by a panic, which its helper tells.
+        let _ = self.herald.words.send(word);
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        self.say(Word::Stop);
     }
 }
 
 /// What the thread has.
-struct Work {
+struct Work<'a> {
     config: Arc<Config>,
+    places: Places,
     questions: Vec<Sender<Question>>,
     answers: Receiver<Answer>,
+    told: Arc<AtomicBool>,
     audit: u64,
     ledger: Ledger,
+    errands: &'a Errands,
 }
 
-impl Work {
-    fn run(&mut self, before: &Reading, stopped: &Receiver<()>, shown: &Mutex<Audited>) {
-        thread::sleep(SETTLED);
-        match diskstats::read(&self.config) {
-            Ok(after) => self.ledger.attached(before, &after),
-            Err(error) => warn!("/proc/diskstats cannot be read: {error}; there is no coverage"),
-        }
-        while matches!(
-            stopped.recv_timeout(self.config.audit_interval),
-            Err(RecvTimeoutError::Timeout)
-        ) {
-            self.audit += 1;
-            let Some((reading, ours)) = self.audit() else {
-                debug!("audit {} was given up", self.audit);
-                continue;
+impl Work<'_> {
+    fn run(&mut self, said: &Receiver<Word>, ready: &Sender<()>, shown: &Mutex<Findings>) {
+        let show = |change: &dyn Fn(&mut Findings)| {
+            change(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
+        };
+        let mut before = None;
+        let mut due = None;
+        loop {
+            let left = due.map(|due: Instant| due.saturating_duration_since(Instant::now()));
+            let word = match left {
+                // However much there is to say.
+                Some(Duration::ZERO) => Err(RecvTimeoutError::Timeout),
+                Some(left) => said.recv_timeout(left),
+                None => said.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
-            self.ledger.audit(&reading, &ours);
-            *shown.lock().unwrap_or_else(PoisonError::into_inner) =
-                Arc::new(self.ledger.audited().clone());
+            match word {
+                Ok(Word::Before) => {
+                    before = self.read();
+                    // Nobody may wait for it any more.
+                    let _ = ready.send(());
+                }
+                Ok(Word::Attached(from)) => {
+                    self.begin(before.take().filter(|before| before.end < from).as_ref());
+                    show(&|findings| findings.since = clock::monotonic());
+                    due = Some(Instant::now() + self.config.audit_interval);
+                }
+                Ok(Word::Met) => self.meet(),
+                Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    due = Some(Instant::now() + self.config.audit_interval);
+                    self.audit += 1;
+                    if let Some((reading, ours)) = self.errands.run(|| self.audit()) {
+                        self.ledger.audit(&reading, &ours);
+                        let audited = Arc::new(self.ledger.audited().clone());
+                        show(&|findings| {
+                            findings.audited = Arc::clone(&audited);
+                            findings.since = reading.end;
+                            findings.whole += 1;
+                        });
+                    } else {
+                        debug!("audit {} was given up", self.audit);
+                        show(&|findings| findings.given_up += 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Settles from which statistics on everything was seen.
+    fn begin(&mut self, before: Option<&Reading>) {
+        thread::sleep(SETTLED);
+        if let (Some(before), Some(after)) = (before, self.read()) {
+            self.ledger.attached(before, &after);
+        }
+    }
+
+    /// Takes the statistics of devices that have come.
+    fn meet(&mut self) {
+        self.told.store(false, Ordering::Relaxed);
+        if let Some(reading) = self.read() {
+            self.ledger.meet(&reading);
+        }
+    }
+
+    fn read(&self) -> Option<Reading> {
+        match self.errands.run(|| diskstats::read(&self.places, &self.config)) {
+            Ok(reading) => Some(reading),
+            Err(error) => {
+                warn!("{} cannot be read: {error}", self.places.statistics.display());
+                None
+            }
         }
     }
 
     /// Both sides at one time; `None` where they cannot be had.
     fn audit(&self) -> Option<(Reading, BTreeMap<DeviceId, Ours>)> {
+        // What the readers can remember is limited, so all that takes long comes before or after.
+        let disks = Disks::look(&self.places, &self.config);
         self.ask(Question::Begin(self.audit));
         self.collect(|answer| match answer {
             Answer::Begun(audit) => (audit == self.audit).then_some(()),
             Answer::Ended(..) => None,
         })?;
         thread::sleep(NOTED);
-        let reading = diskstats::read(&self.config).ok()?;
-        let (begin, end) = (reading.begin, reading.end);
+        let statistics = disks.read().ok()?;
+        let (begin, end) = (statistics.begin, statistics.end);
         self.ask(Question::End { audit: self.audit, begin, end });
+        let reading = disks.assign(&statistics);
         let all = self.collect(|answer| match answer {
             Answer::Ended(audit, ours) => (audit == self.audit).then_some(ours),
             Answer::Begun(_) => None,
@@ -209,3 +361,6 @@ impl Work {
         Some(all)
     }
 }
+
+#[cfg(test)]
+mod tests;

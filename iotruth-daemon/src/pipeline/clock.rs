@@ -1,16 +1,29 @@
 //! The clocks: the kernel's, which stamps the records, and the one on the wall.
 
-use std::time::SystemTime;
+use std::{ops::RangeInclusive, time::SystemTime};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use crate::view::Anchor;
+
+/// Ticks that there are: kernels are built for 100 to 1,024 of them in a second.
+const TICKS: RangeInclusive<u64> = 900_000..=10_100_000;
 
 /// Now, in nanoseconds of `CLOCK_MONOTONIC`: the clock of `bpf_ktime_get_ns`.
 pub(super) fn monotonic() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     // Neither part is ever negative on this clock.
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+}
+
+/// How long a tick of the kernel (a jiffy) is, in nanoseconds; `None` where that cannot be told.
+///
+/// The coarse clocks advance by ticks, and their resolution is one (`KTIME_LOW_RES`), whatever `HZ`
+/// the kernel was built with.
+pub(super) fn tick() -> Option<u64> {
+    let resolution = clock_getres(ClockId::MonotonicCoarse);
+    let tick = resolution.tv_sec.unsigned_abs() * 1_000_000_000 + resolution.tv_nsec.unsigned_abs();
+    TICKS.contains(&tick).then_some(tick)
 }
 
 /// This moment on both clocks.
@@ -20,4 +33,17 @@ pub(super) fn anchor() -> Anchor {
     let after = monotonic();
     // The wall was read between the two, most probably in the middle.
     Anchor { monotonic: before + (after - before) / 2, wall }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_tick_is_a_fraction_of_a_second() {
+        let tick = super::tick();
+        let frequency = tick.map(|tick| (1_000_000_000 + tick / 2) / tick);
+        assert!(
+            matches!(frequency, Some(100 | 250 | 300 | 1000)),
+            "a tick of {tick:?} ns: does this kernel have an unusual HZ?"
+        );
+    }
 }

@@ -1,8 +1,11 @@
 //! `/proc/diskstats`: what the kernel itself has counted of each disk.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use super::{clock, sysfs};
+use super::{
+    clock,
+    sysfs::{self, Places},
+};
 use crate::{
     config::Config,
     engine::{
@@ -12,44 +15,85 @@ use crate::{
     },
 };
 
-/// Where the kernel shows it.
-const PATH: &str = "/proc/diskstats";
+/// The disks whose statistics are to be read.
+#[derive(Debug)]
+pub(super) struct Disks<'a> {
+    places: &'a Places,
+    disks: Vec<Disk>,
+}
 
-/// Reads the statistics of every disk that is watched.
-///
-/// This may block behind a hung disk, as every file of sysfs may.
-pub(super) fn read(config: &Config) -> std::io::Result<Reading> {
-    let sequences = || -> Vec<(String, Option<u64>)> {
-        let disks = fs::read_dir(sysfs::DISKS).into_iter().flatten().flatten();
-        let disks = disks.filter_map(|disk| {
-            let name = disk.file_name().into_string().ok()?;
-            config.watches(&name).then(|| (name, sysfs::sequence(&disk.path())))
+/// One of them.
+#[derive(Debug)]
+struct Disk {
+    name: String,
+    sequence: Option<u64>,
+    /// Which of the disks that had this name or sequence number: its inode in sysfs.
+    object: u64,
+    incomparable: Option<Incomparable>,
+}
+
+/// The text, and when it was read.
+#[derive(Debug)]
+pub(super) struct Statistics {
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    text: String,
+}
+
+impl<'a> Disks<'a> {
+    /// Looks for the disks that are watched, and whether their statistics are about requests.
+    ///
+    /// This may block behind a hung disk, as the files of its queue do: it is done before there is
+    /// any hurry.
+    pub(super) fn look(places: &'a Places, config: &Config) -> Self {
+        let folders = fs::read_dir(&places.disks).into_iter().flatten().flatten();
+        let disks = folders.filter_map(|folder| {
+            let name = folder.file_name().into_string().ok().filter(|name| config.watches(name))?;
+            let folder = folder.path();
+            Some(Disk {
+                name,
+                incomparable: incomparable(&folder),
+                object: fs::metadata(&folder).ok()?.ino(),
+                sequence: sysfs::sequence(&folder),
+            })
         });
-        disks.collect()
-    };
-    let before = sequences();
-    let begin = clock::monotonic();
-    let text = fs::read_to_string(PATH)?;
-    let end = clock::monotonic();
-    let after = sequences();
-    let disks = text.lines().filter_map(|line| {
-        let line = parse(line)?;
-        // Partitions are counted with their disk, and have no folder of their own.
-        let known = before.iter().find(|(name, _)| name == line.name)?;
-        // Another disk has taken its place meanwhile, and nobody knows whose line this is.
-        if !after.contains(known) {
-            return None;
-        }
-        let folder = Path::new(sysfs::DISKS).join(line.name);
-        Some(DiskReading {
-            id: DeviceId { number: line.number, sequence: known.1.unwrap_or(0) },
-            name: line.name.to_owned(),
-            columns: line.columns,
-            in_flight: line.in_flight,
-            incomparable: incomparable(&folder),
-        })
-    });
-    Ok(Reading { begin, end, disks: disks.collect() })
+        Self { disks: disks.collect(), places }
+    }
+
+    /// Reads the statistics of all disks.
+    pub(super) fn read(&self) -> std::io::Result<Statistics> {
+        let begin = clock::monotonic();
+        let text = fs::read_to_string(&self.places.statistics)?;
+        Ok(Statistics { begin, end: clock::monotonic(), text })
+    }
+
+    /// Whose the statistics are.
+    pub(super) fn assign(&self, statistics: &Statistics) -> Reading {
+        let disks = statistics.text.lines().filter_map(|line| {
+            let line = parse(line)?;
+            // Partitions are counted with their disk, and have no folder of their own.
+            let disk = self.disks.iter().find(|disk| disk.name == line.name)?;
+            // Another disk has taken its place meanwhile, and nobody knows whose line this is.
+            if sysfs::sequence(&self.places.disks.join(line.name)) != disk.sequence {
+                return None;
+            }
+            Some(DiskReading {
+                id: DeviceId { number: line.number, sequence: disk.sequence.unwrap_or(0) },
+                name: line.name.to_owned(),
+                object: disk.object,
+                columns: line.columns,
+                in_flight: line.in_flight,
+                incomparable: disk.incomparable,
+            })
+        });
+        Reading { begin: statistics.begin, end: statistics.end, disks: disks.collect() }
+    }
+}
+
+/// All of it at once; this may block as [`Disks::look`] does.
+pub(super) fn read(places: &Places, config: &Config) -> std::io::Result<Reading> {
+    let disks = Disks::look(places, config);
+    Ok(disks.assign(&disks.read()?))
 }
 
 /// Why the statistics of the disk in this folder say nothing about requests.
@@ -104,7 +148,7 @@ fn parse(line: &str) -> Option<Line<'_>> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what it expects")]
 mod tests {
-    use super::{Columns, Line, PATH, parse, read};
+    use super::{Columns, Line, Places, parse, read};
     use crate::config::Config;
 
     #[test]
@@ -119,10 +163,11 @@ mod tests {
 
     #[test]
     fn every_line_of_this_machine_is_read() {
-        let text = std::fs::read_to_string(PATH).unwrap();
+        let places = Places::default();
+        let text = std::fs::read_to_string(places.statistics.clone()).unwrap();
         assert!(text.lines().all(|line| parse(line).is_some()), "{text}");
         let config = Config { exclude: Vec::new(), ..Config::default() };
-        let reading = read(&config).unwrap();
+        let reading = read(&places, &config).unwrap();
         assert!(reading.begin <= reading.end);
         for disk in reading.disks {
             assert!(text.contains(&format!(" {} ", disk.name)));

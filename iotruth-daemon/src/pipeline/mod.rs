@@ -7,7 +7,11 @@ mod auditor;
 mod clock;
 mod cpus;
 mod diskstats;
+#[cfg(test)]
+mod fake;
+mod helper;
 mod lookout;
+mod memory;
 mod outcome;
 mod plan;
 mod process;
@@ -18,6 +22,7 @@ mod signals;
 mod sysfs;
 mod tick;
 mod tracer;
+mod unseen;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -25,24 +30,27 @@ use std::{
 };
 
 use anyhow::Context;
+use iotruth_common::layout::ABSENT;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use self::{
-    auditor::Auditor,
-    lookout::Lookout,
+    auditor::{Auditee, Auditor},
+    lookout::{Lookout, Surroundings},
     outcome::Readers,
     plan::Plan,
     publish::Publisher,
     reader::{Mailbox, Reader},
     signals::Signals,
+    sysfs::Places,
     tracer::Tracing,
+    unseen::Unseen,
 };
 use crate::{
-    config::Config,
+    config::{Config, Fault},
     engine::{Engine, EngineConfig, Limits},
     http,
-    view::{Status, View},
+    view::{AuditStatus, Status, View},
 };
 
 /// How long a daemon that has gone blind still answers, so that a probe can read why.
@@ -58,11 +66,15 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let plan = Plan::new(config, cpus::online(), rustix::param::page_size() as u32);
-        let mut tracing = Tracing::begin(config, &plan)?;
+        let (auditor, auditees) =
+            Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
+                .context("cannot start the auditor thread")?;
+        let mut tracing = Tracing::begin(config, &plan, &auditor)?;
         if config.bpf_log {
             tracing.log()?;
         }
-        let (readers, mut publisher, view) = read(config, &plan, &mut tracing)?;
+        let (readers, mut publisher, view) =
+            read(config, &plan, &mut tracing, (auditor, auditees))?;
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
@@ -95,15 +107,24 @@ fn read(
     config: &Arc<Config>,
     plan: &Plan,
     tracing: &mut Tracing,
+    (auditor, auditees): (Auditor, Vec<Auditee>),
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
     let mut handles = Vec::new();
-    let statistics = std::mem::take(&mut tracing.statistics);
-    let (auditor, auditees) = Auditor::start(Arc::clone(config), plan.readers.len(), statistics)
-        .context("cannot start the auditor thread")?;
+    let unseen = Unseen::default();
+    let mut helpers = vec![auditor.helper().clone()];
+    let surroundings = Surroundings {
+        config: Arc::clone(config),
+        places: Places::default(),
+        sequenced: tracing.layout.disk_diskseq != ABSENT,
+        herald: auditor.herald(),
+    };
     for ((index, rings), auditee) in plan.readers.iter().enumerate().zip(auditees) {
         let mailbox = Arc::new(Mailbox::default());
+        let (lookout, scouts) =
+            Lookout::start(index, surroundings.clone()).context("cannot start a lookout thread")?;
+        helpers.extend(scouts);
         let reader = Reader {
             sources: tracing.sources(rings),
             ring_bytes: plan.ring_bytes,
@@ -117,18 +138,24 @@ fn read(
                     slow_flush_after: config.slow_flush_after.as_nanos() as u64,
                 },
                 attached: tracing.attached,
+                tick: tracing.tick,
                 starts_traced: tracing.starts_traced,
+                second_programs: tracing.second_programs,
                 rings: rings.clone(),
                 index,
                 engines: plan.readers.len(),
             }),
-            lookout: Lookout::start(Arc::clone(config))?,
+            lookout,
             auditee,
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
             fault: config.fault,
         };
-        handles.push(reader.spawn(index).context("cannot start a reader thread")?);
+        let spawned = match config.fault {
+            Some(Fault::UnseenCompletion) => reader.spawn_without(&unseen, index),
+            Some(Fault::ReaderPanic | Fault::ReaderStall) | None => reader.spawn(index),
+        };
+        handles.push(spawned.context("cannot start a reader thread")?);
         mailboxes.push(mailbox);
     }
     let status = Status {
@@ -137,12 +164,13 @@ fn read(
         programs: tracing.programs.clone(),
         ring_bytes: plan.ring_bytes,
         readers: Vec::new(),
+        audits: AuditStatus::default(),
         not_ready: None,
         notes: tracing.notes.clone(),
         process: process::status(),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
-    let (publisher, view) = Publisher::new(mailboxes, rings, auditor, status);
+    let (publisher, view) = Publisher::new(mailboxes, rings, (auditor, helpers), status);
     Ok((Readers::new(handles, stop), publisher, view))
 }
 

@@ -3,17 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     auditor::Auditor,
-    clock, process,
+    clock,
+    helper::{Helper, Told},
+    process,
     pulse::{Pulse, Thread, Watch},
     reader::Mailbox,
 };
 use crate::{
     engine::snapshot::Snapshot,
-    view::{Anchor, ReaderStatus, Status, View},
+    view::{Anchor, AuditStatus, ReaderStatus, Status, View},
 };
 
 /// How often the snapshots are looked at.
@@ -29,30 +31,37 @@ pub(super) struct Publisher {
     shown: Vec<Arc<Snapshot>>,
     rings: Vec<usize>,
     auditor: Auditor,
+    /// Threads beside the readers.
+    helpers: Vec<Helper>,
     anchor: Anchor,
+    /// What is off for as long as the daemon runs.
+    notes: Vec<String>,
     looks: u32,
     /// Whether each reader goes round.
     watches: Vec<Watch>,
     /// A reader that is given no CPU.
     starved: Option<usize>,
+    /// What is missing because a helper has died.
+    bereft: Option<String>,
     /// Why the daemon is about to end.
     fatal: Option<String>,
     view: watch::Sender<Arc<View>>,
 }
 
 impl Publisher {
-    /// `rings` says how many rings each reader drains.
+    /// `rings` says how many rings each reader drains; `helpers` are all threads beside the readers.
     pub(super) fn new(
         mailboxes: Vec<Arc<Mailbox>>,
         rings: Vec<usize>,
-        auditor: Auditor,
+        (auditor, helpers): (Auditor, Vec<Helper>),
         status: Status,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
+        let notes = status.notes.clone();
         let (view, receiver) = watch::channel(Arc::new(View {
             snapshot: Arc::default(),
             status: Arc::new(status),
-            ledger: auditor.newest(),
+            ledger: auditor.findings().audited,
             anchor,
         }));
         let publisher = Self {
@@ -61,9 +70,12 @@ impl Publisher {
             shown: Vec::new(),
             rings,
             auditor,
+            helpers,
             anchor,
+            notes,
             looks: 0,
             starved: None,
+            bereft: None,
             fatal: None,
             view,
         };
@@ -73,6 +85,7 @@ impl Publisher {
     /// Shows what the readers know now; the error says which of them has stalled.
     pub(super) fn look(&mut self) -> Result<(), Stalled> {
         self.feel_pulses()?;
+        let blocked = self.visit_helpers(clock::monotonic());
         let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
         self.looks = self.looks.wrapping_add(1);
         if audit {
@@ -82,7 +95,7 @@ impl Publisher {
         let changed = snapshots.len() != self.shown.len()
             || snapshots.iter().zip(&self.shown).any(|(new, old)| !Arc::ptr_eq(new, old));
         if changed || audit {
-            self.show(&snapshots, audit);
+            self.show(&snapshots, audit, blocked);
             self.shown = snapshots;
         }
         Ok(())
@@ -111,7 +124,25 @@ impl Publisher {
         Ok(())
     }
 
-    fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool) {
+    /// Looks how the helpers are doing: what there is to note of them. One that has panicked makes
+    /// `/readyz` fail; what the readers do goes on without it.
+    fn visit_helpers(&mut self, now: u64) -> Vec<String> {
+        let mut notes = Vec::new();
+        for helper in &self.helpers {
+            match helper.tell(now) {
+                Told::Note(note) => notes.push(note),
+                Told::Reason(reason) if self.bereft.is_none() => {
+                    error!("{reason}");
+                    self.bereft = Some(reason);
+                }
+                Told::Nothing | Told::Reason(_) => {}
+            }
+        }
+        self.say_whether_ready();
+        notes
+    }
+
+    fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
         let snapshot = match snapshots {
             [only] => Arc::clone(only),
             several => {
@@ -129,15 +160,26 @@ impl Publisher {
             .map(|(mailbox, rings)| ReaderStatus { rings: *rings, lag: mailbox.lag() })
             .collect();
         let process = audit.then(process::status);
+        let now = self.mailboxes.iter().filter_map(|mailbox| mailbox.note());
+        let notes = self.notes.iter().cloned().chain(now).chain(blocked).collect();
+        let findings = self.auditor.findings();
+        let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
+        let audits = AuditStatus {
+            whole: findings.whole,
+            given_up: findings.given_up,
+            age: Duration::from_nanos(self.anchor.monotonic.saturating_sub(since)),
+        };
         self.update(|status| {
             status.readers = readers;
+            status.notes = notes;
+            status.audits = audits;
             if let Some(process) = process {
                 status.process = process;
             }
         });
         self.view.send_modify(|view| {
             let status = Arc::clone(&view.status);
-            let ledger = self.auditor.newest();
+            let ledger = Arc::clone(&findings.audited);
             *view = Arc::new(View { snapshot, status, ledger, anchor: self.anchor });
         });
     }
@@ -150,8 +192,10 @@ impl Publisher {
 
     fn say_whether_ready(&self) {
         let starved = self.starved.map(|number| Starved { number }.to_string());
-        let reason = self.fatal.clone().or(starved);
-        self.update(|status| status.not_ready = reason);
+        let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(starved);
+        if self.view.borrow().status.not_ready != reason {
+            self.update(|status| status.not_ready = reason);
+        }
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
@@ -186,4 +230,52 @@ impl Stalled {
 )]
 struct Starved {
     number: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+    use std::{sync::mpsc, thread, time::Instant};
+
+    use super::{super::sysfs::Places, Arc, Auditor, Helper, Publisher, View, clock, watch};
+    use crate::{config::Config, export::sample};
+
+    /// Shows a daemon without readers and with this helper, until it is so.
+    fn show(helper: Helper, skip: u64, hoped: impl Fn(&View) -> bool) {
+        let (auditor, _) =
+            Auditor::start(Arc::new(Config::default()), 0, Places::default()).unwrap();
+        let status = (*sample::fresh().status).clone();
+        let (mut publisher, view) = Publisher::new(vec![], vec![], (auditor, vec![helper]), status);
+        let begin = Instant::now();
+        let now = |view: &watch::Receiver<Arc<View>>| Arc::clone(&view.borrow());
+        while !hoped(&now(&view)) {
+            assert!(begin.elapsed().as_secs() < 20, "{:?}", now(&view).status);
+            let notes = publisher.visit_helpers(clock::monotonic() + skip);
+            publisher.show(&[], true, notes);
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_helper_that_has_panicked_is_a_reason_not_to_be_ready() {
+        let helper = Helper::start("auditor".to_owned(), "no coverage", |_| panic!("by a test"));
+        let why = "the thread auditor has panicked: no coverage";
+        show(helper.unwrap(), 0, |view| view.status.not_ready.as_deref() == Some(why));
+    }
+
+    #[test]
+    fn a_helper_that_waits_for_long_is_a_note() {
+        let (_never, wait) = mpsc::channel::<()>();
+        let run = move |errands: &super::super::helper::Errands| {
+            errands.run(|| wait.recv().unwrap_or_default());
+        };
+        let helper = Helper::start("lookout/0".to_owned(), "no names", run).unwrap();
+        show(helper, 60_000_000_000, |view| {
+            assert_eq!(view.status.not_ready, None);
+            // The sample has a note of its own, which stays.
+            let notes = &view.status.notes;
+            notes.len() == 2 && notes[1].starts_with("the thread lookout/0 has had no answer for")
+        });
+    }
 }

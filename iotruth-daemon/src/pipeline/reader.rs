@@ -12,9 +12,16 @@ use std::{
 
 use iotruth_common::record::SubmitRecord;
 use rustix::{event::epoll, io::Errno};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
-use super::{auditor::Auditee, clock, lookout::Lookout, tick::Tick};
+use super::{
+    auditor::Auditee,
+    clock,
+    lookout::Lookout,
+    memory::{Looked, Memory},
+    tick::Tick,
+    unseen::Unseen,
+};
 use crate::{
     config::Fault,
     engine::{Audit, Engine, Suspect, snapshot::Snapshot},
@@ -70,6 +77,8 @@ pub(super) struct Mailbox {
     thread: AtomicU32,
     /// From the oldest record that a snapshot was the first to have, to that snapshot.
     lag: AtomicU64,
+    /// What it cannot do at the moment.
+    note: Mutex<Option<String>>,
 }
 
 impl Mailbox {
@@ -93,21 +102,25 @@ impl Mailbox {
         Duration::from_nanos(self.lag.load(Ordering::Relaxed))
     }
 
+    /// What it cannot do at the moment, in a sentence.
+    pub(super) fn note(&self) -> Option<String> {
+        self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_note(&self, note: Option<String>) {
+        let mut kept = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        if *kept != note {
+            if let Some(note) = &note {
+                warn!("{note}");
+            }
+            *kept = note;
+        }
+    }
+
     fn publish(&self, snapshot: Snapshot, lag: u64) {
         self.lag.store(lag, Ordering::Relaxed);
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
-}
-
-/// Memory of the kernel, as far as requests are concerned.
-pub(super) trait Memory: Send {
-    /// Reads the requests at these addresses and gives each one's first bytes to `take`, with its
-    /// place among the addresses; `None` where nothing is mapped.
-    fn read(
-        &mut self,
-        addresses: &[u64],
-        take: impl FnMut(usize, Option<&[u8]>),
-    ) -> anyhow::Result<()>;
 }
 
 /// Everything that one reader owns.
@@ -135,6 +148,27 @@ pub(super) struct Reader<S, C, M> {
 }
 
 impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, C, M> {
+    /// As [`Self::spawn`], but one completion is hidden.
+    pub(super) fn spawn_without(
+        self,
+        unseen: &Unseen,
+        number: usize,
+    ) -> std::io::Result<thread::JoinHandle<anyhow::Result<()>>> {
+        let reader = Reader {
+            sources: self.sources.into_iter().map(|source| unseen.source(source)).collect(),
+            ring_bytes: self.ring_bytes,
+            counters: unseen.counters(self.counters),
+            memory: self.memory,
+            engine: self.engine,
+            lookout: self.lookout,
+            auditee: self.auditee,
+            mailbox: self.mailbox,
+            stop: self.stop,
+            fault: self.fault,
+        };
+        reader.spawn(number)
+    }
+
     /// Starts the thread. It ends when it is told to stop, or with an error.
     pub(super) fn spawn(
         self,
@@ -186,7 +220,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             // After a look that left nothing in the rings, or else lives seem to be open whose ends
             // lie in there.
             if look && rounds.drained && !stopping {
-                self.take_census(&mut rounds)?;
+                self.take_census(&mut rounds);
             }
             let age = now.saturating_sub(rounds.audited);
             let due = (rounds.unaudited || self.engine.awaits_audit()) && age >= AUDIT_EVERY;
@@ -242,19 +276,43 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     }
 
     /// Looks up in memory what has been open for long, and counts what is in flight.
-    fn take_census(&mut self, rounds: &mut Rounds) -> anyhow::Result<()> {
+    ///
+    /// What cannot be read is not known: it is left as it is, and that is told. Everything else goes
+    /// on without it.
+    fn take_census(&mut self, rounds: &mut Rounds) {
         let from = clock::monotonic();
         let suspects = self.engine.suspects(from);
         let addresses: Vec<u64> = suspects.iter().map(Suspect::address).collect();
         let engine = &mut self.engine;
-        self.memory.read(&addresses, |place, bytes| {
-            if let Some(suspect) = suspects.get(place) {
-                engine.looked_up(suspect, bytes, clock::monotonic());
-            }
-        })?;
+        let mut refused = None;
+        let read = self.memory.read(&addresses, |place, looked| {
+            let Some(suspect) = suspects.get(place) else { return };
+            let bytes = match looked {
+                Looked::Bytes(bytes) => Some(bytes),
+                Looked::Unmapped => None,
+                Looked::Refused(errno) => {
+                    refused = Some(errno);
+                    return;
+                }
+            };
+            engine.looked_up(suspect, bytes, clock::monotonic());
+        });
+        let trouble = match (read, refused) {
+            (Err(error), _) => Some(format!("{error:#}")),
+            (Ok(()), Some(errno)) => Some(std::io::Error::from_raw_os_error(errno).to_string()),
+            (Ok(()), None) => None,
+        };
+        // Where there was nothing to read, nothing is known of whether it can be.
+        if !addresses.is_empty() {
+            self.mailbox.set_note(trouble.map(|trouble| {
+                format!(
+                    "requests that have been open for long cannot be read again ({trouble}): they \
+                     are neither confirmed as in flight, nor told as stuck, nor found to be over"
+                )
+            }));
+        }
         self.engine.count_open(from, clock::monotonic());
         rounds.unpublished = true;
-        Ok(())
     }
 
     fn publish(&mut self, rounds: &mut Rounds) {
@@ -269,7 +327,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 /// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
 fn break_as_told(fault: Option<Fault>) {
     match fault {
-        None => {}
+        None | Some(Fault::UnseenCompletion) => {}
         Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
         Some(Fault::ReaderStall) => loop {
             thread::park();
@@ -305,3 +363,6 @@ fn wait(
         Err(errno) => Err(errno.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

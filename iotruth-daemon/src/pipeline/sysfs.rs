@@ -7,23 +7,43 @@ use std::{
 
 use crate::engine::device::DeviceId;
 
-/// The folder with one folder for each disk.
-pub(super) const DISKS: &str = "/sys/block";
+/// Where the kernel shows its disks.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The folder with one folder for each disk.
+    pub(super) disks: PathBuf,
+    /// The folder with one folder for each number.
+    pub(super) numbers: PathBuf,
+    /// The statistics of all disks.
+    pub(super) statistics: PathBuf,
+}
 
-/// The folder of a disk in sysfs; `None` where it has gone.
-///
-/// Paths of an nvme multipath device are hidden disks: they have no number in sysfs, and only their
-/// sequence number leads to them.
-pub(super) fn find(id: DeviceId) -> Option<PathBuf> {
-    let by_number = PathBuf::from(format!("/sys/dev/block/{id}"));
-    if is(&by_number, id) {
-        return fs::canonicalize(by_number).ok();
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            disks: "/sys/block".into(),
+            numbers: "/sys/dev/block".into(),
+            statistics: "/proc/diskstats".into(),
+        }
     }
-    if id.sequence == 0 {
-        return None;
+}
+
+impl Places {
+    /// The folder of a disk in sysfs; `None` where it has gone.
+    ///
+    /// Paths of an nvme multipath device are hidden disks: they have no number in sysfs, and only
+    /// their sequence number leads to them.
+    pub(super) fn find(&self, id: DeviceId) -> Option<PathBuf> {
+        let by_number = self.numbers.join(id.to_string());
+        if is(&by_number, id) {
+            return fs::canonicalize(by_number).ok();
+        }
+        if id.sequence == 0 {
+            return None;
+        }
+        let disks = fs::read_dir(&self.disks).ok()?.flatten();
+        disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
     }
-    let disks = fs::read_dir(DISKS).ok()?.flatten();
-    disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
 }
 
 /// Whether the disk in this folder is still the one that is meant.
@@ -61,17 +81,19 @@ fn read(folder: &Path, file: &str) -> Option<String> {
 mod tests {
     use std::fs;
 
-    use super::{find, is, name};
+    use super::{Places, is, name};
     use crate::engine::device::DeviceId;
 
     #[test]
     fn a_device_that_is_not_there_is_not_found() {
-        assert_eq!(find(DeviceId { number: 0xfff0_004d, sequence: 0 }), None);
-        assert_eq!(find(DeviceId { number: 0xfff0_004d, sequence: u64::MAX }), None);
+        let places = Places::default();
+        assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: 0 }), None);
+        assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: u64::MAX }), None);
     }
 
     #[test]
     fn every_disk_of_this_machine_is_found_by_its_number_and_by_its_sequence() {
+        let places = Places::default();
         for entry in fs::read_dir("/sys/block").unwrap().flatten() {
             let disk = entry.file_name().into_string().unwrap();
             let read = |file: &str| fs::read_to_string(entry.path().join(file)).unwrap();
@@ -79,12 +101,12 @@ mod tests {
             let numbers: Vec<u32> = dev.trim().split(':').flat_map(str::parse).collect();
             let [major, minor] = numbers[..] else { panic!("{dev}") };
             let number = major << 20 | minor;
-            let by_number = find(DeviceId { number, sequence: 0 }).unwrap();
+            let by_number = places.find(DeviceId { number, sequence: 0 }).unwrap();
             assert_eq!(name(&by_number).as_deref(), Some(disk.as_str()));
             // As for a hidden disk, whose number leads nowhere.
             let sequence = read("diskseq").trim().parse().unwrap();
             let hidden = DeviceId { number: 0xfff0_004d, sequence };
-            let by_sequence = find(hidden).unwrap();
+            let by_sequence = places.find(hidden).unwrap();
             assert_eq!(name(&by_sequence).as_deref(), Some(disk.as_str()));
             assert!(is(&by_sequence, hidden));
             assert!(!is(&by_sequence, DeviceId { number, sequence: sequence + 1_000_000 }));

@@ -5,23 +5,37 @@ use std::{
     time::Duration,
 };
 
-use iotruth_common::{counters::MAX_RINGS, layout::Layout, probe::Probe, reread::REREAD_BATCH};
+use iotruth_common::{
+    counters::MAX_RINGS,
+    layout::Layout,
+    probe::{Probe, Program},
+    reread::{REREAD_BATCH, REREAD_BYTES},
+};
 use tracing::warn;
 
 use super::{
-    diskstats,
+    auditor::Auditor,
+    clock,
+    memory::{Looked, Memory},
     plan::Plan,
-    reader::{Counters, Memory, Source},
+    reader::{Counters, Source},
 };
 use crate::{
     config::Config,
-    engine::{Audit, btf, flavor::Flavor, ledger::Reading},
+    engine::{Audit, btf, flavor::Flavor},
     kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
     view::ProgramStatus,
 };
 
 /// How often the messages of the programs are fetched: they are about what is rare.
 const LOG_EVERY: Duration = Duration::from_millis(200);
+
+/// What it means that the statistics could not be read in time.
+const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
+                                attached, as where a disk hangs: coverage begins with the first audit";
+
+/// How often counters that seem to tell of a loss are read again at most.
+const READ_AGAIN: usize = 8;
 
 /// The attached programs and what the rest of the pipeline has to know of them.
 #[derive(Debug)]
@@ -36,17 +50,21 @@ pub(super) struct Tracing {
     pub(super) attached: u64,
     /// Whether `block_io_start` is traced.
     pub(super) starts_traced: bool,
+    /// Whether each tracepoint has a second program.
+    pub(super) second_programs: bool,
+    /// How long a tick of the kernel is, in nanoseconds, if that is known.
+    pub(super) tick: Option<u64>,
     /// One for each probe.
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
     pub(super) notes: Vec<String>,
-    /// The kernel's own figures from just before the programs were attached.
-    pub(super) statistics: Reading,
 }
 
 impl Tracing {
     /// Loads and attaches the programs. From here on records are written.
-    pub(super) fn begin(config: &Config, plan: &Plan) -> anyhow::Result<Self> {
+    ///
+    /// The auditor is told, so that it knows from when on everything was seen.
+    pub(super) fn begin(config: &Config, plan: &Plan, auditor: &Auditor) -> anyhow::Result<Self> {
         kernel::preflight()?;
         let types = kernel::read_btf()?;
         let facts = btf::resolve(&types)?;
@@ -61,9 +79,22 @@ impl Tracing {
         drop(types);
         let rings = tracer.take_rings()?.into_iter().map(Some).collect();
         // What the kernel counts from here on may be seen.
-        let statistics = diskstats::read(config)?;
+        let baseline = auditor.read_baseline();
+        let from = clock::monotonic();
         let attached = tracer.attach()?;
+        auditor.attached(from);
         let start = Probe::Start as usize;
+        let tick = clock::tick();
+        let mut notes = facts.notes;
+        notes.extend(beyond(facts.layout.request_bytes));
+        notes.extend((!baseline).then(|| WITHOUT_BASELINE.to_owned()));
+        if tick.is_none() {
+            notes.push(
+                "The length of a kernel tick is not known, so it is not known how long a driver is \
+                 given for a request: hung_in_device and late are not shown."
+                    .into(),
+            );
+        }
         Ok(Self {
             rings,
             flavor: facts.flavor,
@@ -73,9 +104,10 @@ impl Tracing {
                 .programs
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
+            second_programs: facts.preemptible_tracepoints,
             programs: attached.programs,
-            notes: facts.notes,
-            statistics,
+            tick,
+            notes,
             tracer,
         })
     }
@@ -116,6 +148,16 @@ impl Tracing {
     }
 }
 
+/// What it means that the fields of interest of a request take up so many bytes.
+fn beyond(request_bytes: u32) -> Option<String> {
+    (request_bytes as usize > REREAD_BYTES).then(|| {
+        format!(
+            "a request of this kernel has fields of interest beyond its first {REREAD_BYTES} bytes: \
+             what is open for long is not looked up in memory"
+        )
+    })
+}
+
 impl Source for Ring {
     fn ring(&self) -> usize {
         self.number()
@@ -134,13 +176,13 @@ impl Memory for Rereader {
     fn read(
         &mut self,
         addresses: &[u64],
-        mut take: impl FnMut(usize, Option<&[u8]>),
+        mut take: impl FnMut(usize, Looked<'_>),
     ) -> anyhow::Result<()> {
         for (batch, addresses) in addresses.chunks(REREAD_BATCH).enumerate() {
             let read = Self::read(self, addresses)?;
             for (place, request) in read.requests.iter().enumerate().take(addresses.len()) {
                 let bytes: &[u8] = bytemuck::cast_slice(&request.bytes);
-                take(batch * REREAD_BATCH + place, (request.result == 0).then_some(bytes));
+                take(batch * REREAD_BATCH + place, Looked::new(request.result, bytes));
             }
         }
         Ok(())
@@ -149,18 +191,53 @@ impl Memory for Rereader {
 
 impl Counters for CounterReader {
     fn read(&mut self) -> anyhow::Result<Audit> {
-        let counters = Self::read(self)?;
-        let mut audit = Audit { recursion: counters.recursion, ..Audit::default() };
-        for (probe, (attempts, lost)) in
-            Probe::ALL.into_iter().zip(audit.attempts.iter_mut().zip(&mut audit.lost))
-        {
-            for ring in 0..MAX_RINGS {
-                if let (Some(attempts), Some(lost)) = (attempts.get_mut(ring), lost.get_mut(ring)) {
-                    *attempts = counters.attempts(probe, ring);
-                    *lost = counters.lost(probe, ring);
-                }
+        let mut audit = read_once(self)?;
+        // What is skipped while the others are read seems to be told by nobody; to read again tells.
+        for _ in 0..READ_AGAIN {
+            if !self.second_programs() || untold(&audit) == 0 {
+                break;
             }
+            let again = read_once(self)?;
+            if untold(&again) >= untold(&audit) {
+                break;
+            }
+            audit = again;
         }
         Ok(audit)
     }
+}
+
+/// Skips that no second program has made up for.
+fn untold(audit: &Audit) -> u64 {
+    let all = audit.recursion.iter().zip(&audit.made_up);
+    all.map(|(skipped, made_up)| skipped.saturating_sub(*made_up)).sum()
+}
+
+fn read_once(counters: &CounterReader) -> Result<Audit, KernelError> {
+    let counters = counters.read()?;
+    let mut audit = Audit::default();
+    for probe in Probe::ALL {
+        let place = probe as usize;
+        let (first, second) = (Program::first(probe), Program::second(probe));
+        let both = |of: fn(&kernel::Counters, Program, usize) -> u64| -> [u64; MAX_RINGS] {
+            std::array::from_fn(|ring| of(&counters, first, ring) + of(&counters, second, ring))
+        };
+        if let Some(attempts) = audit.attempts.get_mut(place) {
+            *attempts = both(kernel::Counters::attempts);
+        }
+        if let Some(lost) = audit.lost.get_mut(place) {
+            *lost = both(kernel::Counters::lost);
+        }
+        if let Some(made_up) = audit.made_up.get_mut(place) {
+            *made_up = counters.made_up(probe);
+        }
+        let skips = |program: Program| counters.recursion.get(program.index()).copied();
+        if let Some(recursion) = audit.recursion.get_mut(place) {
+            *recursion = skips(first).unwrap_or_default();
+        }
+        if let Some(recursion) = audit.second_recursion.get_mut(place) {
+            *recursion = skips(second).unwrap_or_default();
+        }
+    }
+    Ok(audit)
 }

@@ -23,6 +23,9 @@ const THREADS: u64 = 4;
 /// Each thread gives up after so many errors.
 const ERRORS: u64 = 25;
 
+/// Reads of the disk that comes after a deleted one.
+const READS: u64 = 200;
+
 /// Reads until the disk fails, and a little longer; each thread says how many reads went well.
 fn read_until_it_fails(disk: &Disk) -> Vec<JoinHandle<u64>> {
     let reader = |seed| {
@@ -77,6 +80,7 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     let readers = read_until_it_fails(disk);
     thread::sleep(Duration::from_millis(500));
     let number = disk.attribute("dev");
+    let host = ScsiDebug::host_of(disk);
     disk.set("device/delete", "1");
     let well: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
     assert!(well > 0, "there was load");
@@ -89,11 +93,37 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     let failed: u64 = told.iter().map(Entry::count).sum();
     assert!(ended >= well + failed, "{ended} ended, {well} well, {failed} failed");
     for entry in &told {
-        // What fails after the disk has left sysfs is told of a number that has no name any more.
-        assert!([name, number.as_str()].contains(&entry.device()), "{entry:?}");
-        assert_eq!(entry.kind(), "dispatch_failure", "{entry:?}");
+        // What fails after the disk has left sysfs is told of the disk all the same.
+        assert_eq!((entry.device(), entry.kind()), (name, "dispatch_failure"), "{entry:?}");
     }
+    nothing_under(&daemon, &[name, &number]);
+    // Nor does the next disk of this number have any of it.
+    let next = ScsiDebug::scan(&host);
+    assert_eq!(next.attribute("dev").trim(), number.trim(), "another number is no test");
+    let mut file = DirectFile::open(&next.path(), 4096);
+    for offset in Offsets::new(9, 64 << 20).take(READS as usize) {
+        assert_eq!(file.read(offset).unwrap(), 4096);
+    }
+    let scrape = whole(&daemon);
+    let again = next.name();
+    assert!(scrape.requests(again, "read") >= READS, "{again}");
+    let errors = |device| scrape.count("iotruth_request_errors_total", &[("device", device)]);
+    assert_eq!((errors(again), scrape.mismatches(again)), (0, 0), "{again}");
+    // Commands to a disk that is being found have no number yet, and are nobody's.
+    let (of_disks, others): (Vec<Entry>, Vec<Entry>) =
+        daemon.mismatches().into_iter().partition(|entry| [name, again].contains(&entry.device()));
+    assert_eq!(of_disks.iter().map(Entry::count).sum::<u64>(), failed, "{of_disks:?}");
+    assert!(others.iter().all(|entry| entry.device() == "0:0"), "{others:?}");
+    nothing_under(&daemon, &[&number]);
+}
+
+/// Waits until the metrics have nothing of these devices.
+fn nothing_under(daemon: &Daemon, devices: &[&str]) {
     wait_for("the series of a deleted disk to end", || {
-        if daemon.scrape().knows(name) { Err(format!("{name} is there")) } else { Ok(()) }
+        let scrape = daemon.scrape();
+        match devices.iter().find(|device| scrape.knows(device)) {
+            Some(device) => Err(format!("{device} is there")),
+            None => Ok(()),
+        }
     });
 }

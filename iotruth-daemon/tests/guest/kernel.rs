@@ -20,3 +20,9 @@ pub(crate) fn has_starts() -> bool {
 pub(crate) fn guards_recursion() -> bool {
     since(6, 1)
 }
+
+/// Whether a task can be preempted while it runs a program of a tracepoint. Between 6.18, which
+/// turns that off, and 7.3 nobody looked.
+pub(crate) fn preempts_programs() -> bool {
+    since(7, 3)
+}

@@ -79,8 +79,13 @@ fn what_an_offline_path_refuses_goes_another_way() {
     thread::sleep(Duration::from_secs(1));
     let reads = load.stop();
     // The path refuses a clone by an answer to device mapper and not by an event. The original then
-    // comes back with the error of its clone, and is sent to the other path.
-    let provoked = ["requeue_retry", "recovered"].map(|kind| (name, kind, 1..=16));
+    // comes back with the error of its clone, or at once where the path was found to be blocked, and
+    // is sent to the other path.
+    let provoked = [
+        (name, "requeue_retry", 1..=16),
+        (name, "recovered", 1..=16),
+        (name, "requeue_busy_after_start", 0..=16),
+    ];
     let scrape = strict(&daemon, &provoked);
     scrape.expect(name, "read", reads, reads * 4096);
     let below = scrape.requests(one, "read") + scrape.requests(two, "read");

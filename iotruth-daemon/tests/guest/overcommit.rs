@@ -2,7 +2,7 @@
 //!
 //! A program that is running already on a CPU is skipped there, and the kernel counts it. A task
 //! that is preempted inside a program, which 7.x allows, blinds that program on its CPU until the
-//! task runs again.
+//! task runs again. A second program makes up for it there, unless it is blinded too.
 
 use std::{
     hint,
@@ -16,8 +16,9 @@ use std::{
 
 use crate::{
     harness::{daemon::Daemon, load::Load, turn::turn},
+    kernel,
     null_blk::NullBlk,
-    strict::strict,
+    strict::{runs_skipped, strict},
 };
 
 /// How long the load lasts.
@@ -58,6 +59,14 @@ fn what_the_kernel_skips_is_counted_and_feigns_nothing() {
     scrape.expect(name, "read", reads, reads * 4096);
     let events = scrape.existing("iotruth_event_attempts_total", &[]);
     assert!(events > 1_000, "{events} events are no load");
-    let per_million = scrape.skipped as f64 * 1e6 / events as f64;
-    println!("\nIOTRUTH-NOTE {per_million:.0} recursion misses per million events ({events})");
+    let second = ("program", "block_rq_issue_second");
+    let attached = scrape.count("iotruth_program_attached", &[second]);
+    assert_eq!(attached == 1, kernel::preempts_programs(), "a second program where it is needed");
+    let per_million = |count: u64| count as f64 * 1e6 / events as f64;
+    println!(
+        "\nIOTRUTH-NOTE {:.0} runs skipped per million events ({events}), {:.0} events not made up \
+         for",
+        per_million(runs_skipped(&scrape)),
+        per_million(scrape.skipped)
+    );
 }

@@ -1,6 +1,9 @@
 //! SCSI hosts that misbehave when told.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     disk::{self, Disk},
@@ -38,6 +41,27 @@ impl ScsiDebug {
         driver.disks = names.iter().map(|name| Disk::settled(name)).collect();
         driver.disks.sort();
         driver
+    }
+
+    /// Where a host is asked for its disks: of the host of this disk, for when the disk is deleted.
+    pub(crate) fn host_of(disk: &Disk) -> PathBuf {
+        let device = Path::new("/sys/block").join(disk.name()).join("device");
+        let folder = fs::canonicalize(device).expect("the disk is there");
+        let is_host = |part: &&Path| {
+            part.file_name().is_some_and(|name| name.to_string_lossy().starts_with("host"))
+        };
+        let host = folder.ancestors().find(is_host).expect("a disk of SCSI has a host");
+        host.join("scsi_host").join(host.file_name().expect("it was found by it")).join("scan")
+    }
+
+    /// Asks a host whose only disk was deleted for it; it is another disk from now on.
+    pub(crate) fn scan(host: &Path) -> Disk {
+        fs::write(host, "- - -").expect("a host can be scanned");
+        let name = wait_for("the disk to be back", || match ours().as_slice() {
+            [name] => Ok(name.clone()),
+            names => Err(format!("{names:?}")),
+        });
+        Disk::settled(&name)
     }
 
     /// The disk of a host.

@@ -5,6 +5,8 @@ use std::{
     ops::{Deref, RangeInclusive},
 };
 
+use iotruth_common::probe::Probe;
+
 use crate::{
     harness::{books::quiet, daemon::Daemon, metrics::Scrape, patience::wait_for},
     kernel,
@@ -22,7 +24,8 @@ pub(crate) fn exactly(count: u64) -> RangeInclusive<u64> {
 #[derive(Debug)]
 pub(crate) struct Figures {
     scrape: Scrape,
-    /// Runs of programs that the kernel skipped, because they were running already on that CPU.
+    /// Events that no program told, because the kernel skipped them: they were running already on
+    /// that CPU.
     pub(crate) skipped: u64,
 }
 
@@ -70,7 +73,8 @@ pub(crate) fn strict_but(daemon: &Daemon, provoked: &[Provoked<'_>], endless: u6
 /// Nothing is lost, nothing is unjudged, and nothing is left open.
 ///
 /// A kernel skips a program that is running already on the same CPU and counts that. Where it says
-/// so, and only there, requests may be unjudged; the line of the scenario then says so too.
+/// so, and no second program told the event, and only there, requests may be unjudged; the line of
+/// the scenario then says so too.
 pub(crate) fn whole(daemon: &Daemon) -> Figures {
     whole_but(daemon, 0)
 }
@@ -79,7 +83,13 @@ pub(crate) fn whole(daemon: &Daemon) -> Figures {
 /// their addresses were used again.
 fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
     let scrape = wait_for("every life to end", || {
-        let scrape = quiet(daemon);
+        quiet(daemon);
+        let status = daemon.status();
+        let unsettled = status.unsettled_events();
+        if !unsettled.is_empty() {
+            return Err(format!("not settled: {unsettled:?}"));
+        }
+        let scrape = daemon.scrape();
         let open = scrape.existing("iotruth_lives_open", &[]);
         let without_end = open + scrape.existing("iotruth_lives_inferred_total", &[]);
         if without_end == endless || (skipped(&scrape) > 0 && open <= endless) {
@@ -95,6 +105,11 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
     }
     assert_eq!(scrape.count("iotruth_capacity_drops_total", &[]), 0);
     let all = scrape.existing("iotruth_lives_ended_total", &[("end", "unjudged")]);
+    let runs = runs_skipped(&scrape);
+    if runs > skipped {
+        let caught = runs - skipped;
+        println!("\nIOTRUTH-NOTE the kernel skipped {runs} runs, {caught} were made up for");
+    }
     if skipped == 0 {
         let inferred = scrape.existing("iotruth_lives_inferred_total", &[]);
         let unjudged = |reason| scrape.count("iotruth_unjudged_total", &[("reason", reason)]);
@@ -102,12 +117,20 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
         assert_eq!((all, lost("inferred")), (inferred, inferred), "unjudged, lost");
     } else {
         assert!(kernel::guards_recursion(), "{skipped} skipped by a kernel that skips nothing");
-        println!("\nIOTRUTH-NOTE the kernel skipped {skipped} runs: {all} requests unjudged");
+        println!("\nIOTRUTH-NOTE {skipped} events skipped: {all} requests unjudged");
     }
     Figures { scrape, skipped }
 }
 
-/// Runs of programs that the kernel skipped.
+/// Runs of first programs that the kernel skipped.
+pub(crate) fn runs_skipped(scrape: &Scrape) -> u64 {
+    let of = |probe: &Probe| {
+        scrape.existing("iotruth_program_skipped_total", &[("program", probe.tracepoint())])
+    };
+    Probe::ALL.iter().map(of).sum()
+}
+
+/// Events that no program told, because the kernel skipped them.
 fn skipped(scrape: &Scrape) -> u64 {
     scrape.existing("iotruth_events_lost_total", &[("reason", "recursion")])
 }

@@ -41,6 +41,7 @@ fn requests_and_merges_are_all_the_writes_that_were_submitted() {
         assert_eq!((bytes, bytes), (done.written_bytes, kernel.written_bytes), "{scheduler}");
         let after = quiet(&daemon);
         assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
+        assert_eq!(after.told_merges(name), after.merges(name, "write"), "{scheduler}");
         assert_eq!(after.counted_losses(), 0);
     }
 }

@@ -222,6 +222,7 @@ fn a_device_that_is_attached_under_load_has_its_own_baseline() {
     load.finish();
     for device in [&busy, &late] {
         let audit = rest(&daemon, device);
-        assert!(audit.coverage == Some(1.0) && audit.without_residue(), "{audit:?}");
+        let lost = daemon.scrape().counted_losses();
+        assert!(audit.coverage == Some(1.0) && audit.without_residue(), "{lost} lost; {audit:?}");
     }
 }

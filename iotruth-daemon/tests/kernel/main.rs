@@ -35,3 +35,4 @@ mod stuck_device;
 mod tiny_ring;
 mod truncated_file;
 mod two_rings;
+mod unseen_end;

@@ -21,7 +21,7 @@ use iotruth::{
 };
 use iotruth_common::{
     counters::MAX_RINGS,
-    probe::{PROBES, Probe},
+    probe::{PROGRAMS, Probe, Program, Role},
     record::{STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT},
 };
 
@@ -123,7 +123,7 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
     assert!(issues.len() >= 99, "{} issues", issues.len());
     for (read, issue) in issues.iter().enumerate() {
         let head = &issue.request;
-        assert_eq!(Probe::from_wire(head.probe), Some(Probe::Issue));
+        assert_eq!(Program::from_wire(head.program), Some(Program::first(Probe::Issue)));
         assert_eq!(head.state, STATE_IDLE);
         assert_eq!(head.data_len as usize, BLOCK);
         assert_eq!(head.sector % 8, 0);
@@ -161,8 +161,8 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
     let counters = tracer.counters().unwrap().read().unwrap();
     assert_eq!(counters.total_lost(), 0);
     assert_eq!(counters.total_attempts(), received.count());
-    for ((cpu, probe, ring), attempts) in &received.attempts {
-        let index = *probe as usize * MAX_RINGS + ring;
+    for ((cpu, program, ring), attempts) in &received.attempts {
+        let index = program.index() * MAX_RINGS + ring;
         let counted = counters.cpus[*cpu as usize].attempts[index];
         assert_eq!(attempts.last().copied().map(u64::from), Some(counted));
         assert!(attempts.iter().copied().eq(1..=counted as u32), "a gap without a loss");
@@ -170,6 +170,47 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
     for (request, rings) in &received.rings {
         assert_eq!(rings.len(), 1, "request {request:#x} is in rings {rings:?}");
     }
+}
+
+/// Where nothing is skipped the second programs have nothing to tell, whatever is between the two.
+#[test]
+fn what_the_first_program_told_the_second_one_does_not() {
+    let _turn = turn();
+    let device = LoopDevice::new(1);
+    let mut tracer = load_as(&OPTIONS, |facts, _| facts.preemptible_tracepoints = true);
+    let mut rings = tracer.take_rings().unwrap();
+    let attached = tracer.attach().unwrap();
+    assert!(attached.programs.iter().all(|program| program.second), "{attached:?}");
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let path = device.path().to_owned();
+            std::thread::spawn(move || {
+                let mut file = DirectFile::open(&path, BLOCK);
+                for read in 0..2_000 {
+                    assert_eq!(file.read((read % BLOCKS * BLOCK) as u64).unwrap(), BLOCK);
+                }
+            })
+        })
+        .collect();
+    let mut received = Received::default();
+    for thread in threads {
+        thread.join().unwrap();
+        received.drain(&mut rings);
+    }
+    tracer.detach().unwrap();
+    received.drain(&mut rings);
+    let counters = tracer.counters().unwrap().read().unwrap();
+    let told_by = |role| {
+        let of = received.attempts.iter().filter(|((_, program, _), _)| program.role == role);
+        of.map(|(_, attempts)| attempts.len() as u64).sum::<u64>()
+    };
+    assert!(told_by(Role::First) > 10_000);
+    for probe in Probe::ALL {
+        let skipped = counters.recursion[Program::first(probe).index()];
+        let made_up = counters.made_up(probe);
+        assert!(made_up <= skipped, "{probe:?}: {made_up} made up for, {skipped} skipped");
+    }
+    assert!(told_by(Role::Second) <= counters.recursion.iter().sum());
 }
 
 #[test]
@@ -193,14 +234,14 @@ fn what_a_full_ring_refuses_is_counted_exactly() {
     let counters = reader.read().unwrap();
     assert!(counters.total_lost() > 900, "{}", counters.total_lost());
     assert_eq!(counters.total_attempts(), received.count() + counters.total_lost());
-    for probe in Probe::ALL {
+    for program in Probe::ALL.map(Program::first) {
         let missing: u64 = received
             .attempts
             .iter()
-            .filter(|((_, of, _), _)| *of == probe as u8)
+            .filter(|((_, of, _), _)| *of == program)
             .map(|(_, attempts)| attempts.len() as u64)
             .sum();
-        assert_eq!(counters.attempts(probe, 0), missing + counters.lost(probe, 0));
+        assert_eq!(counters.attempts(program, 0), missing + counters.lost(program, 0));
     }
     let last = received.completes.last().unwrap();
     assert_eq!(u64::from(last.request.ring_lost), counters.total_lost());
@@ -223,7 +264,7 @@ fn starts_are_traced_when_asked_for_and_only_then() {
             .submits
             .iter()
             .filter(|record| record.request.device == number(&device))
-            .filter(|record| Probe::from_wire(record.request.probe) == Some(Probe::Start))
+            .filter(|record| record.request.program == Probe::Start as u8)
             .filter(|record| record.tgid == std::process::id())
             .count();
         assert_eq!(starts, if start_events { 50 } else { 0 });
@@ -272,6 +313,6 @@ fn the_two_capabilities_are_enough() {
         let mut received = Received::default();
         received.drain(&mut rings);
         assert!(received.submits.iter().filter(|one| one.request.device == number).count() >= 50);
-        assert_eq!(tracer.counters().unwrap().read().unwrap().recursion, [0; PROBES]);
+        assert_eq!(tracer.counters().unwrap().read().unwrap().recursion, [0; PROGRAMS]);
     });
 }

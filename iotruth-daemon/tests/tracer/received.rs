@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use iotruth::kernel::Ring;
 use iotruth_common::{
-    probe::Probe,
-    record::{CompleteRecord, RequestRecord, SubmitRecord},
+    probe::{Probe, Program},
+    record::{CompleteRecord, RequestRecord, STATE_IDLE, SubmitRecord},
 };
 
 /// Every record, by what it is.
@@ -14,8 +14,8 @@ pub(crate) struct Received {
     pub(crate) submits: Vec<SubmitRecord>,
     pub(crate) completes: Vec<CompleteRecord>,
     pub(crate) others: Vec<RequestRecord>,
-    /// Attempt numbers in the order in which they came, by CPU, probe and ring.
-    pub(crate) attempts: BTreeMap<(u16, u8, usize), Vec<u32>>,
+    /// Attempt numbers in the order in which they came, by CPU, program and ring.
+    pub(crate) attempts: BTreeMap<(u16, Program, usize), Vec<u32>>,
     /// In which rings each request was seen.
     pub(crate) rings: BTreeMap<u64, Vec<usize>>,
 }
@@ -31,7 +31,8 @@ impl Received {
 
     fn take(&mut self, ring: usize, bytes: &[u8]) {
         let head: &RequestRecord = bytemuck::from_bytes(&bytes[..size_of::<RequestRecord>()]);
-        match Probe::from_wire(head.probe).unwrap() {
+        let program = Program::from_wire(head.program).unwrap();
+        match program.probe {
             Probe::Start | Probe::Insert | Probe::Issue => {
                 let record: &SubmitRecord = bytemuck::from_bytes(bytes);
                 assert_eq!(record.reserved, 0);
@@ -39,14 +40,15 @@ impl Received {
             }
             Probe::Complete => {
                 let record: &CompleteRecord = bytemuck::from_bytes(bytes);
-                assert_eq!(record.reserved, 0);
+                // `blk_add_timer` gives each request one that the driver has.
+                assert!(record.timeout > 0 || record.request.state == STATE_IDLE);
                 self.completes.push(*record);
             }
             Probe::Requeue | Probe::Merge | Probe::Remap => {
                 self.others.push(*bytemuck::from_bytes(bytes));
             }
         }
-        self.attempts.entry((head.cpu, head.probe, ring)).or_default().push(head.attempt);
+        self.attempts.entry((head.cpu, program, ring)).or_default().push(head.attempt);
         let rings = self.rings.entry(head.request).or_default();
         if !rings.contains(&ring) {
             rings.push(ring);

@@ -2,22 +2,43 @@
 //!
 //! Runs in hard interrupts too; the current task has nothing to do with the request.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use iotruth_common::{probe::Probe, record::CompleteRecord};
+use aya_ebpf::programs::BtfTracePointContext;
+use iotruth_common::{
+    probe::{Probe, Program},
+    record::CompleteRecord,
+};
 
 use crate::{
     argument::{request, status_and_bytes},
-    emit::{emit, put},
+    emit::{Rest, emit, put},
+    field::{Disk, Request},
 };
 
-#[btf_tracepoint]
-fn block_rq_complete(ctx: BtfTracePointContext) {
-    let Some(request) = request(&ctx, Probe::Complete) else { return };
-    let Some((status, bytes)) = status_and_bytes(&ctx) else { return };
-    emit(&ctx, Probe::Complete, request, |slot: *mut CompleteRecord, _| {
-        put!(slot, bytes = bytes);
-        put!(slot, status = status);
-        put!(slot, without_bio = u32::from(!request.has_bio()));
-        put!(slot, reserved = 0);
-    });
+programs!(tell(Complete), block_rq_complete, block_rq_complete_first, block_rq_complete_second);
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, program: Program) {
+    let Some(request) = request(ctx, program.probe) else { return };
+    let Some((status, bytes)) = status_and_bytes(ctx) else { return };
+    emit(ctx, program, request, End { request, status, bytes });
+}
+
+/// What ends with an event.
+#[derive(Clone, Copy)]
+struct End {
+    request: Request,
+    status: i32,
+    bytes: u32,
+}
+
+impl Rest for End {
+    type Record = CompleteRecord;
+
+    #[inline(always)]
+    fn write(self, slot: *mut CompleteRecord, _: Option<Disk>) {
+        put!(slot, bytes = self.bytes);
+        put!(slot, status = self.status);
+        put!(slot, without_bio = u32::from(!self.request.has_bio()));
+        put!(slot, timeout = self.request.timeout());
+    }
 }

@@ -1,13 +1,15 @@
 //! `block_rq_insert`: a request was put on a software or scheduler queue.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use iotruth_common::probe::Probe;
+use aya_ebpf::programs::BtfTracePointContext;
+use iotruth_common::probe::{Probe, Program};
 
 use crate::{argument::request, submit::emit_submit};
 
-#[btf_tracepoint]
-fn block_rq_insert(ctx: BtfTracePointContext) {
-    if let Some(request) = request(&ctx, Probe::Insert) {
-        emit_submit(&ctx, Probe::Insert, request);
+programs!(tell(Insert), block_rq_insert, block_rq_insert_first, block_rq_insert_second);
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, program: Program) {
+    if let Some(request) = request(ctx, program.probe) {
+        emit_submit(ctx, program, request);
     }
 }

@@ -1,13 +1,18 @@
 //! `block_rq_merge`: a request died because its bios were chained to another one.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use iotruth_common::{probe::Probe, record::RequestRecord};
+use aya_ebpf::programs::BtfTracePointContext;
+use iotruth_common::probe::{Probe, Program};
 
-use crate::{argument::request, emit::emit};
+use crate::{
+    argument::request,
+    emit::{Nothing, emit},
+};
 
-#[btf_tracepoint]
-fn block_rq_merge(ctx: BtfTracePointContext) {
-    if let Some(request) = request(&ctx, Probe::Merge) {
-        emit(&ctx, Probe::Merge, request, |_: *mut RequestRecord, _| ());
+programs!(tell(Merge), block_rq_merge, block_rq_merge_first, block_rq_merge_second);
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, program: Program) {
+    if let Some(request) = request(ctx, program.probe) {
+        emit(ctx, program, request, Nothing);
     }
 }

@@ -1,13 +1,18 @@
 //! `block_rq_requeue`: a request went back to a queue.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use iotruth_common::{probe::Probe, record::RequestRecord};
+use aya_ebpf::programs::BtfTracePointContext;
+use iotruth_common::probe::{Probe, Program};
 
-use crate::{argument::request, emit::emit};
+use crate::{
+    argument::request,
+    emit::{Nothing, emit},
+};
 
-#[btf_tracepoint]
-fn block_rq_requeue(ctx: BtfTracePointContext) {
-    if let Some(request) = request(&ctx, Probe::Requeue) {
-        emit(&ctx, Probe::Requeue, request, |_: *mut RequestRecord, _| ());
+programs!(tell(Requeue), block_rq_requeue, block_rq_requeue_first, block_rq_requeue_second);
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, program: Program) {
+    if let Some(request) = request(ctx, program.probe) {
+        emit(ctx, program, request, Nothing);
     }
 }

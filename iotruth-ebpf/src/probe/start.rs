@@ -4,11 +4,12 @@
 //! those requests are reported whose later events run in a kernel worker: flushes, and operations
 //! other than read and write.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use iotruth_common::probe::Probe;
+use aya_ebpf::programs::BtfTracePointContext;
+use iotruth_common::probe::{Probe, Program};
 
 use crate::{
     argument::request,
+    emit::pass_over,
     globals::{TUNING, constant},
     submit::emit_submit,
 };
@@ -18,14 +19,17 @@ const OPERATION: u32 = 0xff;
 /// `REQ_OP_WRITE`; `REQ_OP_READ` is 0. Both are the same in every kernel.
 const WRITE: u32 = 1;
 
-#[btf_tracepoint]
-fn block_io_start(ctx: BtfTracePointContext) {
-    let Some(request) = request(&ctx, Probe::Start) else { return };
+programs!(tell(Start), block_io_start, block_io_start_first, block_io_start_second);
+
+#[inline(always)]
+fn tell(ctx: &BtfTracePointContext, program: Program) {
+    let Some(request) = request(ctx, program.probe) else { return };
     if constant(&TUNING.start_events) == 0 {
         let flags = request.cmd_flags();
         if flags & OPERATION <= WRITE && flags & constant(&TUNING.start_flags) == 0 {
+            pass_over(program, request);
             return;
         }
     }
-    emit_submit(&ctx, Probe::Start, request);
+    emit_submit(ctx, program, request);
 }

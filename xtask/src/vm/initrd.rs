@@ -69,8 +69,10 @@ fn copy_modules(from: &Path, to: &Path) -> Result<()> {
     };
     let (dep, builtin) = (read("modules.dep")?, read("modules.builtin")?);
     let index = Index::parse(&dep, &builtin);
-    let checksum = Some(modules::CHECKSUM).filter(|name| index.has(name));
-    let wanted = checksum.into_iter().chain(modules::WANTED.map(|(name, _reason)| name));
+    let where_there = |name: &'static str| Some(name).filter(|name| index.has(name));
+    let wanted = modules::WANTED.map(|(name, _reason)| name);
+    let wanted = where_there(modules::CHECKSUM).into_iter().chain(wanted);
+    let wanted = wanted.chain(where_there(modules::NVME_LOOP));
     let order = index.load_order(&wanted.collect::<Vec<_>>())?;
     for (number, file) in order.into_iter().enumerate() {
         let plain = to.join(format!("{number:02}-{}.ko", module_name(file)));

@@ -25,6 +25,9 @@ pub(super) const WANTED: [(&str, &str); 13] = [
 /// ext4 asks the crypto layer for this sum; newer kernels have it in themselves.
 pub(super) const CHECKSUM: &str = "crc32c_generic";
 
+/// A module that some kernels do not have, for a scenario that is absent there.
+pub(super) const NVME_LOOP: &str = "nvme_loop";
+
 /// The lists that depmod and the kernel's build make.
 #[derive(Debug)]
 pub(super) struct Index<'a> {

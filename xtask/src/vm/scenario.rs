@@ -58,6 +58,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "null_blk that answers too late: failed by the driver",
         absent: &[],
     },
+    Scenario {
+        name: "stuck",
+        about: "null_blk that keeps requests: stuck in the device and behind it, slow flushes",
+        absent: &[],
+    },
     Scenario { name: "medium_error", about: "scsi_debug with a bad sector", absent: &[] },
     Scenario {
         name: "virtio_errors",
@@ -73,6 +78,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "multipath",
         about: "dm-multipath on two hosts, one of which is busy and then goes",
         absent: &[],
+    },
+    Scenario {
+        name: "path_failover",
+        about: "an nvme subsystem on two paths that change: requests go from one to the other",
+        absent: &[
+            ("5.10", "Debian's kernel has no nvme-loop, and an emulated disk refuses no path"),
+            ("6.1", "Debian's kernel has no nvme-loop, and an emulated disk refuses no path"),
+        ],
     },
     Scenario {
         name: "cgroup_owners",

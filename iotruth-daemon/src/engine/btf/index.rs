@@ -7,7 +7,7 @@ use iotruth_common::probe::Probe;
 use super::{
     arguments, enumerators,
     error::BtfError,
-    layout,
+    layout, preemption,
     reader::{Kind, Sections, Type, word},
 };
 
@@ -34,7 +34,8 @@ impl<'a> Index<'a> {
     /// Walks over the blob.
     pub(super) fn build(blob: &'a [u8]) -> Result<Self, BtfError> {
         let sections = Sections::find(blob)?;
-        let wanted = layout::structs();
+        let mut wanted = layout::structs();
+        wanted.push(preemption::SNAPSHOT);
         let mut index = Self {
             sections,
             starts: Vec::with_capacity(sections.expected_types()),

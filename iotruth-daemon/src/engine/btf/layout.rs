@@ -78,6 +78,8 @@ const REFERENCES: [Row; 2] = [
 
 const DISKSEQ: Row = row("gendisk", "diskseq", Number(8), |l| &mut l.disk_diskseq);
 
+const TIMEOUT: Row = row("request", "timeout", Number(4), |l| &mut l.request_timeout);
+
 /// From a bio to the id of its cgroup: a chain that is of use only as a whole.
 const CGROUP: &[Row] = &[
     row("bio", "bi_blkg", Pointer("blkcg_gq"), |l| &mut l.bio_blkg),
@@ -111,6 +113,14 @@ pub(super) fn resolve(index: &Index<'_>, notes: &mut Vec<String>) -> Result<Layo
     let disk = "disk (or struct request: rq_disk)";
     first_of(index, &DISK, ("request_queue", disk), &mut layout)?;
     first_of(index, &REFERENCES, ("request", "ref"), &mut layout)?;
+    match optional(index, &TIMEOUT)? {
+        Some(found) => *(TIMEOUT.slot)(&mut layout) = found,
+        None => notes.push(
+            "struct request: timeout is not as expected, so it is not known how long a driver is \
+             given for a request: hung_in_device and late are not shown."
+                .into(),
+        ),
+    }
     layout.request_bytes = request_bytes(&layout);
     match optional(index, &DISKSEQ)? {
         Some(found) => *(DISKSEQ.slot)(&mut layout) = found,
@@ -157,7 +167,9 @@ fn request_bytes(layout: &Layout) -> u32 {
         (layout.request_start_time, 8),
         (layout.request_references, 4),
     ];
-    fields.iter().map(|(offset, size)| offset.saturating_add(*size)).max().unwrap_or_default()
+    let timeout = (layout.request_timeout != ABSENT).then_some((layout.request_timeout, 4));
+    let fields = fields.iter().chain(&timeout);
+    fields.map(|(offset, size)| offset.saturating_add(*size)).max().unwrap_or_default()
 }
 
 fn cgroup(index: &Index<'_>, layout: &mut Layout, notes: &mut Vec<String>) -> Result<(), BtfError> {

@@ -9,6 +9,7 @@ mod enumerators;
 mod error;
 mod index;
 mod layout;
+mod preemption;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ pub struct KernelFacts {
     pub flavor: Flavor,
     /// The kernel has `bpf_get_current_task_btf` (Linux 5.11).
     pub task_btf_helper: bool,
+    /// A task can be preempted while it runs the programs of a tracepoint.
+    pub preemptible_tracepoints: bool,
     /// Optional tracepoints that the kernel does not have.
     pub missing_probes: Vec<Probe>,
     /// What is off because the kernel lacks something, one sentence each.
@@ -49,6 +52,7 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
         layout,
         flavor: enumerators::resolve(&index, arguments.status_is_errno)?,
         task_btf_helper: enumerators::task_helper(&index)?,
+        preemptible_tracepoints: preemption::tracepoints(&index)?,
         missing_probes: arguments.missing,
         notes,
     })

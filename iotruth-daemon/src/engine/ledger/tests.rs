@@ -12,7 +12,8 @@ const DISK: DeviceId = DeviceId { number: 7 << 20, sequence: 3 };
 const SECOND: u64 = 1_000_000_000;
 
 fn disk(id: DeviceId, columns: Columns) -> DiskReading {
-    DiskReading { id, name: "disk".to_owned(), columns, in_flight: 0, incomparable: None }
+    let object = u64::from(id.number);
+    DiskReading { id, name: "disk".to_owned(), object, columns, in_flight: 0, incomparable: None }
 }
 
 fn reads(count: u64) -> Columns {
@@ -47,6 +48,11 @@ impl Bench {
         let mut ledger = Ledger::default();
         ledger.attached(&reading(before), &reading(after));
         Self { ledger, now: SECOND }
+    }
+
+    /// A device was seen for the first time, when the disks had counted so much.
+    fn meet(&mut self, disks: Vec<DiskReading>) {
+        self.ledger.meet(&Reading { begin: self.now, end: self.now + 1_000, disks });
     }
 
     fn disks(&mut self, disks: Vec<DiskReading>, ours: &[(DeviceId, Ours)]) -> Option<DeviceAudit> {
@@ -227,6 +233,77 @@ fn a_disk_that_was_first_seen_without_its_sequence_is_the_same() {
     let unsequenced = DeviceId { sequence: 0, ..DISK };
     let audit = bench.disks(vec![disk(DISK, reads(9))], &[(unsequenced, resting(9))]).unwrap();
     assert_eq!((audit.coverage, audit.seen), (Ok(1.0), true));
+}
+
+#[test]
+fn what_two_readers_know_of_one_disk_adds_up_by_whatever_they_know_it() {
+    let mut bench = Bench::attached(0, 0);
+    let unsequenced = DeviceId { sequence: 0, ..DISK };
+    let both = [(unsequenced, resting(4)), (DISK, resting(5))];
+    let audit = bench.disks(vec![disk(DISK, reads(9))], &both).unwrap();
+    assert_eq!((audit.coverage, audit.residue, audit.ours), (Ok(1.0), [0; 7], reads(9)));
+}
+
+#[test]
+fn what_is_lost_of_a_new_device_before_its_first_audit_is_missing() {
+    // A new disk begins at 0; a loop device goes on where the one before it on its number stopped.
+    for (object, old) in [(1, 0), (DISK.number.into(), 5_000)] {
+        let mut bench = Bench::attached(0, 0);
+        bench.audit(old, resting(old));
+        let late = DeviceId { sequence: 4, ..DISK };
+        let late_disk = |count| DiskReading { object, ..disk(late, reads(old + count)) };
+        bench.meet(vec![late_disk(3)]);
+        bench.disks(vec![late_disk(1_000)], &[(late, resting(600))]);
+        let audit = bench.ledger.audited()[&late].clone();
+        assert_eq!(audit.residue[0], -397, "any number of the first three was seen");
+        assert_eq!(audit.coverage, Ok(600.0 / 997.0));
+        assert_eq!((audit.kernel, audit.ours), (reads(997), reads(600)));
+    }
+}
+
+#[test]
+fn a_new_device_of_which_all_is_seen_has_no_residue() {
+    for seen in [0, 2, 3] {
+        let mut bench = Bench::attached(0, 0);
+        bench.audit(5_000, resting(5_000));
+        // Its first request may have ended before it was met, or not even begun.
+        let late = DeviceId { sequence: 4, ..DISK };
+        bench.meet(vec![disk(late, reads(5_003))]);
+        let (kernel, ours) = (5_003 + 40, seen + 40);
+        bench.disks(vec![disk(late, reads(kernel))], &[(late, resting(ours))]);
+        let audit = bench.ledger.audited()[&late].clone();
+        assert_eq!((audit.coverage, audit.residue), (Ok(1.0), [0; 7]), "{seen}");
+    }
+}
+
+#[test]
+fn only_a_device_that_is_new_is_met() {
+    let mut bench = Bench::attached(0, 0);
+    let off = |count| DiskReading {
+        incomparable: Some(Incomparable::StatisticsOff),
+        ..disk(DISK, reads(count))
+    };
+    bench.disks(vec![off(10)], &[(DISK, resting(100))]);
+    // Its statistics are on again, and another device has come. What was seen of it is no news.
+    bench.meet(vec![disk(DISK, reads(15)), disk(DeviceId { number: 1, sequence: 9 }, reads(0))]);
+    assert_eq!(bench.audit(20, resting(110)).coverage, Err(Absent::FirstInterval));
+    assert_eq!(bench.audit(30, resting(120)).residue, [0; 7]);
+}
+
+#[test]
+fn a_residue_outlasts_statistics_that_are_off() {
+    let mut bench = Bench::attached(0, 0);
+    assert_eq!(bench.audit(100, resting(90)).residue[0], -10);
+    let off =
+        DiskReading { incomparable: Some(Incomparable::StatisticsOff), ..disk(DISK, reads(100)) };
+    for _ in 0..2 {
+        let audit = bench.disks(vec![off.clone()], &[(DISK, resting(500))]).unwrap();
+        assert_eq!(audit.residue[0], -10);
+    }
+    let audit = bench.audit(200, resting(600));
+    assert_eq!((audit.coverage, audit.residue[0]), (Err(Absent::FirstInterval), -10));
+    let audit = bench.audit(300, resting(698));
+    assert_eq!((audit.coverage, audit.residue[0]), (Ok(0.98), -12));
 }
 
 #[test]

@@ -243,7 +243,10 @@ fn merged_requests_end_without_a_request_of_their_own() {
     let snapshot = snapshot(&mut kernel);
     let writes = figures(&snapshot, Operation::Write);
     assert_eq!((writes.requests, writes.merges, writes.bytes), (1, 2, 12_288));
-    assert!(snapshot.mismatches.is_empty());
+    // However many there are, they have one entry.
+    assert_eq!(kinds(&snapshot), [Kind::Merged]);
+    assert_eq!(snapshot.mismatches[0].count, 2);
+    assert_eq!(snapshot.devices[&DISK].mismatches[Kind::Merged as usize], 2);
 }
 
 #[test]

@@ -302,3 +302,24 @@ fn a_disk_of_which_only_the_number_was_known_is_not_shown_before_its_name() {
     assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
 }
+
+#[test]
+fn a_verdict_that_cannot_wait_is_counted() {
+    let mut kernel = Kernel::new();
+    let preflush = Flavor::linux_6_12().req.preflush;
+    let room = 1 << 16;
+    for number in 0..room + 3 {
+        // What was flushed rests on its history.
+        let mut rq = kernel.allocate(0x40, WRITE | preflush, 8 * number, 4096);
+        kernel.after(10).start(&mut rq);
+        rq.cmd_flags = WRITE;
+        rq.rq_flags |= Flavor::linux_6_12().rqf.flush_seq;
+        kernel.after(10).issue(&mut rq);
+        rq.rq_flags &= !Flavor::linux_6_12().rqf.flush_seq;
+        kernel.after(10).complete(&mut rq, 4096, 0);
+    }
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.verdicts_dropped, 3);
+    let figures = figures(&snapshot, Operation::Write);
+    assert_eq!(figures.unjudged[Unjudged::Loss as usize], 3);
+}

@@ -1,5 +1,6 @@
 //! The engine on streams of the little block layer.
 
+mod devices;
 pub(crate) mod examples;
 mod lives;
 mod losses;

@@ -5,7 +5,8 @@ use super::{
     figures, kinds,
     script::{
         Ask::{
-            self, Discard, Empty, Fua, HardwareFua, Multipath, Passthrough, Preflush, Read, Write,
+            self, Bare, Discard, Empty, Fua, HardwareFua, Multipath, Passthrough, Preflush, Read,
+            Write, WriteZeroes, Zone,
         },
         Player,
     },
@@ -15,8 +16,8 @@ use crate::engine::{
     histogram::Histogram,
     kind::Kind::{
         self, CompletedWithoutStart, DispatchFailure, DoubleStart, FlushEmulated, FlushFailed,
-        IoError, IoErrorExpected, OverCompletion, PartialCompletion, PathFailover, QueuedInFlight,
-        Recovered, RequeueBusyAfterStart, RequeueBusyBeforeStart, RequeueRetry,
+        IoError, IoErrorExpected, Merged, OverCompletion, PartialCompletion, PathFailover,
+        QueuedInFlight, Recovered, RequeueBusyAfterStart, RequeueBusyBeforeStart, RequeueRetry,
         RequeueShortTransfer, RequeueTimeout, TimedOut,
     },
     operation::Operation,
@@ -51,7 +52,7 @@ const fn path(
 }
 
 const fn merged(name: &'static str, script: &'static str) -> Path {
-    Path { name, ask: Write, script, kinds: &[], bytes: None, phases: ["", ""] }
+    Path { name, ask: Write, script, kinds: &[Merged], bytes: None, phases: ["", ""] }
 }
 
 const ALL: u32 = 16_384;
@@ -97,6 +98,9 @@ pub(super) const PATHS: &[Path] = &[
         ["qrdt", "rdt"],
     ),
     path("P15 not supported", Discard, "s d c!1", &[IoErrorExpected], 0, ["qdt", "dt"]),
+    path("P15 unknown command", Discard, "s d p0 c!5", &[IoErrorExpected], 0, ["qdt", "dt"]),
+    path("P19 no such command", WriteZeroes, "s c!5", &[IoErrorExpected], 0, ["qt", ""]),
+    path("P15 bad target", Write, "s d c!5", &[IoError], 0, ["qdt", "dt"]),
     path("P15 not now", Read, "s d c!12", &[IoErrorExpected], 0, ["qdt", "dt"]),
     path(
         "P16 timeout, again",
@@ -110,6 +114,10 @@ pub(super) const PATHS: &[Path] = &[
     path("P17 timeout, answered", Read, "s d t c", &[TimedOut], ALL, ["qdt", "dt"]),
     path("P19 refused", Read, "s c!16", &[DispatchFailure], 0, ["qt", ""]),
     path("P19 refused, queued", Read, "s i c!16", &[DispatchFailure], 0, ["qt", "qt"]),
+    path("P19 zone, refused", Zone, "s c!16", &[DispatchFailure], 0, ["qt", ""]),
+    path("P19 zone, queued", Zone, "s i c!16", &[DispatchFailure], 0, ["qt", "qt"]),
+    path("P15 zone, failed", Zone, "s d c!10", &[IoError], 0, ["qdt", "dt"]),
+    path("P1 zone", Zone, "s d c", &[], 0, ["qdt", "dt"]),
     path("P19b refused, started", Read, "s d c!10", &[IoError], 0, ["qdt", "dt"]),
     path(
         "P19 refused at the second attempt",
@@ -135,6 +143,17 @@ pub(super) const PATHS: &[Path] = &[
     path("P21 busy", Read, "s i d q d c e", &[RequeueBusyAfterStart], ALL, ["qrdt", "qrdt"]),
     path("P21 in a flush sequence", Fua, "s i d c e fd fc+z", EMULATED, ALL, ["qdft", "qdft"]),
     path("P22 failover", Multipath, "s d v c", &[PathFailover], 0, ["qdt", "dt"]),
+    path("nvme, unreachable", Multipath, "s u c!4", &[IoError], 0, ["qt", ""]),
+    path("nvme, queued, unreachable", Multipath, "s i u c!4", &[IoError], 0, ["qt", "qt"]),
+    path(
+        "nvme, unreachable for a while",
+        Multipath,
+        "s u q i u q i d c",
+        &[RequeueRetry, Recovered],
+        ALL,
+        ["qdt", "dt"],
+    ),
+    path("P22 failover, unreachable", Multipath, "s u v c", &[], 0, ["qt", ""]),
     path("P22 failover, never issued", Multipath, "s v c", &[], 0, ["qt", ""]),
     path("P22 bios taken by somebody else", Read, "s d v c", &[], 0, ["qdt", "dt"]),
     path("P23 empty flush", Empty, "s fd fc+z", EMULATED, 0, ["ft", ""]),
@@ -163,6 +182,15 @@ pub(super) const PATHS: &[Path] = &[
     path("P28 passthrough", Passthrough, "s d c", &[], 96, ["qdt", "dt"]),
     path("P28 queued", Passthrough, "s i d c", &[], 96, ["qdt", "qdt"]),
     path("P28 busy", Passthrough, "s d q d c", &[RequeueBusyAfterStart], 96, ["qrdt", "rdt"]),
+    path("P28 without data", Bare, "s d c", &[], 0, ["qdt", "dt"]),
+    path("P28 failed", Passthrough, "s d c!5", &[IoErrorExpected], 0, ["qdt", "dt"]),
+    path("P28 check condition", Bare, "s d c!10", &[IoErrorExpected], 0, ["qdt", "dt"]),
+    path("P28 refused", Bare, "s c!16", &[IoErrorExpected], 0, ["qt", ""]),
+    path("P28 data refused", Passthrough, "s c!16", &[IoErrorExpected], 0, ["qt", ""]),
+    path("P28 timeout", Passthrough, "s d t c!2", &[IoErrorExpected], 0, ["qdt", "dt"]),
+    path("P28 timeout, answered", Bare, "s d t c", &[], 0, ["qdt", "dt"]),
+    path("P28 timeout, again", Bare, "s d qt d c", &[], 0, ["qrdt", "rdt"]),
+    path("P28 retry", Passthrough, "s d p0!10 q d c", &[], 96, ["qrdt", "rdt"]),
     path(
         "P29 flush bounced",
         Empty,
@@ -218,7 +246,9 @@ fn every_path_is_told_as_it_is() {
                 Read | Multipath => Operation::Read,
                 Write | Preflush | Fua | HardwareFua | Empty => Operation::Write,
                 Discard => Operation::Discard,
-                Passthrough => Operation::Other,
+                WriteZeroes => Operation::WriteZeroes,
+                Zone => Operation::Zone,
+                Passthrough | Bare => Operation::Other,
             };
             let figures = figures(&snapshot, operation);
             let ordinary = u64::from(operation == Operation::Read);

@@ -10,12 +10,16 @@
 //! | `e` | the second completion of device mapper |
 //! | `fq` `fd` `fc` `fc!10` | the flush of the same hardware queue: requeue, issue, complete |
 //! | `g` | bios are merged in front and behind |
+//! | `u` | nvme gives it back without having issued it (`nvme_host_path_error`) |
 //! | `v` | its bios are taken over by another path (`blk_steal_bios`) |
 //! | `x` | freed without an event, and allocated anew |
 //!
 //! Tokens joined by `+` happen in one call of the kernel, with nothing in between.
 
-use iotruth_common::{probe::Probe, record::STATE_IDLE};
+use iotruth_common::{
+    probe::Probe,
+    record::{STATE_COMPLETE, STATE_IDLE},
+};
 
 use super::{FLUSH, READ, WRITE};
 use crate::engine::{
@@ -37,7 +41,12 @@ pub(super) enum Ask {
     /// What fsync sends.
     Empty,
     Discard,
+    WriteZeroes,
+    /// A command for a zone: a bio without data.
+    Zone,
     Passthrough,
+    /// The same without data, and so without a bio.
+    Bare,
     /// A read over one path of nvme multipath.
     Multipath,
 }
@@ -75,7 +84,10 @@ fn allocate(kernel: &Kernel, ask: Ask, address: u64) -> Request {
         Ask::Fua | Ask::HardwareFua => kernel.allocate(address, WRITE | req.fua, sector, LEN),
         Ask::Empty => kernel.allocate(address, WRITE | req.preflush, 0, 0),
         Ask::Discard => kernel.allocate(address, 3, sector, LEN),
+        Ask::WriteZeroes => kernel.allocate(address, 9, sector, LEN),
+        Ask::Zone => kernel.allocate(address, 17, sector, 0),
         Ask::Passthrough => kernel.allocate(address, 35, u64::MAX, 96),
+        Ask::Bare => Request { bio: false, ..kernel.allocate(address, 34, u64::MAX, 0) },
     }
 }
 
@@ -146,6 +158,7 @@ impl Player {
                 rq.sector -= 8;
                 rq.len += 8192;
             }
+            "u" => rq.state = STATE_COMPLETE,
             "v" => {
                 rq.len = 0;
                 rq.bio = false;

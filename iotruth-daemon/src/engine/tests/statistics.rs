@@ -130,6 +130,22 @@ fn an_end_that_is_inferred_is_counted_whole() {
 }
 
 #[test]
+fn an_empty_flush_whose_end_was_not_seen_is_counted() {
+    let mut kernel = Kernel::new();
+    let mut player = Player::new(&kernel, super::script::Ask::Empty, "s fd fc+z", 64);
+    // Its start, and the flush command; the end comes with the end of that.
+    player.step(&mut kernel);
+    player.step(kernel.after(1_000));
+    kernel.hide = 2;
+    while player.step(kernel.after(1_000)) {}
+    assert_eq!(accounted(&mut kernel), Columns::default(), "nobody knows it yet");
+    let mut again = Player::new(&kernel, super::script::Ask::Empty, "s fd fc+z", 64);
+    while again.step(kernel.after(1_000)) {}
+    assert_eq!(accounted(&mut kernel), counts(0, 2, 2));
+    assert_eq!(accounted(&mut kernel), kernel.statistics);
+}
+
+#[test]
 fn a_part_that_is_inferred_is_counted() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(64, READ, 8, 4096);

@@ -11,7 +11,7 @@ use super::{
 use crate::engine::{
     kind::{KINDS, Kind, Severity, TABLE},
     snapshot::Snapshot,
-    synthetic::{DISK, Kernel, Starts},
+    synthetic::{DISK, Kernel, Skip, Starts},
 };
 
 /// Request addresses in use, each with a hardware queue and a flush request of its own.
@@ -151,10 +151,7 @@ impl Scheduler {
         match loss {
             Loss::Nothing => {}
             Loss::Refused => self.kernel.refuse = 1,
-            Loss::Skipped => {
-                self.kernel.hide = 1;
-                self.kernel.skip(1);
-            }
+            Loss::Skipped => self.kernel.skip = Skip::All,
             Loss::Hidden => {
                 if self.whole[address] == 0 {
                     self.kernel.hide = 1;
@@ -166,6 +163,7 @@ impl Scheduler {
         // A token without an event loses nothing.
         self.kernel.hide = 0;
         self.kernel.refuse = 0;
+        self.kernel.skip = Skip::Nothing;
     }
 
     fn step(&mut self, address: usize) {

@@ -1,15 +1,16 @@
 //! Lives that last: what a look into kernel memory makes of them.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use iotruth_common::probe::Probe;
+use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    Policy,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    snapshot::Unjudged,
+    snapshot::{Loss, Unjudged},
     synthetic::{Kernel, QUEUE, Request, Starts},
 };
 
@@ -70,6 +71,18 @@ fn memory_that_is_gone_or_somebody_elses_ends_a_life() {
 }
 
 #[test]
+fn memory_that_does_not_reach_that_far_says_nothing() {
+    let (mut kernel, rq) = issued();
+    kernel.after(9 * SECOND);
+    let memory = Kernel::memory(QUEUE, &rq, 1);
+    kernel.census(|_| memory.get(..memory.len() - 1).map(<[u8]>::to_vec));
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.open, snapshot.lives.inferred), (1, 0));
+    assert_eq!((snapshot.in_flight.count, snapshot.in_flight.unconfirmed), (0, 1));
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
 fn a_clone_that_its_path_refuses_is_found_to_be_over() {
     // Device mapper frees it, and no event tells of that (`dm-rq.c:map_request`).
     for issued in [false, true] {
@@ -123,6 +136,7 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     kernel.audit();
     let id = kernel.engine.present_devices().next().unwrap();
     kernel.engine.set_timeout(id, 8 * SECOND);
+    rq.timeout = 2_000;
     kernel.after(4 * SECOND);
     look(&mut kernel, &rq, 1);
     assert!(snapshot(&mut kernel).mismatches.is_empty());
@@ -144,6 +158,59 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     assert_eq!(snapshot.lives.judged, 1);
 }
 
+/// A kernel that does not say how long its ticks are, or whose requests have no timeout.
+#[test]
+fn a_request_whose_timeout_is_not_known_is_stuck_and_never_hung() {
+    for unknown in [
+        |kernel: &mut Kernel| kernel.engine.tick = None,
+        |kernel: &mut Kernel| {
+            kernel.engine.layout.request_timeout = ABSENT;
+        },
+    ] {
+        let (mut kernel, mut rq) = issued();
+        unknown(&mut kernel);
+        kernel.after(99 * SECOND);
+        look(&mut kernel, &rq, 1);
+        kernel.complete(&mut rq, 4096, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice]);
+    }
+}
+
+/// SCSI gives a flush twice the time of its queue (`sd_setup_flush_cmnd`).
+#[test]
+fn a_request_has_the_time_that_its_driver_was_given() {
+    for (after, expected) in [
+        (40, &[Kind::StuckInDevice, Kind::SlowFlush][..]),
+        (61, &[Kind::StuckInDevice, Kind::SlowFlush]),
+        (63, &[Kind::StuckInDevice, Kind::HungInDevice, Kind::Late, Kind::SlowFlush]),
+    ] {
+        let mut kernel = Kernel::with(Starts::None);
+        let mut flush = flush(&kernel);
+        flush.timeout = 15_000;
+        kernel.issue(&mut flush);
+        kernel.after(after * SECOND);
+        look(&mut kernel, &flush, 1);
+        kernel.complete(&mut flush, 0, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), expected, "{after} s");
+    }
+}
+
+#[test]
+fn a_write_is_not_late_for_the_flush_after_it() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::with(Starts::Flagged);
+    let mut write = kernel.allocate(ADDRESS, WRITE | flavor.req.fua, 8, 4096);
+    kernel.after(10).start(&mut write);
+    write.rq_flags |= flavor.rqf.flush_seq;
+    kernel.after(10).issue(&mut write);
+    kernel.after(10).complete(&mut write, 4096, 0);
+    kernel.after(40 * SECOND);
+    write.rq_flags &= !flavor.rqf.flush_seq;
+    write.bio = true;
+    kernel.complete(&mut write, 0, 0);
+    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::FlushEmulated]);
+}
+
 #[test]
 fn a_request_that_stays_in_a_queue_is_stuck_there() {
     let mut kernel = Kernel::with(Starts::None);
@@ -156,9 +223,15 @@ fn a_request_that_stays_in_a_queue_is_stuck_there() {
 
 #[test]
 fn what_is_not_where_its_events_left_it_is_in_flight_and_not_stuck() {
-    // Sent back unseen; a part of it is just ending; its bios were just taken away; another attempt.
-    let changes: [fn(&mut Request); 4] =
-        [|rq| rq.state = 0, |rq| rq.sector += 1, |rq| rq.len = 0, |rq| rq.tag += 1];
+    // Sent back unseen; its end is on its way; a part of it is just ending; its bios were just taken
+    // away; another attempt.
+    let changes: [fn(&mut Request); 5] = [
+        |rq| rq.state = 0,
+        |rq| rq.state = 2,
+        |rq| rq.sector += 1,
+        |rq| rq.len = 0,
+        |rq| rq.tag += 1,
+    ];
     for change in changes {
         let (mut kernel, mut rq) = issued();
         kernel.after(9 * SECOND);
@@ -202,6 +275,23 @@ fn passthrough_takes_as_long_as_it_takes() {
 }
 
 #[test]
+fn passthrough_is_sent_back_as_often_as_its_sender_likes() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(ADDRESS, 34, u64::MAX, 96);
+    for _ in 0..1_000 {
+        kernel.after(SECOND / 100).issue(&mut rq);
+        kernel.complete(&mut rq, 0, IOERR);
+        kernel.plain(Probe::Requeue, &mut rq);
+    }
+    look(&mut kernel, &rq, 1);
+    kernel.issue(&mut rq);
+    kernel.complete(&mut rq, 96, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    assert_eq!(snapshot.devices.values().next().unwrap().requeues[2], 1_000);
+}
+
+#[test]
 fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
     let mut kernel = Kernel::new();
     let preflush = Flavor::linux_6_12().req.preflush;
@@ -219,6 +309,125 @@ fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
     assert_eq!(snapshot.mismatches[0].operation, Operation::Flush);
     let phases: Vec<Phase> = snapshot.in_flight.oldest.iter().map(|open| open.phase).collect();
     assert_eq!(phases, [Phase::Flush, Phase::Device]);
+}
+
+/// A flush of the hardware queue, and a census that finds these requests where their events left them.
+fn flush(kernel: &Kernel) -> Request {
+    let flavor = Flavor::linux_6_12();
+    let mut flush = kernel.allocate(0x80, FLUSH | flavor.req.preflush, u64::MAX, 0);
+    flush.bio = false;
+    flush.rq_flags |= flavor.rqf.flush_seq;
+    flush
+}
+
+fn look_at(kernel: &mut Kernel, all: &[&Request]) {
+    kernel.audit();
+    let memory: Vec<_> = all.iter().map(|rq| (rq.address, Kernel::memory(QUEUE, rq, 1))).collect();
+    kernel.census(|address| {
+        memory.iter().find(|(there, _)| *there == address).map(|(_, bytes)| bytes.clone())
+    });
+}
+
+/// What is told, and the phase of what is open.
+fn told(kernel: &mut Kernel) -> (Vec<(Kind, Operation)>, Vec<Phase>) {
+    let snapshot = snapshot(kernel);
+    let told = snapshot.mismatches.iter().map(|one| (one.kind, one.operation)).collect();
+    (told, snapshot.in_flight.oldest.iter().map(|open| open.phase).collect())
+}
+
+#[test]
+fn a_request_that_no_flush_holds_is_stuck_in_its_queue() {
+    let flavor = Flavor::linux_6_12();
+    let hung = vec![(Kind::StuckInQueue, Operation::Write), (Kind::HungInQueue, Operation::Write)];
+    // Nobody sends its flush; it is flushed and not queued; it is queued and not issued.
+    let ways =
+        [(false, false, Phase::Flush), (true, false, Phase::Queue), (true, true, Phase::Queue)];
+    for (flushed, queued, phase) in ways {
+        let mut kernel = Kernel::with(Starts::Flagged);
+        let mut write = kernel.allocate(ADDRESS, WRITE | flavor.req.preflush, 8, 4096);
+        kernel.after(10).start(&mut write);
+        write.rq_flags |= flavor.rqf.flush_seq;
+        if flushed {
+            let mut flush = flush(&kernel);
+            kernel.after(10).issue(&mut flush);
+            kernel.after(SECOND).complete(&mut flush, 0, 0);
+        }
+        if queued {
+            kernel.after(10).insert(&mut write);
+        }
+        kernel.after(60 * SECOND);
+        look_at(&mut kernel, &[&write]);
+        assert_eq!(told(&mut kernel), (hung.clone(), vec![phase]), "{flushed} {queued}");
+        let phases = snapshot(&mut kernel).mismatches[0].phases;
+        if flushed {
+            assert_eq!((phases.flush.unwrap() / SECOND, phases.queue.unwrap() / SECOND), (1, 60));
+        }
+    }
+    // The flush after its data.
+    let mut kernel = Kernel::with(Starts::Flagged);
+    let mut write = kernel.allocate(ADDRESS, WRITE | flavor.req.fua, 8, 4096);
+    kernel.after(10).start(&mut write);
+    write.rq_flags |= flavor.rqf.flush_seq;
+    kernel.after(10).issue(&mut write);
+    kernel.after(10).complete(&mut write, 4096, 0);
+    kernel.after(60 * SECOND);
+    look_at(&mut kernel, &[&write]);
+    assert_eq!(told(&mut kernel), (hung, vec![Phase::Flush]));
+}
+
+#[test]
+fn who_waits_for_the_flush_after_the_one_that_is_on_its_way_is_not_stuck() {
+    let flavor = Flavor::linux_6_12();
+    let mut kernel = Kernel::with(Starts::Flagged);
+    let mut first = flush(&kernel);
+    kernel.after(10).issue(&mut first);
+    let mut write = kernel.allocate(ADDRESS, WRITE | flavor.req.preflush, 8, 4096);
+    kernel.after(10).start(&mut write);
+    kernel.after(6 * SECOND);
+    look_at(&mut kernel, &[&write, &first]);
+    kernel.after(10).complete(&mut first, 0, 0);
+    // Its own flush is just to be sent.
+    kernel.after(10);
+    look_at(&mut kernel, &[&write, &first]);
+    let slow = [(Kind::StuckInDevice, Operation::Flush), (Kind::SlowFlush, Operation::Flush)];
+    assert_eq!(told(&mut kernel).0, slow);
+    let mut second = flush(&kernel);
+    kernel.after(10).issue(&mut second);
+    kernel.after(6 * SECOND);
+    look_at(&mut kernel, &[&write, &second]);
+    assert_eq!(told(&mut kernel).1, [Phase::Flush, Phase::Device]);
+    kernel.after(10).complete(&mut second, 0, 0);
+    assert!(told(&mut kernel).0.iter().all(|(_, operation)| *operation == Operation::Flush));
+    // It is forgotten, and others go on.
+    for _ in 0..9 {
+        let mut other = flush(&kernel);
+        kernel.after(10).issue(&mut other);
+        kernel.after(SECOND).complete(&mut other, 0, 0);
+    }
+    let mut other = flush(&kernel);
+    kernel.after(10).issue(&mut other);
+    look_at(&mut kernel, &[&write, &other]);
+    // The first flush that was sent after it began may have been made before.
+    kernel.after(9 * SECOND);
+    look_at(&mut kernel, &[&write, &other]);
+    assert!(told(&mut kernel).0.contains(&(Kind::StuckInQueue, Operation::Write)));
+}
+
+#[test]
+fn any_number_of_requests_can_wait_for_one_flush() {
+    let preflush = Flavor::linux_6_12().req.preflush;
+    let mut kernel = Kernel::with(Starts::Flagged);
+    let mut flush = flush(&kernel);
+    kernel.issue(&mut flush);
+    let mut all = vec![flush];
+    for number in 0..5_000 {
+        let mut write = kernel.allocate(0x1_0000 + 64 * number, WRITE | preflush, 0, 0);
+        kernel.after(1).start(&mut write);
+        all.push(write);
+    }
+    kernel.after(6 * SECOND);
+    look_at(&mut kernel, &all.iter().collect::<Vec<_>>());
+    assert_eq!(told(&mut kernel).0, [(Kind::StuckInDevice, Operation::Flush)]);
 }
 
 #[test]
@@ -264,6 +473,63 @@ fn a_storm_that_ends_before_anybody_looks_is_told_at_its_end() {
 }
 
 #[test]
+fn an_event_may_be_newer_than_the_clock_of_whoever_looks() {
+    let (mut kernel, mut rq) = issued();
+    kernel.audit();
+    for _ in 0..12 {
+        kernel.after(10).plain(Probe::Requeue, &mut rq);
+        kernel.after(SECOND).issue(&mut rq);
+    }
+    kernel.skew = 2_000;
+    kernel.after(10).plain(Probe::Requeue, &mut rq);
+    kernel.after(10).issue(&mut rq);
+    kernel.skew = 0;
+    look(&mut kernel, &rq, 1);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::RequeueStorm]);
+    assert_eq!(snapshot.mismatches[0].phases.total.unwrap() / SECOND, 12);
+}
+
+/// A record that cannot be read is no reason to wait for it for ever.
+#[test]
+fn what_has_ended_is_closed_though_a_record_was_lost_on_our_side() {
+    let (mut kernel, mut rq) = issued();
+    // One that makes no sense, and one that is missing though the ring did not refuse it.
+    kernel.garble = 1;
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.drop = 1;
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.ordinary(0x80, READ, 64, false);
+    kernel.hide = 1;
+    kernel.complete(&mut rq, 4096, 0);
+    for _ in 0..3 {
+        kernel.after(2 * SECOND);
+        look(&mut kernel, &rq, 0);
+    }
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(snapshot.lives.open, 0);
+    assert_eq!(snapshot.losses[Loss::UserQueue as usize], 1);
+    assert!(snapshot.mismatches.is_empty());
+}
+
+#[test]
+fn a_request_that_is_gone_is_noted_once() {
+    let (mut kernel, mut rq) = issued();
+    // A record that is still being written hides all that follow.
+    kernel.unread = Some(Default::default());
+    kernel.complete(&mut rq, 4096, 0);
+    let counters = kernel.counters();
+    let free = Kernel::memory(QUEUE, &rq, 0);
+    for _ in 0..5 {
+        kernel.after(2 * SECOND);
+        kernel.census(|_| Some(free.clone()));
+        kernel.engine.audit(counters);
+    }
+    assert_eq!(kernel.engine.gone.len(), 1);
+    assert_eq!(snapshot(&mut kernel).lives.judged, 1);
+}
+
+#[test]
 fn a_success_after_a_failed_attempt_is_a_recovery() {
     let (mut kernel, mut rq) = issued();
     kernel.after(10).complete(&mut rq, 0, IOERR);
@@ -285,6 +551,29 @@ fn a_path_that_gives_a_request_away_has_failed() {
         rq.bio = false;
         kernel.after(10).complete(&mut rq, 0, 0);
         assert_eq!(kinds(&snapshot(&mut kernel)), told);
+    }
+}
+
+/// A path that nvme cannot reach gives requests back as complete that it never issued.
+#[test]
+fn what_nvme_never_issued_is_no_loss() {
+    for (name, judged) in [("nvme0n1", 2), ("sda", 1)] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(ADDRESS, READ, 0, false);
+        kernel.audit();
+        let id = kernel.engine.present_devices().next().unwrap();
+        kernel.engine.name_device(id, name, Policy::Follow);
+        let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
+        kernel.after(10).insert(&mut rq);
+        rq.state = 2;
+        kernel.after(10).complete(&mut rq, 4096, 4);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(
+            (snapshot.lives.judged, snapshot.lives.inferred),
+            (judged, 2 - judged),
+            "{name}"
+        );
+        assert_eq!(kinds(&snapshot), [Kind::IoError], "{name}");
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["reason"],
         unit: "events",
-        help: "Events that never reached the engine: ring_full (no room in a ring), recursion (the kernel skipped a program that was running already), late (too late to be joined, or unreadable), user_queue (dropped by the daemon), inferred (counted by nobody, but missing from a life).",
+        help: "Events that never reached the engine: ring_full (no room in a ring), recursion (the kernel skipped a program that was running already, and no second one told the event; on kernels with second programs known a second or two later), late (too late to be joined, or unreadable), user_queue (dropped by the daemon), inferred (counted by nobody, but missing from a life).",
         collect: |shown, samples| {
             for (loss, count) in Loss::ALL.iter().zip(shown.view.snapshot.losses) {
                 samples.count(&[loss.label()], count);
@@ -90,6 +90,26 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_audits_total",
+        kind: Type::Counter,
+        labels: &["outcome"],
+        unit: "audits",
+        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time or had more to remember than it can, or the file could not be read. The next one after that is about the time of both.",
+        collect: |shown, samples| {
+            let audits = &shown.view.status.audits;
+            samples.count(&["whole"], audits.whole);
+            samples.count(&["given_up"], audits.given_up);
+        },
+    },
+    Row {
+        name: "iotruth_audit_age_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "seconds",
+        help: "Time since the last whole audit, and before the first one since audits began. Coverage and residues are as old as this, so alert where it is several times the audit_interval.",
+        collect: |shown, samples| samples.value(&[], shown.view.status.audits.age.as_secs_f64()),
+    },
+    Row {
         name: "iotruth_lives_opened_total",
         kind: Type::Counter,
         labels: &[],
@@ -140,12 +160,13 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["table"],
         unit: "entries",
-        help: "What did not fit into a table of bounded size: lives (open ones that were forgotten), devices (their requests are counted nowhere else), mismatches (entries that fell out of the log; they stay counted in iotruth_mismatches_total).",
+        help: "What did not fit into a table of bounded size: lives (open ones that were forgotten), devices (their requests are counted nowhere else), mismatches (entries that fell out of the log; they stay counted in iotruth_mismatches_total), verdicts (lives that could not wait for the counters of lost events and are unjudged, with the reason loss).",
         collect: |shown, samples| {
             let lives = &shown.view.snapshot.lives;
             samples.count(&["lives"], lives.evicted);
             samples.count(&["devices"], lives.devices_left_out);
             samples.count(&["mismatches"], lives.mismatches_dropped);
+            samples.count(&["verdicts"], lives.verdicts_dropped);
         },
     },
 ];

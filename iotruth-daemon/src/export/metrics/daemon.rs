@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use iotruth_common::probe::Program;
+
 use super::row::{Row, Type};
 
 /// The metrics of this file.
@@ -11,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "boolean",
-        help: "1 while all readers run and the programs are attached, as /readyz checks, else 0; /status says why.",
+        help: "1 while all threads run and the programs are attached, as /readyz checks, else 0; /status says why.",
         collect: |shown, samples| {
             samples.count(&[], u64::from(shown.view.status.not_ready.is_none()));
         },
@@ -21,11 +23,31 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &["program"],
         unit: "boolean",
-        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not.",
+        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not. Where tracepoints can be preempted, each has a second program, whose name ends in _second.",
         collect: |shown, samples| {
             for program in &shown.view.status.programs {
                 let attached = u64::from(program.missing.is_none());
                 samples.count(&[program.probe.tracepoint()], attached);
+                if program.second {
+                    samples.count(&[Program::second(program.probe).name()], attached);
+                }
+            }
+        },
+    },
+    Row {
+        name: "iotruth_program_skipped_total",
+        kind: Type::Counter,
+        labels: &["program"],
+        unit: "events",
+        help: "Runs of this eBPF program that the kernel skipped, because it was running already on that CPU. Only what no program told is lost: iotruth_events_lost_total has that, with the reason recursion.",
+        collect: |shown, samples| {
+            for program in &shown.view.status.programs {
+                let figures = shown.view.snapshot.probes[program.probe as usize];
+                samples.count(&[program.probe.tracepoint()], figures.recursion);
+                if program.second {
+                    let name = Program::second(program.probe).name();
+                    samples.count(&[name], figures.second_recursion);
+                }
             }
         },
     },

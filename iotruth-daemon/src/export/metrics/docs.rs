@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::{Probe, Program};
 
 use super::catalogue;
 use crate::{
@@ -46,9 +46,12 @@ fn tables() -> String {
         Unjudged::ALL.iter().map(|value| value.label()).collect(),
     );
     set("`class`", REQUEUE_CLASSES.to_vec());
+    set("`outcome`", vec!["whole", "given_up"]);
     set("`severity`", Severity::ALL.iter().map(|value| value.label()).collect());
     set("`kind` of events", Probe::ALL.iter().map(|value| value.label()).collect());
-    set("`program`", Probe::ALL.iter().map(|value| value.tracepoint()).collect());
+    let programs =
+        [Program::only, Program::second].map(|of| Probe::ALL.map(|probe| of(probe).name()));
+    set("`program`", programs.concat());
     set("`kind` of mismatches", TABLE.iter().map(|row| row.slug).collect());
     out.push('\n');
     out.push_str(END);

@@ -89,6 +89,9 @@ fn predicate(mismatch: &Mismatch) -> String {
         Kind::IoError => {
             format!("failed{}{}{after_transfer}", words(mismatch), after(mismatch))
         }
+        Kind::IoErrorExpected if mismatch.operation == Operation::Other => {
+            format!("failed{}, as whoever sent it was told", words(mismatch))
+        }
         Kind::IoErrorExpected => {
             format!("was declined{}, which callers probe for", words(mismatch))
         }
@@ -139,8 +142,12 @@ fn predicate(mismatch: &Mismatch) -> String {
             format!("had been with the driver{} and was still there", time_in_device(mismatch))
         }
         Kind::HungInDevice => format!(
-            "had been with the driver{}, longer than the timeout of its queue, and was still there",
+            "had been with the driver{}, longer than its timeout, and was still there",
             time_in_device(mismatch)
+        ),
+        Kind::StuckInQueue | Kind::HungInQueue if is_data_done(mismatch) => format!(
+            "was still waiting{} for a flush that the driver was not asked for: its data was done",
+            after(mismatch)
         ),
         Kind::StuckInQueue => {
             format!("was still in a queue{}: the driver did not have it", after(mismatch))
@@ -151,11 +158,18 @@ fn predicate(mismatch: &Mismatch) -> String {
             after(mismatch)
         ),
         Kind::Late => format!(
-            "was with the driver{}, longer than the timeout of its queue, which never fired",
+            "was with the driver{}, longer than its timeout, which never fired",
             time_in_device(mismatch)
         ),
         Kind::SlowFlush => format!("kept the device busy{}", time_in_device(mismatch)),
+        Kind::Merged => "was merged into a neighbour before it was sent to the driver".to_owned(),
     }
+}
+
+/// Whether all that is left of it is the flush after its data.
+const fn is_data_done(mismatch: &Mismatch) -> bool {
+    // The driver had it, and did not send it back.
+    mismatch.phases.device.is_some() && mismatch.phases.flush.is_some()
 }
 
 /// `6 KiB of 16 KiB`: what the first completion that was not the whole left over.

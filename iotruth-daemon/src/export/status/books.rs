@@ -20,8 +20,14 @@ pub(super) struct EventBooks {
     pub(super) attempts: u64,
     pub(super) received: u64,
     pub(super) lost: u64,
-    /// Runs that the kernel skipped; these made no attempt.
+    /// Runs of the first program that the kernel skipped; these made no attempt.
     pub(super) recursion: u64,
+    /// Those of them that the second program made up for.
+    pub(super) second: u64,
+    /// Runs of the second program that the kernel skipped.
+    pub(super) second_recursion: u64,
+    /// What neither told.
+    pub(super) unseen: u64,
     /// Attempts that are neither received nor lost: on their way, while it is positive and small.
     pub(super) difference: i128,
     pub(super) balanced: bool,
@@ -44,6 +50,7 @@ pub(super) struct LifeBooks {
     pub(super) impossible: u64,
     pub(super) devices_left_out: u64,
     pub(super) mismatches_dropped: u64,
+    pub(super) verdicts_dropped: u64,
 }
 
 /// Books of one device against the kernel's own statistics, since its baseline.
@@ -125,6 +132,9 @@ pub(super) fn events(snapshot: &Snapshot) -> Vec<EventBooks> {
             received: figures.received,
             lost: figures.lost,
             recursion: figures.recursion,
+            second: figures.second,
+            second_recursion: figures.second_recursion,
+            unseen: figures.unseen,
             difference,
             balanced: difference == 0,
         }
@@ -145,6 +155,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         } = *lives;
         let accounted: i128 =
             [judged, unjudged, merged, open, evicted].map(i128::from).iter().sum();
@@ -162,6 +173,7 @@ impl LifeBooks {
             impossible,
             devices_left_out,
             mismatches_dropped,
+            verdicts_dropped,
         }
     }
 }
@@ -174,9 +186,16 @@ mod tests {
     #[test]
     fn differences_have_a_sign_and_only_zero_balances() {
         let mut snapshot = Snapshot::default();
-        snapshot.probes[0] = ProbeFigures { attempts: 10, received: 7, lost: 3, recursion: 5 };
-        snapshot.probes[1] = ProbeFigures { attempts: 10, received: 7, lost: 1, recursion: 0 };
-        snapshot.probes[2] = ProbeFigures { attempts: 10, received: 12, lost: 0, recursion: 0 };
+        let figures = |received, lost, recursion| ProbeFigures {
+            attempts: 10,
+            received,
+            lost,
+            recursion,
+            ..ProbeFigures::default()
+        };
+        snapshot.probes[0] = figures(7, 3, 5);
+        snapshot.probes[1] = figures(7, 1, 0);
+        snapshot.probes[2] = figures(12, 0, 0);
         let found: Vec<_> =
             events(&snapshot).iter().take(3).map(|row| (row.difference, row.balanced)).collect();
         assert_eq!(found, [(0, true), (2, false), (-2, false)]);

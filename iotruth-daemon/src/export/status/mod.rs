@@ -57,6 +57,9 @@ struct ProgramEntry<'a> {
     mandatory: bool,
     /// Why it is not attached.
     missing: Option<&'a str>,
+    /// Whether a second program tells what the first one is skipped for: where tracepoints can be
+    /// preempted.
+    second: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,8 +90,18 @@ struct LostEntry {
 struct Ledger<'a> {
     events: Vec<EventBooks>,
     lives: LifeBooks,
+    audits: AuditEntry,
     /// Against `/proc/diskstats`.
     devices: Vec<StatisticsBooks<'a>>,
+}
+
+/// The audits against `/proc/diskstats`.
+#[derive(Debug, Serialize)]
+struct AuditEntry {
+    whole: u64,
+    given_up: u64,
+    /// Since the last whole one; before the first one, since audits began.
+    age_seconds: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,6 +170,7 @@ impl<'a> Answer<'a> {
                     attached: program.missing.is_none(),
                     mandatory: program.probe.mandatory(),
                     missing: program.missing.as_deref(),
+                    second: program.second,
                 })
                 .collect(),
             tracepoints_missing: status
@@ -191,6 +205,11 @@ impl<'a> Answer<'a> {
             ledger: Ledger {
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
+                audits: AuditEntry {
+                    whole: status.audits.whole,
+                    given_up: status.audits.given_up,
+                    age_seconds: status.audits.age.as_secs_f64(),
+                },
                 devices: audits(view, snapshot.devices.values())
                     .into_iter()
                     .map(|(device, audit)| StatisticsBooks::new(device, audit))

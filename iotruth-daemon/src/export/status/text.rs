@@ -47,9 +47,10 @@ fn head(out: &mut String, answer: &Answer<'_>) {
 
 fn programs(out: &mut String, answer: &Answer<'_>) {
     for program in &answer.programs {
+        let attached = if program.second { "attached, with a second program" } else { "attached" };
         let state = program
             .missing
-            .map_or_else(|| "attached".to_owned(), |why| format!("NOT ATTACHED: {why}"));
+            .map_or_else(|| attached.to_owned(), |why| format!("NOT ATTACHED: {why}"));
         let _ = writeln!(out, "{:<20}{state}", program.tracepoint);
     }
     out.push('\n');
@@ -77,18 +78,20 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
 fn ledger(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
-        "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  balanced",
-        "event", "attempts", "received", "lost", "recursion", "difference"
+        "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  balanced",
+        "event", "attempts", "received", "lost", "recursion", "second", "unseen", "difference"
     );
     for row in &answer.ledger.events {
         let _ = writeln!(
             out,
-            "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}  {}",
+            "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  {}",
             row.event,
             row.attempts,
             row.received,
             row.lost,
             row.recursion,
+            row.second,
+            row.unseen,
             row.difference,
             yes(row.balanced)
         );
@@ -110,8 +113,12 @@ fn ledger(out: &mut String, answer: &Answer<'_>) {
     let _ = writeln!(
         out,
         "{} lives with an uncounted loss, {} impossible orders, {} devices left out, {} mismatches \
-         dropped from the log\n",
-        lives.inferred, lives.impossible, lives.devices_left_out, lives.mismatches_dropped
+         dropped from the log, {} verdicts dropped\n",
+        lives.inferred,
+        lives.impossible,
+        lives.devices_left_out,
+        lives.mismatches_dropped,
+        lives.verdicts_dropped
     );
 }
 
@@ -152,12 +159,18 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
 
 /// Both sides of each device, in the order of `/proc/diskstats`.
 fn statistics(out: &mut String, answer: &Answer<'_>) {
+    let audits = &answer.ledger.audits;
+    let _ = writeln!(
+        out,
+        "\n{} audits against /proc/diskstats, {} given up; the last whole one {:.1} s ago",
+        audits.whole, audits.given_up, audits.age_seconds
+    );
     if answer.ledger.devices.is_empty() {
         return;
     }
     let _ = writeln!(
         out,
-        "\n{:<16}{:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
+        "{:<16}{:<8}{:>13}{:>14}{:>13}{:>14}{:>10}{:>14}{:>10}",
         "coverage", "", "reads", "sectors", "writes", "sectors", "discards", "sectors", "flushes"
     );
     for books in &answer.ledger.devices {

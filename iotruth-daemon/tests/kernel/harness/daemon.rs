@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     http::{self, Answer},
-    metrics::Scrape,
+    metrics::{MERGED, Scrape},
     mismatches::{self, Entry},
     patience::{PATIENCE, wait_for},
     status::Status,
@@ -130,13 +130,14 @@ impl Daemon {
         mismatches::parse(&self.get("/mismatches?limit=1000"))
     }
 
-    /// All that is told of one device, mere information included.
+    /// All that is told of one device, mere information included, and without merges.
     ///
     /// Of the others nothing but warnings and worse may be there: the machine's own disk sends
     /// requests back now and then, which is no business of a test.
     pub(crate) fn all_mismatches(&self, device: &str) -> Vec<Entry> {
         let all = mismatches::parse(&self.get("/mismatches?severity=all&limit=1000"));
-        all.into_iter().filter(|entry| entry.device() == device).collect()
+        let ours = |entry: &Entry| entry.device() == device && entry.kind() != MERGED;
+        all.into_iter().filter(ours).collect()
     }
 
     /// How it says it is doing.

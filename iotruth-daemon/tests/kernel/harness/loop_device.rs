@@ -6,9 +6,15 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Command,
+    thread,
 };
 
-use super::{direct_io::DirectFile, patience::wait_for, run::run, tmpfs::Tmpfs};
+use super::{
+    direct_io::DirectFile,
+    patience::{soon, wait_for},
+    run::run,
+    tmpfs::Tmpfs,
+};
 
 /// A loop device that is detached with this guard.
 #[derive(Debug)]
@@ -119,22 +125,19 @@ impl Drop for LoopDevice {
     fn drop(&mut self) {
         let attached = Path::new("/sys/block").join(&self.name).join("loop");
         if attached.exists() {
-            let done = Command::new("losetup").arg("--detach").arg(&self.path).status();
-            if !done.is_ok_and(|status| status.success()) {
-                eprintln!("{} stays attached", self.path.display());
-                return;
-            }
+            // One that was to go at its last close may be about to go, and is refused then.
+            let done = Command::new("losetup").arg("--detach").arg(&self.path).output();
+            done.expect("losetup is installed");
         }
-        // A device that is open somewhere is detached at its last close; what the file lies on
-        // can be unmounted only then.
-        if !std::thread::panicking() {
-            wait_for("the loop device to let go of its file", || {
-                if attached.exists() {
-                    Err(format!("{} is there", attached.display()))
-                } else {
-                    Ok(())
-                }
-            });
+        // A device that is open somewhere is detached at its last close, and what has io_uring may
+        // close it later than it ends; what the file lies on can be unmounted only then.
+        let gone = || {
+            if attached.exists() { Err(format!("{} is there", attached.display())) } else { Ok(()) }
+        };
+        if !thread::panicking() {
+            wait_for("the loop device to let go of its file", gone);
+        } else if !soon(|| gone().is_ok()) {
+            eprintln!("{} stays attached", self.path.display());
         }
     }
 }

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const OPERATIONS: [&str; 8] =
     ["read", "write", "flush", "discard", "write_zeroes", "secure_erase", "zone", "other"];
 
+/// The kind that is no mismatch of a device: how often it is told is up to the scheduler.
+pub(crate) const MERGED: &str = "merged";
+
 /// One line: a name, its labels, a value.
 #[derive(Clone, Debug)]
 struct Sample {
@@ -104,17 +107,25 @@ impl Scrape {
         self.count("iotruth_phase_unknown_total", &labels)
     }
 
-    /// Mismatches of this device, of every kind.
+    /// Mismatches of this device, of every kind but merges.
     pub(crate) fn mismatches(&self, device: &str) -> u64 {
-        self.count("iotruth_mismatches_total", &[("device", device)])
+        self.count("iotruth_mismatches_total", &[("device", device)]) - self.told_merges(device)
     }
 
-    /// How many mismatches of each device and kind there are, without those that there are not.
+    /// How many merges are told; whatever the scheduler likes to merge.
+    pub(crate) fn told_merges(&self, device: &str) -> u64 {
+        self.count("iotruth_mismatches_total", &[("device", device), ("kind", MERGED)])
+    }
+
+    /// How many mismatches of each device and kind there are, without those that there are not, and
+    /// without merges.
     pub(crate) fn mismatches_by_kind(&self) -> BTreeMap<(String, String), u64> {
         let mut counts = BTreeMap::new();
         for sample in self.matching("iotruth_mismatches_total", &[]).filter(|s| s.value > 0.0) {
             let label = |name| sample.labels.get(name).cloned().unwrap_or_default();
-            *counts.entry((label("device"), label("kind"))).or_insert(0) += sample.value as u64;
+            if label("kind") != MERGED {
+                *counts.entry((label("device"), label("kind"))).or_insert(0) += sample.value as u64;
+            }
         }
         counts
     }

@@ -22,5 +22,6 @@ pub(crate) mod run;
 pub(crate) mod settle;
 pub(crate) mod status;
 pub(crate) mod tmpfs;
+pub(crate) mod trace_pipe;
 pub(crate) mod turn;
 pub(crate) mod witness;

@@ -26,3 +26,18 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String
         thread::sleep(PAUSE);
     }
 }
+
+/// How long is waited where a test has failed already.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether something becomes true within a short time; for guards, which must not panic.
+pub(crate) fn soon(is_so: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    while !is_so() {
+        if begin.elapsed() > SHORT_PATIENCE {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+    true
+}

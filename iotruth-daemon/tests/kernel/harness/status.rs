@@ -38,6 +38,20 @@ impl Status {
         events.iter().filter(|event| event["balanced"] != true).collect()
     }
 
+    /// Kinds of event of which runs were skipped that are neither told by a second program nor known to
+    /// be lost.
+    pub(crate) fn unsettled_events(&self) -> Vec<&Value> {
+        let events = self.json["ledger"]["events"].as_array();
+        let events = events.unwrap_or_else(|| panic!("no ledger: {self:?}"));
+        let count = |event: &Value, field: &str| {
+            event[field].as_u64().unwrap_or_else(|| panic!("no {field}: {event}"))
+        };
+        let settled = |event: &&Value| {
+            count(event, "recursion") == count(event, "second") + count(event, "unseen")
+        };
+        events.iter().filter(|event| !settled(event)).collect()
+    }
+
     /// Whether every life that began is somewhere.
     pub(crate) fn lives_balance(&self) -> bool {
         self.json["ledger"]["lives"]["balanced"] == true

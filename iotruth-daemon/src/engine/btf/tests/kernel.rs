@@ -69,6 +69,7 @@ impl Kernel {
                     ("nr_phys_segments", Number(2), 72),
                     ("state", Number(4), 76),
                     ("ref", Is::Anonymous(4, vec![("counter", Number(4), 0)]), 80),
+                    ("timeout", Number(4), 84),
                 ],
             ),
             ("request_queue", vec![("disk", To("gendisk"), 104)]),

@@ -71,3 +71,14 @@ fn a_tracepoint_without_a_request_is_refused() {
     let expected = "tracepoint block_rq_issue: no argument is a pointer to struct request";
     assert!(error.starts_with(expected), "{error}");
 }
+
+#[test]
+fn tracepoints_are_preemptible_where_their_grace_periods_are_those_of_srcu() {
+    let mut kernel = Kernel::modern();
+    assert!(!kernel.resolve().unwrap().preemptible_tracepoints);
+    let number = |name, at| (name, Is::Number(8), at);
+    kernel.structs.push(("tp_transition_snapshot", vec![number("rcu", 0), number("srcu", 8)]));
+    assert!(!kernel.resolve().unwrap().preemptible_tracepoints);
+    kernel.fields("tp_transition_snapshot")[1] = number("srcu_gp", 8);
+    assert!(kernel.resolve().unwrap().preemptible_tracepoints);
+}

@@ -11,7 +11,10 @@ use super::{
     plan::{Ask, Fate},
     steps::Step,
 };
-use crate::engine::{flavor::Flavor, synthetic::ATTACHED};
+use crate::engine::{
+    flavor::Flavor,
+    synthetic::{ATTACHED, Skip},
+};
 
 impl<'c> Machine<'c> {
     /// A request takes a step.
@@ -77,6 +80,7 @@ impl<'c> Machine<'c> {
                 }
             }
             Step::Timeout => run.rq.rq_flags |= flavor.rqf.timed_out,
+            Step::Unsent => run.rq.state = STATE_COMPLETE,
             Step::Steal => {
                 run.rq.len = 0;
                 run.rq.bio = false;
@@ -132,18 +136,21 @@ impl<'c> Machine<'c> {
             None => {}
             Some(Fate::Refused) => self.kernel.refuse = 1,
             Some(Fate::Hidden) => self.kernel.hide = 1,
-            Some(Fate::Skipped) => {
-                self.kernel.hide = 1;
-                self.kernel.skip(1);
+            Some(Fate::Skipped) => self.kernel.skip = Skip::All,
+            Some(Fate::Caught) => self.kernel.skip = Skip::First,
+            Some(Fate::CaughtLate) => {
+                self.kernel.skip = Skip::First;
+                let mut counters = self.kernel.counters();
+                counters.recursion[probe as usize] += 1;
+                self.reading.counters = Some(counters);
             }
         }
-        self.reading.missing = self.kernel.hide + self.kernel.refuse > 0;
     }
 
     /// Whether the record of the last event is missing.
     fn reset(&mut self) -> bool {
         (self.kernel.hide, self.kernel.refuse) = (0, 0);
-        std::mem::take(&mut self.reading.missing)
+        !self.kernel.written
     }
 
     fn note_event(&mut self, run: &mut Run<'c>, completed: Completed) {
@@ -152,7 +159,7 @@ impl<'c> Machine<'c> {
         let missing = self.reset();
         run.history.lost |= missing;
         let newest = run.history.events.last().map_or(0, |event| event.time);
-        let probe = Probe::from_wire(record.probe).unwrap_or(Probe::Complete);
+        let probe = Probe::from_wire(record.program).unwrap_or(Probe::Complete);
         run.history.events.push(Event {
             probe,
             time: record.time.max(newest),

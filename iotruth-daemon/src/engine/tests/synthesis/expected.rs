@@ -67,6 +67,10 @@ impl Expected {
             End::Merged => {
                 self.lives.merged += 1;
                 figures.merges += 1;
+                device.mismatches[Kind::Merged as usize] += 1;
+                let entry = (Kind::Merged, life.device, operation, None, 0, None);
+                *self.entries.entry(entry).or_default() += 1;
+                self.owners.entry(entry).or_default().insert(life.pid);
                 return;
             }
             End::Dropped => {
@@ -159,6 +163,10 @@ pub(super) fn entries(snapshot: &Snapshot) -> BTreeMap<Entry, u64> {
 }
 
 const fn entry(told: &Mismatch) -> Entry {
+    // One entry stands for all of them.
+    if matches!(told.kind, Kind::Merged) {
+        return (told.kind, told.device, told.operation, None, 0, None);
+    }
     (told.kind, told.device, told.operation, told.sector, told.bytes, told.error)
 }
 

@@ -85,6 +85,10 @@ impl History {
         self.operation() == Operation::Flush
     }
 
+    pub(super) fn is_passthrough(&self) -> bool {
+        Flavor::linux_6_12().passthrough(self.cmd_flags)
+    }
+
     /// Its completions.
     pub(super) fn completions(&self) -> impl Iterator<Item = (&Event, Completed)> {
         self.events

@@ -22,6 +22,10 @@ use crate::engine::{
     synthetic::{ATTACHED, BEGIN, Kernel, Request, Starts},
 };
 
+/// How often the counters are read at the end, and how long after each other.
+const READINGS: usize = 24;
+const READ_EVERY: u64 = 100_000_000;
+
 /// What is to be done at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Task {
@@ -85,7 +89,7 @@ impl<'c> Machine<'c> {
         let attached = case
             .attached
             .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
-        let mut kernel = Kernel::attached(case.world.starts, attached);
+        let mut kernel = Kernel::new_with(case.world.starts, attached, case.world.marks);
         kernel.unread = Some(Default::default());
         let mut machine = Self {
             case,
@@ -113,6 +117,11 @@ impl<'c> Machine<'c> {
         machine.kernel.story = story;
         let counters = machine.kernel.counters();
         machine.kernel.settle(&counters);
+        // Until it is settled how many events were told by nobody.
+        for _ in 0..READINGS {
+            machine.kernel.now += READ_EVERY;
+            machine.kernel.audit();
+        }
         machine
     }
 
@@ -270,17 +279,22 @@ impl<'c> Machine<'c> {
             }
             Ask::Empty => WRITE | req.preflush,
             Ask::Discard => 3,
+            Ask::Zone => 17,
             Ask::Passthrough => 35,
+            Ask::Bare => 34,
         };
         let sector = match plan.ask {
             Ask::Empty => 0,
-            Ask::Passthrough => u64::MAX,
-            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Discard => 64 + plan.sector,
+            Ask::Passthrough | Ask::Bare => u64::MAX,
+            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Discard | Ask::Zone => {
+                64 + plan.sector
+            }
         };
         let disk = self.case.world.disks[plan.place.0];
         let data = matches!(plan.ask, Ask::Read | Ask::Write);
         let path = if data && disk.driver == Driver::Path { req.drv } else { 0 };
         let mut rq = self.kernel.allocate(address, flags | path, sector, length(plan));
+        rq.bio = plan.ask != Ask::Bare;
         rq.ends_in_flight = plan.ends_in_flight;
         if disk.stale_times {
             rq.allocated = ATTACHED - 1;

@@ -16,7 +16,11 @@ pub(super) enum Ask {
     /// What fsync sends.
     Empty,
     Discard,
+    /// A command for a zone: a bio without data.
+    Zone,
     Passthrough,
+    /// The same without data, and so without a bio.
+    Bare,
 }
 
 /// An attempt that did not end the request.
@@ -24,6 +28,8 @@ pub(super) enum Ask {
 pub(super) enum Attempt {
     /// The driver had no room and did not start it.
     Bounced,
+    /// The driver could not reach the device, and gave it back as if it were complete.
+    Unsent,
     /// The driver started it and gave it back.
     Busy,
     /// Its timeout fired, and it was pulled back.
@@ -54,6 +60,8 @@ pub(super) enum Finish {
     Merged,
     /// Its bios are taken over by another path.
     Stolen,
+    /// The driver could not reach the device.
+    Unsent,
 }
 
 /// What no correct driver does.
@@ -93,8 +101,12 @@ pub(super) enum Dropped {
 pub(super) enum Fate {
     /// Refused by the ring.
     Refused,
-    /// The program was running already, which is counted.
+    /// The programs were running already, which is counted.
     Skipped,
+    /// The first program was running already, and the second one was not.
+    Caught,
+    /// The same, and the counters are read after the one was skipped and before the other one runs.
+    CaughtLate,
     /// The kernel did not run the program, and nobody counts it.
     Hidden,
 }
@@ -141,8 +153,11 @@ pub(super) enum Mood {
     Rough,
 }
 
+/// How many statuses there are to fail with.
+const STATUSES: u32 = 6;
+
 const fn status(number: u32) -> i32 {
-    [10, 7, 4, 3, 16][number as usize % 5]
+    [10, 7, 4, 3, 16, 5][number as usize % STATUSES as usize]
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
@@ -155,7 +170,9 @@ fn asks() -> impl Strategy<Value = Ask> {
         }),
         2 => Just(Ask::Empty),
         1 => Just(Ask::Discard),
+        1 => Just(Ask::Zone),
         1 => Just(Ask::Passthrough),
+        1 => Just(Ask::Bare),
     ]
 }
 
@@ -171,8 +188,9 @@ fn attempts(mood: Mood) -> BoxedStrategy<Vec<(Attempt, bool)>> {
         Mood::Rough => prop_oneof![
             4 => calm,
             1 => Just(Attempt::TimedOut),
-            1 => (0_u32..5).prop_map(|number| Attempt::Retry(status(number))),
-            1 => (any::<u8>(), 0_u32..5)
+            1 => Just(Attempt::Unsent),
+            1 => (0..STATUSES).prop_map(|number| Attempt::Retry(status(number))),
+            1 => (any::<u8>(), 0..STATUSES)
                 .prop_map(|(part, number)| Attempt::PartFailed(part, status(number))),
         ]
         .boxed(),
@@ -193,9 +211,10 @@ fn finishes(mood: Mood) -> BoxedStrategy<Finish> {
         Mood::Rough => prop_oneof![
             10 => calm,
             1 => Just(Finish::Stolen),
-            1 => (0_u32..5).prop_map(|number| Finish::Failed(status(number))),
-            1 => (0_u32..5).prop_map(|number| Finish::FailedAtLast(status(number))),
-            1 => (0_u32..5).prop_map(|number| Finish::Refused(status(number))),
+            1 => Just(Finish::Unsent),
+            1 => (0..STATUSES).prop_map(|number| Finish::Failed(status(number))),
+            1 => (0..STATUSES).prop_map(|number| Finish::FailedAtLast(status(number))),
+            1 => (0..STATUSES).prop_map(|number| Finish::Refused(status(number))),
             1 => prop_oneof![Just(0), Just(2)].prop_map(Finish::TimedOut),
         ]
         .boxed(),

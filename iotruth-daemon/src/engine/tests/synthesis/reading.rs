@@ -18,11 +18,9 @@ pub(super) const ATTACH_STEP: u64 = 20_000;
 pub(super) struct Reading {
     /// When the plans began.
     pub(super) begun: u64,
-    /// Whether the record of the current event is missing.
-    pub(super) missing: bool,
     round: u64,
     /// Counters that were read, and whose records are still to be taken.
-    counters: Option<Audit>,
+    pub(super) counters: Option<Audit>,
 }
 
 impl Machine<'_> {
@@ -93,7 +91,9 @@ impl Machine<'_> {
             let storm = storms.iter().find(|storm| {
                 let here = match storm.fate {
                     Fate::Refused => self.kernel.ring == storm.place % (1 << self.case.world.rings),
-                    Fate::Skipped | Fate::Hidden => cpu == storm.place,
+                    Fate::Skipped | Fate::Caught | Fate::CaughtLate | Fate::Hidden => {
+                        cpu == storm.place
+                    }
                 };
                 here && (storm.begin..storm.begin + storm.length).contains(&since)
             });

@@ -5,7 +5,9 @@
 use iotruth_common::{probe::Probe, record::STATE_IDLE};
 
 use super::history::{Completed, Event, History, Of};
-use crate::engine::{flavor::Flavor, io_error::IoError, kind::Kind, phase::Phases};
+use crate::engine::{
+    flavor::Flavor, io_error::IoError, kind::Kind, operation::Operation, phase::Phases,
+};
 
 /// How many events of a life show a kind. The two kinds that are told at once are told for each of
 /// them; all others once, when the life is over.
@@ -23,8 +25,18 @@ pub(super) fn evidence(kind: Kind, life: &History) -> u64 {
         }
         Kind::RequeueBusyBeforeStart => classes(life)[0],
         Kind::RequeueBusyAfterStart => classes(life)[1],
-        Kind::RequeueRetry => classes(life)[2],
         Kind::RequeueShortTransfer => classes(life)[3],
+        // Whoever passes a command through is told how it ends.
+        Kind::RequeueRetry
+        | Kind::RequeueTimeout
+        | Kind::Recovered
+        | Kind::TimedOut
+        | Kind::PathFailover
+            if life.is_passthrough() =>
+        {
+            0
+        }
+        Kind::RequeueRetry => classes(life)[2],
         Kind::RequeueTimeout => classes(life)[4],
         Kind::IoError => failed(Failure::Error),
         Kind::IoErrorExpected => failed(Failure::Expected),
@@ -40,8 +52,10 @@ pub(super) fn evidence(kind: Kind, life: &History) -> u64 {
         Kind::FlushEmulated => u64::from(!life.is_flush() && ended_well && sequence_is_seen(life)),
         Kind::Recovered => u64::from(ended_well && !ended_late(life) && setbacks(life) > 0),
         Kind::PathFailover => u64::from(ended_well && is_failover(life)),
-        // Nothing here lasts long, is sent back a thousand times or transfers too much.
-        Kind::OverCompletion
+        // Nothing here lasts long, is sent back a thousand times or transfers too much. A merge is
+        // told with its end, which is no completion.
+        Kind::Merged
+        | Kind::OverCompletion
         | Kind::RequeueStorm
         | Kind::StuckInDevice
         | Kind::HungInDevice
@@ -146,10 +160,15 @@ fn failures(life: &History) -> impl Iterator<Item = Failure> {
         match completed.of {
             Of::Part if completed.bytes == 0 => None,
             Of::Nothing => None,
+            _ if life.is_passthrough() => Some(Failure::Expected),
             _ if event.timed_out => Some(Failure::Timeout),
             Of::Flush => Some(Failure::Flush),
             Of::Part | Of::Data => Some(match error {
                 Some(IoError::NotSupported | IoError::Again) => Failure::Expected,
+                // How SCSI says that the device does not know the command.
+                Some(IoError::Target) if life.operation() == Operation::Discard => {
+                    Failure::Expected
+                }
                 _ if event.state == STATE_IDLE && life.issues().next().is_none() => {
                     Failure::Refused
                 }

@@ -9,9 +9,9 @@
 //! merged    = [ i ] m                             with a scheduler
 //! empty     = [ F ] z                             without a cache there is nothing to flush
 //! data      = [ F ] attempt* last [ F z ]         F and z with a volatile cache
-//! attempt   = [ i ] ( q | d q | d t q | d p q | d p+ | d p0 q )
-//! last      = [ i ] ( d c [ e ] | d p0 c | d t c | c )
-//! failover  = [ i ] [ d ] v c
+//! attempt   = [ i ] ( q | u q | d q | d t q | d p q | d p+ | d p0 q )
+//! last      = [ i ] ( d c [ e ] | d p0 c | d t c | c | u c )
+//! failover  = [ i ] ( d | u ) v c                  u: nvme gives it back and never issued it
 //! clone     = ( r s [ q | d q ] x )* life
 //! ```
 
@@ -39,6 +39,8 @@ pub(super) enum Step {
     Echo,
     /// The timeout fires.
     Timeout,
+    /// The driver gives it back without having started it (`nvme_host_path_error`).
+    Unsent,
     /// The bios are taken over by another path.
     Steal,
     /// It is freed without an event, and allocated anew.
@@ -55,7 +57,8 @@ pub(super) fn flushes(ask: Ask, disk: Disk) -> (bool, bool) {
         (Ask::Empty, Cache::Volatile | Cache::VolatileFua) => (true, false),
         (Ask::Durable { preflush, fua }, Cache::Volatile) => (preflush, fua),
         (Ask::Durable { preflush, .. }, Cache::VolatileFua) => (preflush, false),
-        (Ask::Read | Ask::Write | Ask::Discard | Ask::Passthrough, _) | (_, Cache::None) => {
+        (_, Cache::None)
+        | (Ask::Read | Ask::Write | Ask::Discard | Ask::Zone | Ask::Passthrough | Ask::Bare, _) => {
             (false, false)
         }
     }
@@ -70,7 +73,7 @@ pub(super) fn is_clone(plan: &Plan, disk: Disk) -> bool {
 /// Bytes of a request with this plan when it is allocated.
 pub(super) const fn length(plan: &Plan) -> u32 {
     match plan.ask {
-        Ask::Empty => 0,
+        Ask::Empty | Ask::Zone | Ask::Bare => 0,
         Ask::Passthrough => 96,
         Ask::Read | Ask::Write | Ask::Discard | Ask::Durable { .. } => plan.blocks * 512,
     }
@@ -107,11 +110,14 @@ pub(super) fn steps(plan: &Plan, disk: Disk, world: &World) -> Vec<Step> {
         // Up to 6.4, what has flush flags goes past the scheduler, and what is passed through may be
         // plugged.
         match plan.ask {
-            Ask::Passthrough => plan.queued && !world.inserts_sequences,
+            Ask::Passthrough | Ask::Bare => plan.queued && !world.inserts_sequences,
             Ask::Durable { .. } if !world.inserts_sequences => false,
-            Ask::Read | Ask::Write | Ask::Durable { .. } | Ask::Empty | Ask::Discard => {
-                !clone && (plan.queued || disk.scheduler)
-            }
+            Ask::Read
+            | Ask::Write
+            | Ask::Durable { .. }
+            | Ask::Empty
+            | Ask::Discard
+            | Ask::Zone => !clone && (plan.queued || disk.scheduler),
         }
     };
     let mut course = Course {
@@ -206,16 +212,27 @@ impl Course<'_> {
     }
 
     fn attempts(&mut self, sequenced: bool, clone: bool) {
-        let sized = !matches!(self.plan.ask, Ask::Passthrough | Ask::Discard);
+        let bare = matches!(self.plan.ask, Ask::Zone | Ask::Bare);
+        let sized = !bare && !matches!(self.plan.ask, Ask::Passthrough | Ask::Discard);
+        let plain = matches!(self.plan.ask, Ask::Read | Ask::Write);
+        let path = plain && self.disk.driver == Driver::Path;
         for (attempt, again) in &self.plan.attempts {
             match *attempt {
                 // Device mapper drops a clone that is sent back at once.
                 Attempt::Bounced | Attempt::Busy if clone => continue,
+                // Without data the first completion is the last one.
+                Attempt::Retry(_) if bare => continue,
                 Attempt::TimedOut if self.disk.driver == Driver::Mapper => continue,
                 Attempt::Bounced => {
                     self.queue();
                     self.going = false;
                     self.steps.push(Step::Requeue);
+                }
+                Attempt::Unsent if !path => continue,
+                Attempt::Unsent => {
+                    self.queue();
+                    self.going = false;
+                    self.steps.extend([Step::Unsent, Step::Requeue]);
                 }
                 Attempt::Busy => {
                     self.issue();
@@ -245,13 +262,16 @@ impl Course<'_> {
                     self.steps.push(Step::Requeue);
                 }
             }
-            let passthrough = self.plan.ask == Ask::Passthrough;
+            let passthrough = matches!(self.plan.ask, Ask::Passthrough | Ask::Bare);
             self.insert = *again && !passthrough && !sequenced;
         }
     }
 
     fn last(&mut self, sequenced: bool, clone: bool) {
-        let mapper = self.disk.driver == Driver::Mapper && self.plan.ask != Ask::Passthrough;
+        let passthrough = matches!(self.plan.ask, Ask::Passthrough | Ask::Bare);
+        let bare = matches!(self.plan.ask, Ask::Zone | Ask::Bare);
+        // Request-based device mapper takes no zoned devices.
+        let mapper = self.disk.driver == Driver::Mapper && !passthrough && !bare;
         let plain = matches!(self.plan.ask, Ask::Read | Ask::Write);
         let fresh = !self.issued && self.plan.attempts.is_empty();
         match (self.plan.wrong, self.plan.finish) {
@@ -264,10 +284,13 @@ impl Course<'_> {
             }
             (_, Finish::Stolen) if plain && self.disk.driver == Driver::Path && fresh => {
                 self.queue();
-                if self.plan.worker {
-                    self.steps.push(Step::Issue);
-                }
+                self.steps.push(if self.plan.worker { Step::Issue } else { Step::Unsent });
                 self.steps.extend([Step::Steal, Step::Rest(0)]);
+                return;
+            }
+            (_, Finish::Unsent) if plain && self.disk.driver == Driver::Path => {
+                self.queue();
+                self.steps.extend([Step::Unsent, Step::Rest(4)]);
                 return;
             }
             // Nobody completes a clone that is refused at once.
@@ -286,14 +309,20 @@ impl Course<'_> {
             Some(Wrong::NeverStarted) | None => {}
         }
         match self.plan.finish {
-            Finish::Failed(status) | Finish::Refused(status) => self.steps.push(Step::Rest(status)),
-            Finish::FailedAtLast(status) => {
+            Finish::FailedAtLast(status) if !bare => {
                 self.steps.extend([Step::Part(0, 0), Step::Rest(status)]);
+            }
+            Finish::Failed(status) | Finish::FailedAtLast(status) | Finish::Refused(status) => {
+                self.steps.push(Step::Rest(status));
             }
             Finish::TimedOut(status) if !mapper => {
                 self.steps.extend([Step::Timeout, Step::Rest(status)]);
             }
-            Finish::Done | Finish::TimedOut(_) | Finish::Merged | Finish::Stolen => {
+            Finish::Done
+            | Finish::TimedOut(_)
+            | Finish::Merged
+            | Finish::Stolen
+            | Finish::Unsent => {
                 self.steps.push(Step::Rest(0));
                 if mapper {
                     self.steps.push(Step::Echo);

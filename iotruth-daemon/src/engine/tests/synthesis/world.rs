@@ -10,6 +10,8 @@ pub(super) const DISKS: usize = 3;
 pub(super) const QUEUES: usize = 2;
 /// Tags of each hardware queue.
 pub(super) const TAGS: usize = 3;
+/// Marks of which no two requests share one.
+pub(super) const ENOUGH_MARKS: usize = 1 << 16;
 /// CPUs of the machine.
 pub(super) const CPUS: usize = 4;
 
@@ -29,6 +31,8 @@ pub(super) struct World {
     pub(super) rings: u32,
     /// How long the reader sleeps.
     pub(super) tick: u64,
+    /// Marks that the two programs of each tracepoint share; `None` where there is one program.
+    pub(super) marks: Option<usize>,
 }
 
 /// What a disk and its driver are like.
@@ -130,8 +134,18 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
         prop::array::uniform4(0_u64..400),
         0_u32..3,
         10_000_u64..2_000_000,
+        prop_oneof![Just(None), Just(Some(3)), Just(Some(ENOUGH_MARKS))],
     )
-        .prop_map(|((starts, inserts_sequences), disks, shared_tags, skews, rings, tick)| {
-            World { starts, inserts_sequences, disks, shared_tags, skews, rings, tick }
-        })
+        .prop_map(
+            |((starts, inserts_sequences), disks, shared_tags, skews, rings, tick, marks)| World {
+                starts,
+                inserts_sequences,
+                disks,
+                shared_tags,
+                skews,
+                rings,
+                tick,
+                marks,
+            },
+        )
 }

@@ -4,7 +4,7 @@
 ///
 /// Cargo writes one JSON object a line. The two fields that matter are plain strings in it, so a
 /// parser for all of JSON would be weight without use.
-pub(super) fn executable<'a>(messages: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn executable<'a>(messages: &'a str, name: &str) -> Option<&'a str> {
     let target = format!("\"name\":\"{name}\"");
     messages
         .lines()

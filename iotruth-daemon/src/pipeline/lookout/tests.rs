@@ -1,0 +1,129 @@
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use super::{Lookout, PATIENCE, Surroundings};
+use crate::{
+    config::{Config, Pattern},
+    engine::{Engine, device::DeviceId},
+    pipeline::{
+        auditor::Auditor,
+        clock,
+        fake::{self, Tree},
+    },
+};
+
+const SDA: DeviceId = DeviceId { number: 8 << 20, sequence: 3 };
+const SDB: DeviceId = DeviceId { number: 8 << 20 | 16, sequence: 4 };
+
+/// A lookout over a tree, and the engine that it serves.
+struct Bench {
+    tree: Tree,
+    /// Whether it is looked who is still there.
+    looks: bool,
+    lookout: Lookout,
+    engine: Engine,
+    _auditor: Auditor,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        let tree = Tree::new();
+        let config = Arc::new(config);
+        let (auditor, _) = Auditor::start(Arc::clone(&config), 0, tree.places()).unwrap();
+        let surroundings = Surroundings {
+            config,
+            places: tree.places(),
+            sequenced: true,
+            herald: auditor.herald(),
+        };
+        let (lookout, _) = Lookout::start(0, surroundings).unwrap();
+        Self { tree, looks: true, lookout, engine: fake::engine(), _auditor: auditor }
+    }
+
+    /// Goes round until the devices that are shown are these, by their names.
+    fn until(&mut self, expected: &[(&str, DeviceId)]) {
+        let begin = Instant::now();
+        let expected: BTreeMap<DeviceId, String> =
+            expected.iter().map(|(name, id)| (*id, (*name).to_owned())).collect();
+        loop {
+            self.lookout.tell(&mut self.engine);
+            self.lookout.ask(&mut self.engine, self.looks);
+            let shown = self.engine.snapshot(clock::monotonic()).devices;
+            let shown: BTreeMap<DeviceId, String> =
+                shown.into_values().map(|device| (device.id, device.name)).collect();
+            if shown == expected {
+                return;
+            }
+            assert!(begin.elapsed().as_secs() < 20, "{shown:?}, not {expected:?}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_timeout_that_cannot_be_read_hides_no_device() {
+    let mut bench = Bench::new(Config::default());
+    bench.tree.add("sda", SDA);
+    bench.tree.hang("sda/queue/io_timeout");
+    bench.tree.add("sdb", SDB);
+    let begin = Instant::now();
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("sda", SDA)]);
+    fake::issue(&mut bench.engine, SDB, 0);
+    bench.until(&[("sda", SDA), ("sdb", SDB)]);
+    assert!(begin.elapsed() < PATIENCE, "that were their numbers");
+    bench.tree.free("sda/queue/io_timeout", "30000");
+}
+
+#[test]
+fn a_device_whose_name_cannot_be_had_is_shown_under_its_number_for_so_long() {
+    let mut bench = Bench::new(Config::default());
+    bench.tree.add("sda", SDA);
+    bench.tree.hang("sda/diskseq");
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[]);
+    bench.until(&[("8:0", SDA)]);
+    // Read twice: to see that it is the one that is meant, and whether it is there still.
+    bench.tree.free("sda/diskseq", "3");
+    bench.until(&[("sda", SDA)]);
+}
+
+#[test]
+fn a_number_is_no_name_that_is_watched() {
+    let device = vec![Pattern::new("sd*").unwrap()];
+    let mut bench = Bench::new(Config { device, ..Config::default() });
+    bench.tree.add("sda", SDA);
+    bench.tree.hang("sda/diskseq");
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.lookout.ask(&mut bench.engine, false);
+    std::thread::sleep(PATIENCE);
+    bench.until(&[]);
+    bench.tree.free("sda/diskseq", "3");
+    bench.until(&[("sda", SDA)]);
+}
+
+#[test]
+fn a_number_is_known_by_its_disk() {
+    let mut bench = Bench::new(Config::default());
+    bench.tree.add("sda", SDA);
+    fake::refuse(&mut bench.engine, SDA);
+    bench.until(&[("sda", SDA)]);
+}
+
+#[test]
+fn a_number_that_nobody_has_ends() {
+    let mut bench = Bench::new(Config::default());
+    bench.looks = false;
+    fake::refuse(&mut bench.engine, SDA);
+    bench.until(&[("8:0", DeviceId { sequence: 0, ..SDA })]);
+    bench.looks = true;
+    bench.until(&[]);
+    // Nor does the next disk of that number have it.
+    bench.tree.add("sda", SDA);
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("sda", SDA)]);
+    let snapshot = bench.engine.snapshot(clock::monotonic());
+    let errors = snapshot.devices[&SDA].operations.iter().flatten().map(|figures| figures.errors);
+    assert_eq!(errors.flatten().sum::<u64>(), 0);
+}

@@ -1,0 +1,81 @@
+//! How a daemon is started.
+
+use std::fmt;
+
+use crate::random::Random;
+
+/// How much room the rings have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// For all that can come in a second, for which no reader has to wait for a CPU: nothing may be
+    /// refused.
+    Ample,
+    /// For what comes at most times; some of these are what a daemon has by default.
+    Tight,
+    /// For some thirty to a few hundred records: most are refused under load.
+    Scarce,
+}
+
+impl Room {
+    /// Numbers of rings, and budgets for them. An ample ring has 32 MiB.
+    const fn rings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Ample => &[
+                ("1", "32MiB"),
+                ("2", "64MiB"),
+                ("auto", "128MiB"),
+                ("8", "256MiB"),
+                ("16", "512MiB"),
+            ],
+            Self::Tight => &[
+                ("auto", "32MiB"),
+                ("auto", "32MiB"),
+                ("1", "8MiB"),
+                ("16", "32MiB"),
+                ("1", "1MiB"),
+                ("4", "1MiB"),
+            ],
+            Self::Scarce => &[("1", "4KiB"), ("2", "32KiB"), ("4", "64KiB"), ("16", "64KiB")],
+        }
+    }
+}
+
+/// The options of one daemon.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// How much room its rings have.
+    pub(crate) room: Room,
+    rings: &'static str,
+    ring_budget: &'static str,
+    readers: &'static str,
+    start_events: bool,
+}
+
+impl Options {
+    /// Draws some.
+    pub(crate) fn draw(room: Room, random: &mut Random) -> Self {
+        let (rings, ring_budget) = random.pick(room.rings());
+        let readers = random.pick(&["auto", "2", "4"]);
+        Self { room, rings, ring_budget, readers, start_events: random.percent(40) }
+    }
+
+    /// As arguments of `iotruth daemon`.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        vec![
+            format!("--rings={}", self.rings),
+            format!("--ring-budget={}", self.ring_budget),
+            format!("--readers={}", self.readers),
+            format!("--start-events={}", self.start_events),
+            // As often as can be: each is a chance to find something missing.
+            "--audit-interval=1s".to_owned(),
+        ]
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { room: _, rings, ring_budget, readers, start_events } = self;
+        write!(f, "rings {rings} of {ring_budget}, readers {readers}")?;
+        f.write_str(if *start_events { ", starts" } else { "" })
+    }
+}
