@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::{
-    apt, build, command, fuzz, purity, setup,
+    apt, bench, build, command, fuzz, purity, setup,
     steps::Step,
     test,
     toolchain::Toolchain,
@@ -43,6 +43,7 @@ pub(crate) fn command() -> Result<()> {
     clippy_ebpf(&toolchain)?;
     step.end();
 
+    bench::check()?;
     test::everything(&toolchain, elevation)?;
     fuzz::smoke()?;
     whole.end();
@@ -52,7 +53,8 @@ pub(crate) fn command() -> Result<()> {
 fn clippy(toolchain: &Toolchain) -> Result<()> {
     let mut everything = build::cargo(toolchain)?;
     everything.args(["clippy", "--package", "iotruth-common", "--package", "iotruth-daemon"]);
-    everything.args(["--package", "xtask", "--all-targets", "--", "-D", "warnings"]);
+    everything.args(["--package", "iotruth-bench", "--package", "xtask"]);
+    everything.args(["--all-targets", "--", "-D", "warnings"]);
     command::run(&mut everything)?;
     // Cargo's "all" leaves out what a plain `cargo test` leaves out.
     let mut others = build::cargo(toolchain)?;

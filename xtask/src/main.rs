@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod apt;
 mod artifact;
+mod bench;
 mod build;
 mod ci;
 mod command;
@@ -42,6 +43,8 @@ enum Task {
     Run(run::Options),
     /// Run every test: the pure ones, those on this machine's kernel, those in guests.
     Test(test::Options),
+    /// Measure what iotruth costs.
+    Bench(bench::Options),
     /// What CI runs: format, lints, the purity of the engine, every test, and some fuzzing.
     Ci,
     /// Run the fuzz targets, for a while each.
@@ -68,6 +71,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Build(options) => build::command(&options),
         Task::Run(options) => run::command(&options),
         Task::Test(options) => test::command(&options),
+        Task::Bench(options) => bench::command(&options),
         Task::Ci => ci::command(),
         Task::Fuzz(options) => fuzz::command(&options),
         Task::Soak(options) => soak::command(&options),

@@ -200,7 +200,9 @@ impl Engine {
         if record.without_bio == 0 {
             self.account_sectors(life, record.bytes, false);
         }
-        self.account_sectors(life, unseen, true);
+        if unseen > 0 {
+            self.account_sectors(life, unseen, true);
+        }
     }
 
     /// Counts bytes that ended, in whole sectors as each completion is counted.

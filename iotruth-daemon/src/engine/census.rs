@@ -93,7 +93,7 @@ impl Engine {
     pub(super) fn close_gone(&mut self, read: u64) {
         for key in std::mem::take(&mut self.gone) {
             let Some(address) = self.table.get_mut(key) else { continue };
-            let Some(gone) = address.life.as_ref().and_then(Life::gone) else { continue };
+            let Some(gone) = address.life.as_deref().and_then(Life::gone) else { continue };
             // A record that is still being written hides those that come after it in its ring.
             if gone >= read || !self.caught_up(key.ring) {
                 self.gone.push(key);
@@ -182,7 +182,7 @@ impl Engine {
         }
         let (since, overdue_after, stuck, hung) = match life.stage {
             Stage::Issued => {
-                let since = life.last_issue.unwrap_or(life.last);
+                let since = life.last_issue.get().unwrap_or(life.last);
                 let overdue_after = self.overdue_after(life.device, found.timeout);
                 (since, overdue_after, Kind::StuckInDevice, Kind::HungInDevice)
             }
@@ -216,11 +216,11 @@ impl Engine {
 /// The phase that an open life is in.
 const fn phase(life: &Life, flushing: bool) -> Phase {
     // Where none was sent yet, it waits for that.
-    let unflushed = life.waits_for_flush && life.pre_flushed.is_none();
+    let unflushed = life.waits_for_flush && !life.pre_flushed.has_come();
     match life.stage {
         Stage::DataDone => Phase::Flush,
         Stage::Started if flushing || unflushed => Phase::Flush,
-        Stage::Started | Stage::Queued if life.first_issue.is_none() => Phase::Queue,
+        Stage::Started | Stage::Queued if !life.first_issue.has_come() => Phase::Queue,
         Stage::Started | Stage::Queued | Stage::Requeued => Phase::Retry,
         Stage::Issued => Phase::Device,
     }

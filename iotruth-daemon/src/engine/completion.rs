@@ -15,6 +15,7 @@ use super::{
     judge::ErrorAt,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
+    moment::Moment,
     operation::Operation,
     table::Key,
 };
@@ -83,7 +84,7 @@ impl Engine {
             life.done = life.done.saturating_add(life.remaining);
             self.account_sectors(&life, life.remaining, true);
             life.stage = Stage::DataDone;
-            life.data_done = Some(time);
+            life.data_done = Moment::at(time);
         }
         // `blk_flush_restore_request` takes the flag away before the end of a sequence.
         let sequenced = !flush && head.rq_flags & self.flavor.rqf.flush_seq != 0;
@@ -166,7 +167,7 @@ impl Engine {
     }
 
     /// A completion that leaves bytes to transfer.
-    fn partial(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn partial(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         if life.stage != Stage::Issued {
             life.incomplete = true;
             life.stage = Stage::Issued;
@@ -187,14 +188,14 @@ impl Engine {
     }
 
     /// The data phase of a flush sequence is done; a flush may follow, and an end without bytes.
-    fn data_done(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn data_done(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         let head = &record.request;
         life.flush_sequence = true;
         self.fail(record, &mut life, error);
         // Device mapper completes the data a second time, without bytes.
         if life.stage != Stage::DataDone {
             life.stage = Stage::DataDone;
-            life.data_done = Some(life.last);
+            life.data_done = Moment::at(life.last);
             life.data_idle = head.state == STATE_IDLE;
             life.remaining = 0;
             self.flushes.wait(&mut life);
@@ -225,7 +226,7 @@ impl Engine {
     }
 
     /// The end of a life.
-    fn final_completion(&mut self, record: &CompleteRecord, mut life: Life, error: Failure) {
+    fn final_completion(&mut self, record: &CompleteRecord, mut life: Box<Life>, error: Failure) {
         let head = &record.request;
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
         let transferred = record.bytes > 0 && head.state != STATE_IDLE;
@@ -242,7 +243,7 @@ impl Engine {
             }
             None => life.kinds |= self.oddities(record, &life),
         }
-        let emptied = life.pre_flushed.is_some() && life.first_issue.is_none();
+        let emptied = life.pre_flushed.has_come() && !life.first_issue.has_come();
         if !flush && (life.flush_sequence || emptied) && error.is_none() {
             life.kinds |= Kind::FlushEmulated.bit();
         }
@@ -271,13 +272,14 @@ impl Engine {
         }
         // Only requests of a multipath driver have the flag (`REQ_NVME_MPATH`).
         let multipath = life.cmd_flags & self.flavor.req.drv != 0;
-        let untouched = life.done == 0 && life.remaining > 0 && life.first_issue.is_some();
+        let untouched = life.done == 0 && life.remaining > 0 && life.first_issue.has_come();
         if multipath && untouched && record.bytes == 0 && record.without_bio != 0 {
             kinds |= Kind::PathFailover.bit();
         }
         // The flush after its data is a request of its own.
-        let data_end = life.data_done.unwrap_or(life.last);
-        let Some(device_time) = life.last_issue.map(|issue| data_end.saturating_sub(issue)) else {
+        let data_end = life.data_done.get().unwrap_or(life.last);
+        let Some(device_time) = life.last_issue.get().map(|issue| data_end.saturating_sub(issue))
+        else {
             return kinds;
         };
         if device_time > SHORTEST_LIMIT {
@@ -300,13 +302,13 @@ impl Engine {
             else {
                 continue;
             };
-            let since = life.data_done.unwrap_or(life.first);
+            let since = life.data_done.get().unwrap_or(life.first);
             life.flush_ended = life.flush_ended.max(flush.last);
-            let for_it = flush.first_issue.is_some() && flush.first > since;
+            let for_it = flush.first_issue.has_come() && flush.first > since;
             life.flushes = life.flushes.saturating_add(u8::from(for_it));
             // Before its data, that is.
             if life.stage == Stage::Started {
-                life.pre_flushed = Some(flush.last.max(life.first));
+                life.pre_flushed = Moment::at(flush.last.max(life.first));
                 life.flush_failed = failed;
             }
         }

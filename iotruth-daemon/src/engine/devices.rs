@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::BuildHasherDefault,
     sync::Arc,
 };
 
@@ -10,7 +11,10 @@ use super::{
     device::DeviceId,
     operation::{OPERATIONS, Operation},
     snapshot::{DeviceFigures, OperationFigures},
+    spread::Spreader,
 };
+
+type Places<K> = HashMap<K, u16, BuildHasherDefault<Spreader>>;
 
 /// Most devices that are followed at the same time.
 pub(super) const MAX_DEVICES: usize = 4096;
@@ -60,8 +64,8 @@ impl Device {
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     all: Vec<Device>,
-    by_id: HashMap<DeviceId, u16>,
-    current: HashMap<u32, u16>,
+    by_id: Places<DeviceId>,
+    current: Places<u32>,
     last: Option<(DeviceId, u16)>,
     left_out: u64,
     unnamed: Vec<DeviceId>,

@@ -20,6 +20,7 @@ use super::{
     log::Log,
     skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
+    spares::Spares,
     streams::{Arrival, Streams},
     table::{Key, Table},
 };
@@ -124,6 +125,7 @@ pub struct Engine {
     rings: Vec<usize>,
     streams: Streams,
     pub(super) table: Table,
+    pub(super) spares: Spares,
     pub(super) devices: Devices,
     pub(super) flushes: Flushes,
     pub(super) held: Held,
@@ -165,6 +167,7 @@ impl Engine {
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
+            spares: Spares::default(),
             devices: Devices::new(config.layout.disk_diskseq != ABSENT),
             flushes: Flushes::default(),
             held: Held::default(),

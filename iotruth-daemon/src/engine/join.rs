@@ -15,6 +15,7 @@ use super::{
     engine::Engine,
     kind::Kind,
     life::{Events, Life, Stage, timeline_event},
+    moment::Moment,
     operation::Operation,
     owner::{Owner, Task},
     phase::Phases,
@@ -54,21 +55,21 @@ impl Engine {
     }
 
     /// Takes the open life of an address out of the table.
-    pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Life> {
+    pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Box<Life>> {
         let address = self.table.get_mut(key)?;
         address.last = time;
         address.life.take()
     }
 
     /// Puts a life back that goes on.
-    pub(super) fn keep(&mut self, life: Life) {
+    pub(super) fn keep(&mut self, life: Box<Life>) {
         if let Some(address) = self.table.get_mut(life.key) {
             address.life = Some(life);
         }
     }
 
     /// Ends a life whose end was not seen: its address is in use again.
-    pub(super) fn supersede(&mut self, life: Life, ring_lost: u32) {
+    pub(super) fn supersede(&mut self, life: Box<Life>, ring_lost: u32) {
         let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
@@ -90,7 +91,7 @@ impl Engine {
         head: &RequestRecord,
         place: Option<u16>,
         start_time: u64,
-    ) -> Option<Life> {
+    ) -> Option<Box<Life>> {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
@@ -104,6 +105,8 @@ impl Engine {
         // was last free, or the request was made after the loss.
         let unbroken = address.lost == (head.ring_lost, self.blind);
         self.lives.open += 1;
+        // The time 0 is none to a moment.
+        let time = head.time.max(1);
         let life = Life {
             stage: Stage::Started,
             begin: probe,
@@ -136,22 +139,22 @@ impl Engine {
             done: 0,
             done_since_issue: 0,
             queue: head.queue,
-            first: head.time,
-            last: head.time,
-            first_issue: None,
-            last_issue: None,
-            pre_flushed: None,
+            first: time,
+            last: time,
+            first_issue: Moment::NEVER,
+            last_issue: Moment::NEVER,
+            pre_flushed: Moment::NEVER,
             flush_ended: 0,
-            data_done: None,
+            data_done: Moment::NEVER,
             owner: Owner::default(),
-            events: Events::new(timeline_event(probe, head, head.time, 0, 0)),
+            events: Events::new(timeline_event(probe, head, time, 0, 0)),
         };
         if life.proved
             && let Some(device) = self.devices.get_mut(device)
         {
             device.open += 1;
         }
-        Some(life)
+        Some(self.spares.fill(life))
     }
 
     /// Takes an event's word for it that a life is new, where its first event could not tell.
@@ -165,7 +168,7 @@ impl Engine {
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
-    fn end_merged(&mut self, mut life: Life, counted: bool, lost: (u32, u32)) {
+    fn end_merged(&mut self, mut life: Box<Life>, counted: bool, lost: (u32, u32)) {
         self.flushes.leave(&mut life);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
@@ -248,7 +251,7 @@ impl Engine {
         life.sector = head.sector;
         life.remaining = head.data_len;
         life.extent = (head.sector, head.data_len);
-        if life.first_issue.is_none() {
+        if !life.first_issue.has_come() {
             life.asked = life.extent;
         }
         life.flush_sequence |= head.rq_flags & self.flavor.rqf.flush_seq != 0;
@@ -261,8 +264,10 @@ impl Engine {
             }
             Probe::Issue => {
                 life.stage = Stage::Issued;
-                life.first_issue.get_or_insert(life.last);
-                life.last_issue = Some(life.last);
+                life.last_issue = Moment::at(life.last);
+                if !life.first_issue.has_come() {
+                    life.first_issue = life.last_issue;
+                }
                 life.done_since_issue = 0;
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
                     // Whoever waits for a flush before its data is known by its start alone.
@@ -302,7 +307,7 @@ impl Engine {
         self.flushes.passed(ring, head.cpu);
         let mut life = self.take(Key::new(ring, head), head.time);
         let started = head.state != STATE_IDLE;
-        let ended = |open: &mut Life| match open.stage {
+        let ended = |open: &mut Box<Life>| match open.stage {
             Stage::DataDone => true,
             Stage::Issued => !started || !open.can_be(head),
             Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),
@@ -361,7 +366,7 @@ impl Engine {
             life.kinds |= Kind::RequeueStorm.bit();
         }
         life.stage = Stage::Requeued;
-        life.last_issue = None;
+        life.last_issue = Moment::NEVER;
         self.keep(life);
     }
 

@@ -24,7 +24,7 @@ const ON_ITS_WAY: u64 = 2_000_000_000;
 #[derive(Debug)]
 pub(super) struct Ending {
     /// The life.
-    pub(super) life: Life,
+    pub(super) life: Box<Life>,
     /// The error that it ended with, and its raw number.
     pub(super) error: Option<(IoError, i32)>,
     /// Why it cannot be judged; `None` where it can.
@@ -35,7 +35,12 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(&mut self, mut life: Life, ring_lost: u32, error: Option<(IoError, i32)>) {
+    pub(super) fn end(
+        &mut self,
+        mut life: Box<Life>,
+        ring_lost: u32,
+        error: Option<(IoError, i32)>,
+    ) {
         self.flushes.leave(&mut life);
         if self.flavor.operation(life.cmd_flags) == Operation::Flush {
             self.flushes.over(&life);
@@ -52,9 +57,12 @@ impl Engine {
             None
         };
         let ending = Ending { life, error, unjudged };
-        let rests_on_history = TABLE.iter().any(|row| {
-            ending.life.kinds & row.kind.bit() != 0 && !self.self_evident(row.kind, &ending.life)
-        });
+        // Nearly every life has none.
+        let rests_on_history = ending.life.kinds != 0
+            && TABLE.iter().any(|row| {
+                ending.life.kinds & row.kind.bit() != 0
+                    && !self.self_evident(row.kind, &ending.life)
+            });
         if unjudged.is_none() && rests_on_history {
             if let Some(mut ending) = self.held.hold(ending) {
                 self.lives.verdicts_dropped += 1;
@@ -63,11 +71,12 @@ impl Engine {
             }
         } else {
             self.settle(&ending);
+            self.spares.keep(ending.life);
         }
     }
 
     /// A life ended and its end was not seen: its address is in use again, or the device is idle.
-    pub(super) fn end_unseen(&mut self, mut life: Life, ring_lost: u32) {
+    pub(super) fn end_unseen(&mut self, mut life: Box<Life>, ring_lost: u32) {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);
@@ -278,8 +287,8 @@ impl Engine {
             life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
         // Commands for zones have no bytes either, and wait for nothing.
         let empty = write && at.bytes == 0;
-        let before_data = life.first_issue.is_none() && (empty || (waited && with_flush));
-        if !at.timed_out && (flush || life.data_done.is_some() || before_data) {
+        let before_data = !life.first_issue.has_come() && (empty || (waited && with_flush));
+        if !at.timed_out && (flush || life.data_done.has_come() || before_data) {
             Kind::FlushFailed
         } else {
             self.data_error_kind(life, at, error)
@@ -295,7 +304,7 @@ impl Engine {
             Kind::TimedOut
         } else if self.is_probed_for(life.cmd_flags, error) {
             Kind::IoErrorExpected
-        } else if at.idle && (life.first_issue.is_none() || matches!(life.stage, Stage::Issued)) {
+        } else if at.idle && (!life.first_issue.has_come() || matches!(life.stage, Stage::Issued)) {
             // One that was issued is not idle: something between was not seen, and it rests on that.
             Kind::DispatchFailure
         } else {
@@ -349,20 +358,19 @@ fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
         }
         return;
     }
-    for phase in Phase::ALL {
-        let place = phase as usize;
-        match phases.get(phase) {
-            Some(duration) => {
-                if let Some(histogram) = figures.phases.get_mut(place) {
-                    histogram.get_or_insert_default().record(duration);
-                }
-            }
-            None if matches!(phase, Phase::Queue | Phase::Device | Phase::Total) => {
-                if let Some(total) = figures.phase_unknown.get_mut(place) {
-                    *total += 1;
-                }
-            }
-            None => {}
+    let Phases { queue, retry, device, flush, total } = *phases;
+    let mut add = |phase: Phase, duration: Option<u64>, always: bool| match duration {
+        Some(duration) => {
+            figures.phases[phase as usize].get_or_insert_default().record(duration);
         }
-    }
+        None if always => figures.phase_unknown[phase as usize] += 1,
+        None => {}
+    };
+    // A life need not have been sent back or have waited for a flush; the others it has, whether or
+    // not they were seen.
+    add(Phase::Queue, queue, true);
+    add(Phase::Retry, retry, false);
+    add(Phase::Device, device, true);
+    add(Phase::Flush, flush, false);
+    add(Phase::Total, total, true);
 }

@@ -7,6 +7,7 @@ use iotruth_common::{
 
 use super::{
     io_error::IoError,
+    moment::Moment,
     owner::Owner,
     phase::Phases,
     table::Key,
@@ -96,15 +97,15 @@ pub(super) struct Life {
     /// Time of the last event.
     pub(super) last: u64,
     /// First issue.
-    pub(super) first_issue: Option<u64>,
-    /// Last issue; `None` again after a requeue: that attempt did not end at the device.
-    pub(super) last_issue: Option<u64>,
+    pub(super) first_issue: Moment,
+    /// Last issue; never again after a requeue: that attempt did not end at the device.
+    pub(super) last_issue: Moment,
     /// When the flush before its data was done.
-    pub(super) pre_flushed: Option<u64>,
+    pub(super) pre_flushed: Moment,
     /// When a flush last ended while it waited for one; 0 if none did.
     pub(super) flush_ended: u64,
     /// When its data was done, in a flush sequence.
-    pub(super) data_done: Option<u64>,
+    pub(super) data_done: Moment,
     /// Who asked for it.
     pub(super) owner: Owner,
     /// `start_time_ns` of its request; 0 where no event told it.
@@ -231,13 +232,13 @@ impl Life {
         // The clock of another CPU may be a little ahead of the one of whoever looks.
         let end = end.max(self.last);
         let since_begin = matches!(self.begin, Probe::Start | Probe::Insert);
-        let Some(first_issue) = self.first_issue else {
+        let Some(first_issue) = self.first_issue.get() else {
             // Never issued: all of it was a flush, or waiting for a driver that never took it.
             if !since_begin {
                 return Phases::default();
             }
             let total = end - self.first;
-            let flush = match (self.pre_flushed, self.data_done) {
+            let flush = match (self.pre_flushed.get(), self.data_done.get()) {
                 (None, None) => None,
                 // It goes on, and was only flushed.
                 (Some(flushed), None) if end > self.last => Some(flushed.min(end) - self.first),
@@ -252,20 +253,21 @@ impl Life {
         };
         let pre_flush = self
             .pre_flushed
+            .get()
             .filter(|_| since_begin)
             .map(|flushed| flushed.min(first_issue) - self.first);
-        let post_flush = self.data_done.map(|done| end - done);
+        let post_flush = self.data_done.get().map(|done| end - done);
         let flush = match (pre_flush, post_flush) {
             (None, None) => None,
             (before, after) => Some(before.unwrap_or(0) + after.unwrap_or(0)),
         };
-        let data_end = self.data_done.unwrap_or(end);
-        let retried = self.last_issue != Some(first_issue);
-        let attempts_end = self.last_issue.unwrap_or(data_end);
+        let data_end = self.data_done.get().unwrap_or(end);
+        let retried = self.last_issue != self.first_issue;
+        let attempts_end = self.last_issue.get().unwrap_or(data_end);
         Phases {
             queue: since_begin.then(|| first_issue - self.first - pre_flush.unwrap_or(0)),
             retry: retried.then(|| attempts_end - first_issue),
-            device: self.last_issue.map(|issue| data_end - issue),
+            device: self.last_issue.get().map(|issue| data_end - issue),
             flush,
             total: Some(end - if since_begin { self.first } else { first_issue }),
         }

@@ -29,6 +29,7 @@ pub mod ledger;
 mod life;
 mod log;
 pub mod mismatch;
+mod moment;
 pub mod operation;
 pub mod owner;
 pub mod phase;
@@ -36,6 +37,8 @@ pub mod recording;
 mod reread;
 mod skips;
 pub mod snapshot;
+mod spares;
+mod spread;
 mod streams;
 #[cfg(test)]
 mod synthetic;

@@ -1,13 +1,13 @@
 //! The join table: what is known of each request address.
-
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+//!
+//! One flat array with linear probing. Every record looks up one key, several times over, and with a
+//! hundred thousand requests open each look into memory that is in no cache costs more than all the
+//! arithmetic of an event: so a key mostly lies in the first place that is looked at, and the last
+//! one that was found is not looked for again.
 
 use iotruth_common::record::RequestRecord;
 
-use super::life::Life;
+use super::{life::Life, spread::GOLDEN};
 
 /// Most addresses that are remembered. A host has as many as its queues have tags: about 1,000 for
 /// each disk.
@@ -19,12 +19,15 @@ const KEEP_CLOSED: usize = 1 << 14;
 /// How long an address without an open life is remembered when there are too many, in nanoseconds.
 const KEEP_CLOSED_FOR: u64 = 10_000_000_000;
 
+/// The smallest array.
+const MIN_PLACES: usize = 1 << 8;
+
 /// What lives are joined by: a request address, and the ring that its records come through.
 ///
 /// Queues of one tag set share their requests: the LUNs of a host, the namespaces of a
 /// controller (`blk_mq_alloc_map_and_rqs` makes the requests for the set). One address may thus
 /// serve hardware queues of two rings in turn, and two rings are in no order with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) request: u64,
     pub(super) ring: u8,
@@ -36,33 +39,77 @@ impl Key {
     pub(super) const fn new(ring: u8, head: &RequestRecord) -> Self {
         Self { request: head.request, ring }
     }
+
+    /// The place, of so many, where it is looked for first.
+    #[inline]
+    const fn home(self, places: usize) -> usize {
+        // The block layer lays requests out one after the other, each of whole cache lines of 64
+        // bytes. Multiples of the golden ratio lie apart from each other, as leaves around a stem do:
+        // such rows collide less than if they were strewn at random.
+        let row = self.request.rotate_right(6).wrapping_add((self.ring as u64) << 48);
+        let spread = row.wrapping_mul(GOLDEN);
+        // The upper half of the product is below `places`, whatever that is, and takes no division.
+        ((spread as u128 * places as u128) >> 64) as usize
+    }
 }
 
 /// What is known of one request address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Address {
+    request: u64,
+    ring: u8,
     /// A life was seen to end here since all programs are attached, so what follows is new.
     pub(super) synced: bool,
     /// Marked as a clone of request-based device mapper since its last end.
     pub(super) clone: bool,
-    /// `cmd_flags` of that clone.
-    pub(super) clone_flags: u32,
     /// The last life ended with data completed by the driver, so device mapper may complete it once
     /// more, without bytes.
     pub(super) echo: bool,
+    /// `cmd_flags` of that clone.
+    pub(super) clone_flags: u32,
     /// What had been lost when the last life ended here: refused by the ring, and blind intervals.
     /// Zeros for an address that is new, which is right where nothing was ever lost.
     pub(super) lost: (u32, u32),
     /// Time of the last event.
     pub(super) last: u64,
     /// The open life, if there is one.
-    pub(super) life: Option<Life>,
+    pub(super) life: Option<Box<Life>>,
+}
+
+// An empty place takes no byte of its own.
+const _: () = assert!(size_of::<Option<Address>>() == 40);
+
+impl Address {
+    const fn new(key: Key) -> Self {
+        Self {
+            request: key.request,
+            ring: key.ring,
+            synced: false,
+            clone: false,
+            echo: false,
+            clone_flags: 0,
+            lost: (0, 0),
+            last: 0,
+            life: None,
+        }
+    }
+
+    const fn key(&self) -> Key {
+        Key { request: self.request, ring: self.ring }
+    }
 }
 
 /// All request addresses.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    addresses: HashMap<Key, Address, BuildHasherDefault<AddressHasher>>,
+    /// At least a fifth of them are empty, so that looking for a key ends soon.
+    places: Vec<Option<Address>>,
+    used: usize,
+    /// Where a key was last found.
+    found: usize,
+    /// How many new keys have asked for a place since unused ones were last forgotten, and after how
+    /// many that happens again.
+    wanted: usize,
     next_purge: usize,
 }
 
@@ -70,79 +117,174 @@ impl Table {
     /// What is known of `key`; `None` where it is new and there is no room for it.
     #[inline]
     pub(super) fn address(&mut self, key: Key, now: u64) -> Option<&mut Address> {
-        if self.addresses.len() >= self.next_purge.max(KEEP_CLOSED) {
-            self.purge(now);
+        if !self.is_at(self.found, key) {
+            self.found = match self.find(key) {
+                Ok(place) => place,
+                Err(_) => self.insert(key, now)?,
+            };
         }
-        let full = self.addresses.len() >= MAX_ADDRESSES;
-        if full && !self.addresses.contains_key(&key) {
-            return None;
-        }
-        Some(self.addresses.entry(key).or_default())
+        self.places.get_mut(self.found)?.as_mut()
     }
 
     /// What is known of `key`, if anything.
+    #[inline]
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Address> {
-        self.addresses.get_mut(&key)
+        if !self.is_at(self.found, key) {
+            self.found = self.find(key).ok()?;
+        }
+        self.places.get_mut(self.found)?.as_mut()
     }
 
     /// Every address, in no order.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Address)> {
-        self.addresses.iter_mut().map(|(key, address)| (*key, address))
+        self.places.iter_mut().flatten().map(|address| (address.key(), address))
+    }
+
+    #[inline]
+    fn is_at(&self, place: usize, key: Key) -> bool {
+        matches!(self.places.get(place), Some(Some(address)) if address.key() == key)
+    }
+
+    /// The place of a key, or the empty one where it would have to be.
+    #[inline]
+    fn find(&self, key: Key) -> Result<usize, usize> {
+        let mut place = key.home(self.places.len());
+        while let Some(Some(address)) = self.places.get(place) {
+            if address.key() == key {
+                return Ok(place);
+            }
+            place += 1;
+            if place == self.places.len() {
+                place = 0;
+            }
+        }
+        Err(place)
+    }
+
+    /// Makes a place for a key that has none.
+    fn insert(&mut self, key: Key, now: u64) -> Option<usize> {
+        self.wanted += 1;
+        if self.used >= KEEP_CLOSED && self.wanted > self.next_purge {
+            self.purge(now);
+        }
+        if self.used >= MAX_ADDRESSES {
+            return None;
+        }
+        if self.used >= self.places.len() / 5 * 4 {
+            self.rebuild(self.places.len() + self.places.len() / 2, |_| true);
+        }
+        let (Ok(place) | Err(place)) = self.find(key);
+        *self.places.get_mut(place)? = Some(Address::new(key));
+        self.used += 1;
+        Some(place)
     }
 
     /// Forgets addresses without an open life: an elevator switch leaves hundreds behind.
     fn purge(&mut self, now: u64) {
         let recent = now.saturating_sub(KEEP_CLOSED_FOR);
-        self.addresses.retain(|_, address| address.life.is_some() || address.last > recent);
-        if self.addresses.len() >= MAX_ADDRESSES {
-            self.addresses.retain(|_, address| address.life.is_some());
+        let places = self.places.len();
+        self.rebuild(places, |address| address.life.is_some() || address.last > recent);
+        if self.used >= MAX_ADDRESSES {
+            self.rebuild(places, |address| address.life.is_some());
         }
-        // The next look is worth its cost only after the table has grown by a half.
-        self.next_purge = self.addresses.len() + self.addresses.len() / 2;
-    }
-}
-
-/// Spreads addresses, which are multiples of 64 and differ in their middle bits.
-#[derive(Debug, Default)]
-pub(super) struct AddressHasher(u64);
-
-impl Hasher for AddressHasher {
-    fn finish(&self) -> u64 {
-        self.0
+        // The next look is worth its cost only after the table has grown by a half, or, where it is
+        // full, would have.
+        self.wanted = 0;
+        self.next_purge = self.used / 2;
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
+    /// Puts those that are kept into an array of so many places.
+    fn rebuild(&mut self, places: usize, keep: impl Fn(&Address) -> bool) {
+        let mut empty = Vec::new();
+        empty.resize_with(places.max(MIN_PLACES), || None);
+        let old = std::mem::replace(&mut self.places, empty);
+        self.used = 0;
+        for address in old.into_iter().flatten().filter(keep) {
+            if let Err(place) = self.find(address.key())
+                && let Some(empty) = self.places.get_mut(place)
+            {
+                *empty = Some(address);
+                self.used += 1;
+            }
         }
-    }
-
-    /// The ring, which comes after the address.
-    #[inline]
-    fn write_u8(&mut self, value: u8) {
-        self.0 ^= u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    #[inline]
-    fn write_u64(&mut self, value: u64) {
-        let product = u128::from(value) * 0x9e37_79b9_7f4a_7c15_u128;
-        self.0 = (product as u64) ^ ((product >> 64) as u64);
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test says what it expects")]
 mod tests {
-    use super::{KEEP_CLOSED, KEEP_CLOSED_FOR, Key, Table};
+    use std::collections::BTreeSet;
+
+    use super::{KEEP_CLOSED, KEEP_CLOSED_FOR, Key, MAX_ADDRESSES, Table};
+
+    fn key(request: u64) -> Key {
+        Key { request, ring: 0 }
+    }
 
     #[test]
     fn unused_addresses_are_forgotten() {
         let mut table = Table::default();
         for request in 0..KEEP_CLOSED as u64 {
-            table.address(Key { request: request * 64, ring: 0 }, 1).unwrap().last = 1;
+            table.address(key(request * 64), 1).unwrap().last = 1;
         }
         let now = KEEP_CLOSED_FOR + 2;
-        table.address(Key { request: 1 << 40, ring: 0 }, now).unwrap().last = now;
-        assert_eq!(table.addresses.len(), 1);
+        table.address(key(1 << 40), now).unwrap().last = now;
+        assert_eq!(table.used, 1);
+        assert_eq!(table.iter_mut().count(), 1);
+        assert!(table.get_mut(key(64)).is_none());
+        assert!(table.get_mut(key(1 << 40)).is_some());
+    }
+
+    #[test]
+    fn each_key_keeps_what_is_its_own_while_the_table_grows() {
+        let mut table = Table::default();
+        assert!(table.get_mut(key(0)).is_none());
+        for request in 0..10_000_u64 {
+            for ring in 0..2 {
+                let address = table.address(Key { request: request * 448, ring }, 1).unwrap();
+                address.last = 1 + request * 2 + u64::from(ring);
+            }
+        }
+        let times: BTreeSet<u64> = table.iter_mut().map(|(_, address)| address.last).collect();
+        assert_eq!(times.len(), 20_000);
+        for request in (0..10_000_u64).rev() {
+            let key = Key { request: request * 448, ring: 1 };
+            assert_eq!(table.get_mut(key).unwrap().last, request * 2 + 2);
+            assert_eq!(table.address(key, 1).unwrap().last, request * 2 + 2);
+        }
+        assert!(table.used <= table.places.len() / 5 * 4);
+    }
+
+    #[test]
+    fn rows_of_requests_hardly_collide() {
+        for stride in [256, 320, 448, 512, 576, 4096] {
+            let mut table = Table::default();
+            for number in 0..100_000 {
+                table.address(key(0xffff_8881_0000_0000 + number * stride), 1).unwrap().last = 2;
+            }
+            let count = table.places.len();
+            let away: usize = (0..count)
+                .filter_map(|place| {
+                    let home = table.places[place].as_ref()?.key().home(count);
+                    Some((place + count - home) % count)
+                })
+                .sum();
+            assert!(away < 50_000, "stride {stride}: {away} places too far in all");
+        }
+    }
+
+    #[test]
+    fn a_full_table_forgets_what_is_not_in_use() {
+        let mut table = Table::default();
+        for request in 0..MAX_ADDRESSES as u64 {
+            table.address(key(request), 1).unwrap().last = u64::MAX;
+        }
+        assert_eq!(table.used, MAX_ADDRESSES);
+        // Not with each that wants a place: looking at a million addresses takes a while.
+        let refused = (0..MAX_ADDRESSES / 2)
+            .take_while(|_| table.address(key(u64::MAX), 1).is_none())
+            .count();
+        assert!((1..MAX_ADDRESSES / 2).contains(&refused), "{refused}");
+        assert_eq!(table.used, 1);
     }
 }

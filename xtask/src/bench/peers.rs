@@ -1,0 +1,154 @@
+//! `cargo xtask bench peers`: iotruth beside what else traces block requests, in one run.
+//!
+//! Machines differ, and one machine differs from hour to hour. So nothing is compared with a figure
+//! of another run: in each round every tracer has its turn, and so has none at all; each figure is
+//! held against the one without a tracer of the same round.
+
+use std::{fs::File, num::NonZero};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use self::{
+    measure::{MEASURES, Measure, Measured},
+    peer::{Other, Peer},
+    place::Place,
+};
+use crate::{apt, build, privilege, setup, steps::Step};
+
+mod counted;
+mod docs;
+mod fio;
+mod machine;
+mod measure;
+mod median;
+mod peer;
+mod place;
+mod process;
+mod table;
+mod tracer;
+mod undo;
+
+/// Debian packages that the comparison needs, and what for.
+const PACKAGES: [(&str, &str); 7] = [
+    ("bpftrace", "a peer"),
+    ("fio", "the load"),
+    ("libbpf-tools", "a peer: biolatency"),
+    ("linux-perf", "a peer"),
+    ("mount", "the loop device and what it lies on"),
+    ("procps", "kill"),
+    ("util-linux", "unshare, for mounts that nobody else sees"),
+];
+
+/// What the tests on this kernel lock, too: each would measure the other.
+const LOCK: &str = "/tmp/iotruth-tests.lock";
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// How often each tracer has its turn with each measure. The intervals need at least 6.
+    #[arg(long, default_value = "11")]
+    rounds: NonZero<u32>,
+    /// Seconds of load for each figure.
+    #[arg(long, default_value = "5")]
+    seconds: NonZero<u32>,
+    /// Reads a second, by both jobs together, where the rate is fixed.
+    #[arg(long, default_value_t = 100_000)]
+    rate: u32,
+    /// Another peer and its command line; may be given more than once. It must run until SIGINT.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    with: Vec<Other>,
+    /// Write what was measured into docs/performance.md.
+    #[arg(long)]
+    write_docs: bool,
+}
+
+/// A peer that does not run here.
+#[derive(Debug)]
+struct Absent {
+    name: String,
+    reason: String,
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+struct Run {
+    rounds: u32,
+    seconds: u32,
+    rate: u32,
+    peers: Vec<Peer>,
+    /// Those that do not run here, and why.
+    absent: Vec<Absent>,
+    /// By measure, peer and round.
+    figures: Vec<Vec<Vec<Measured>>>,
+}
+
+/// Measures, shows, and writes down if it shall.
+pub(crate) fn command(options: &Options) -> Result<()> {
+    if !privilege::is_root()? {
+        bail!(
+            "tracing and loop devices take root: sudo --preserve-env=PATH cargo xtask bench peers"
+        );
+    }
+    let daemon = build::daemon(&setup::ensure()?, true, false)?;
+    apt::install(&PACKAGES.map(|(package, _reason)| package))?;
+    let peers = peer::all(&daemon, &options.with)?;
+    let run = measure_all(options, peers)?;
+    println!("\n{}", table::render(&run)?);
+    if options.write_docs { docs::write(&run) } else { Ok(()) }
+}
+
+fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
+    let lock = File::create(LOCK).with_context(|| format!("cannot write {LOCK}"))?;
+    println!("waiting for {LOCK}, which tests on this kernel hold");
+    lock.lock()?;
+    let (rounds, seconds) = (options.rounds.get(), options.seconds.get());
+    // All that it changes is changed back when it is dropped, or when we are killed.
+    let place = Place::new()?;
+    let step = Step::begin("which peers run on this kernel");
+    let (peers, absent) = present(&place, peers)?;
+    step.end();
+    let mut figures: Vec<Vec<Vec<Measured>>> =
+        MEASURES.iter().map(|_| peers.iter().map(|_| Vec::new()).collect()).collect();
+    for round in 0..rounds {
+        let step = Step::begin(format!("round {} of {rounds}", round + 1));
+        for (measure, figures) in MEASURES.iter().zip(&mut figures) {
+            // Everybody is first and last equally often.
+            for turn in 0..peers.len() {
+                let number = (turn + round as usize) % peers.len();
+                let (Some(peer), Some(figures)) = (peers.get(number), figures.get_mut(number))
+                else {
+                    continue;
+                };
+                let measured = measure.run(&place, peer, seconds, options.rate)?;
+                println!("{:<8} {:<14} {measured}", measure.label(), peer.name);
+                figures.push(measured);
+            }
+        }
+        step.end();
+    }
+    place.undo()?;
+    Ok(Run { rounds, seconds, rate: options.rate, peers, absent, figures })
+}
+
+/// Lets each peer run for a second, and parts those that do not run or see nothing.
+fn present(place: &Place, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<Absent>)> {
+    let mut running = Vec::new();
+    let mut absent = Vec::new();
+    for peer in peers {
+        let reason = match Measure::FullSpeed.run(place, &peer, 1, 0) {
+            Ok(Measured { missed: Some(missed), reads, .. }) if missed >= reads => {
+                "it runs and sees no request".to_owned()
+            }
+            Ok(_) => {
+                running.push(peer);
+                continue;
+            }
+            // Without the load itself, nothing can be measured.
+            Err(error) if peer.command.is_none() => return Err(error),
+            Err(error) => format!("{error:#}"),
+        };
+        println!("{}: {reason}", peer.name);
+        absent.push(Absent { name: peer.name, reason });
+    }
+    Ok((running, absent))
+}

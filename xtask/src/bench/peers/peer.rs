@@ -1,0 +1,131 @@
+//! Who is compared.
+
+use std::{net::TcpListener, path::Path, str::FromStr};
+
+use anyhow::{Context, Result, bail};
+
+use super::counted::Count;
+
+/// Most that is said of a request by a histogram: the time between two events, by its request.
+const BPFTRACE: &str = "tracepoint:block:block_rq_issue { @start[args->dev, args->sector] = nsecs; } \
+    tracepoint:block:block_rq_complete /@start[args->dev, args->sector]/ { \
+    @usecs = hist((nsecs - @start[args->dev, args->sector]) / 1000); \
+    delete(@start[args->dev, args->sector]); }";
+
+/// Where perf writes, in the working directory of all tracers, which is in memory.
+pub(super) const PERF_FILE: &str = "perf.data";
+
+/// A tracer, or none.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) name: String,
+    /// What it does with each request.
+    pub(super) about: String,
+    /// `None` for no tracer at all.
+    pub(super) command: Option<Vec<String>>,
+    /// Where it says how many requests it saw.
+    pub(super) count: Count,
+    /// Where it answers over HTTP, if it does.
+    pub(super) address: Option<String>,
+}
+
+/// A peer that somebody names on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Other {
+    name: String,
+    command: String,
+}
+
+impl FromStr for Other {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((name, command)) if !name.trim().is_empty() && !command.trim().is_empty() => {
+                Ok(Self { name: name.trim().to_owned(), command: command.trim().to_owned() })
+            }
+            Some(_) | None => bail!("not NAME=COMMAND"),
+        }
+    }
+}
+
+/// None, iotruth, the peers that are packaged, and those that were named.
+pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .context("loopback has no free port")?
+        .to_string();
+    let daemon = daemon.to_str().context("the path of the daemon is not UTF-8")?;
+    let peer = |name: &str, about: &str, count, command: &[&str]| Peer {
+        name: name.to_owned(),
+        about: about.to_owned(),
+        command: (!command.is_empty())
+            .then(|| command.iter().map(|word| (*word).to_owned()).collect()),
+        count,
+        address: None,
+    };
+    let histograms = Count::Histograms;
+    let perf = [
+        "perf",
+        "record",
+        "--all-cpus",
+        "--output",
+        PERF_FILE,
+        "--event",
+        "block:block_rq_issue",
+        "--event",
+        "block:block_rq_complete",
+    ];
+    let mut peers = vec![
+        peer("none", "nobody traces", Count::Unknown, &[]),
+        Peer {
+            address: Some(address.clone()),
+            ..peer(
+                "iotruth",
+                "every request followed from its first event to its end",
+                Count::Metrics,
+                &[daemon, "daemon", "--config", "/dev/null", "--listen", &address],
+            )
+        },
+        peer("biolatency", "one histogram, issue to completion", histograms, &["biolatency"]),
+        peer("biolatency -Q", "one histogram, with the queue", histograms, &["biolatency", "-Q"]),
+        peer(
+            "bpftrace",
+            "one histogram, by a one-liner",
+            histograms,
+            &["bpftrace", "-e", BPFTRACE],
+        ),
+        peer("perf record", "both events of every request into a file", Count::PerfFile, &perf),
+    ];
+    for Other { name, command } in others {
+        if peers.iter().any(|peer| peer.name == *name) {
+            bail!("{name} is compared already");
+        }
+        let exec = format!("exec {command}");
+        let about = format!("`{command}`");
+        peers.push(peer(name, &about, Count::Unknown, &["sh", "-c", &exec]));
+    }
+    Ok(peers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use anyhow::Result;
+
+    use super::{Other, all};
+
+    #[test]
+    fn another_peer_has_a_name_and_a_command() -> Result<()> {
+        let other: Other = "mine=/opt/mine --fast --level=3".parse()?;
+        assert_eq!(other.command, "/opt/mine --fast --level=3");
+        assert!("mine".parse::<Other>().is_err());
+        assert!("=x".parse::<Other>().is_err());
+        let peers = all(Path::new("/x/iotruth"), std::slice::from_ref(&other))?;
+        assert_eq!(peers.first().map(|peer| peer.name.as_str()), Some("none"));
+        assert_eq!(peers.last().map(|peer| peer.name.as_str()), Some("mine"));
+        assert!(all(Path::new("/x/iotruth"), &[other.clone(), other]).is_err());
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! What was measured, as tables.
+
+use anyhow::Result;
+
+use super::{
+    Absent, Run, machine,
+    measure::{MEASURES, Measure, Measured},
+    median::Median,
+};
+
+/// The peer whose in-kernel time is the yardstick: one histogram.
+const YARDSTICK: &str = "biolatency";
+
+/// What a figure is held against.
+#[derive(Clone, Copy)]
+enum Against {
+    Ratio,
+    Difference,
+}
+
+/// All of it.
+pub(super) fn render(run: &Run) -> Result<String> {
+    let mut text = vec![
+        machine::describe()?,
+        format!(
+            "{} rounds of {} s for each figure. Medians; in brackets the interval that holds the \
+             true median with 95 %, by order statistics of the rounds (no assumption on the spread; \
+             six rounds or more).",
+            run.rounds, run.seconds
+        ),
+    ];
+    for (measure, figures) in MEASURES.iter().zip(&run.figures) {
+        let rows = run.peers.iter().zip(figures).map(|(peer, own)| {
+            format!("| {} | {} |", peer.name, row(*measure, own, figures, run).join(" | "))
+        });
+        let columns = columns(*measure);
+        let head = [
+            format!("### {}", title(*measure, run.rate)),
+            String::new(),
+            format!("| tracer | {} |", columns.join(" | ")),
+            format!("| --- |{}", " --- |".repeat(columns.len())),
+        ];
+        text.push(head.into_iter().chain(rows).collect::<Vec<_>>().join("\n"));
+    }
+    let peers = run.peers.iter().map(|peer| format!("- {}: {}.", peer.name, peer.about));
+    let absent = run
+        .absent
+        .iter()
+        .map(|Absent { name, reason }| format!("- {name} does not run here: {reason}."));
+    text.push(peers.chain(absent).collect::<Vec<_>>().join("\n"));
+    Ok(text.join("\n\n"))
+}
+
+fn title(measure: Measure, rate: u32) -> String {
+    match measure {
+        Measure::FullSpeed => "As many reads as the machine can do".to_owned(),
+        Measure::FixedRate => format!("{rate} reads a second"),
+        Measure::DepthOne => "One read at a time".to_owned(),
+        Measure::Programs => "Time in the kernel, by `kernel.bpf_stats_enabled`".to_owned(),
+    }
+}
+
+const fn columns(measure: Measure) -> &'static [&'static str] {
+    match measure {
+        Measure::FullSpeed => &[
+            "reads a second",
+            "of none's",
+            "CPU of the tracer for each read",
+            "CPU of the tracer in all",
+            "anonymous memory",
+            "resident memory",
+            "BPF memory",
+            "reads missed",
+            "events lost, by its own count",
+        ],
+        Measure::FixedRate => &["CPU of the machine for each read", "more than none's"],
+        Measure::DepthOne => &["latency", "more than none's"],
+        Measure::Programs => &["BPF programs for each read", "of biolatency's"],
+    }
+}
+
+fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> Vec<String> {
+    let none = all.first().map_or(&[][..], Vec::as_slice);
+    match measure {
+        Measure::FullSpeed => {
+            let of = |figure: fn(&Measured) -> f64| median(own, figure);
+            let whole = |figure: Option<u64>| figure.map_or("-".to_owned(), |sum| sum.to_string());
+            vec![
+                show(of(|one| one.per_second), 0, ""),
+                show(paired(own, none, |one| one.per_second, Against::Ratio), 3, ""),
+                show(of(|one| one.tracer), 0, " ns"),
+                show(of(|one| one.tracer * one.reads as f64 / 1e9), 2, " s"),
+                show(of(|one| one.usage.anonymous as f64 / f64::from(1 << 20)), 1, " MiB"),
+                show(of(|one| one.usage.resident as f64 / f64::from(1 << 20)), 1, " MiB"),
+                show(of(|one| one.usage.bpf as f64 / f64::from(1 << 20)), 1, " MiB"),
+                whole(own.iter().map(|one| one.missed).sum()),
+                whole(own.iter().map(|one| one.told_lost).sum()),
+            ]
+        }
+        Measure::FixedRate => vec![
+            show(median(own, |one| one.machine), 0, " ns"),
+            show(paired(own, none, |one| one.machine, Against::Difference), 0, " ns"),
+        ],
+        Measure::DepthOne => vec![
+            show(median(own, |one| one.latency), 0, " ns"),
+            show(paired(own, none, |one| one.latency, Against::Difference), 0, " ns"),
+        ],
+        Measure::Programs => {
+            if own.iter().all(|one| one.programs <= 0.0) {
+                return vec!["-".to_owned(), "-".to_owned()];
+            }
+            let yardstick = run.peers.iter().position(|peer| peer.name == YARDSTICK);
+            let yardstick = yardstick.and_then(|place| all.get(place));
+            let ratio = yardstick
+                .and_then(|yardstick| paired(own, yardstick, |one| one.programs, Against::Ratio));
+            vec![show(median(own, |one| one.programs), 0, " ns"), show(ratio, 3, "")]
+        }
+    }
+}
+
+fn median(own: &[Measured], figure: fn(&Measured) -> f64) -> Option<Median> {
+    Median::of(&own.iter().map(figure).collect::<Vec<_>>())
+}
+
+/// Held against another tracer, round by round.
+fn paired(
+    own: &[Measured],
+    other: &[Measured],
+    figure: fn(&Measured) -> f64,
+    against: Against,
+) -> Option<Median> {
+    let pairs = own.iter().zip(other).map(|(own, other)| (figure(own), figure(other)));
+    let held = pairs.map(|(own, other)| match against {
+        Against::Ratio => own / other,
+        Against::Difference => own - other,
+    });
+    Median::of(&held.collect::<Vec<_>>())
+}
+
+fn show(median: Option<Median>, digits: usize, unit: &str) -> String {
+    match median {
+        None => "-".to_owned(),
+        Some(Median { value, interval: None }) => format!("{value:.digits$}{unit}"),
+        Some(Median { value, interval: Some((low, high)) }) => {
+            format!("{value:.digits$}{unit} [{low:.digits$}, {high:.digits$}]")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Median, show};
+
+    #[test]
+    fn an_interval_is_shown_where_there_is_one() {
+        let median = |interval| Some(Median { value: 0.9876, interval });
+        assert_eq!(show(median(Some((0.9, 1.01))), 3, ""), "0.988 [0.900, 1.010]");
+        assert_eq!(show(median(None), 1, " ns"), "1.0 ns");
+        assert_eq!(show(None, 1, " ns"), "-");
+    }
+}
