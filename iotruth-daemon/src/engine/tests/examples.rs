@@ -12,7 +12,6 @@ pub(crate) const SYNTHETIC: &[(Kind, &str)] = &[
     (Kind::QueuedInFlight, BROKEN),
     (Kind::CompletedWithoutStart, BROKEN),
     (Kind::OverCompletion, BROKEN),
-    (Kind::Merged, "synthetic: any scheduler that merges shows it"),
 ];
 
 const BROKEN: &str = "synthetic: it takes a broken driver";
@@ -32,7 +31,6 @@ pub(crate) fn play(kind: Kind) -> Snapshot {
         Some(1) => script(Ask::Write, "s d i c"),
         Some(2) => script(Ask::Read, "s i c"),
         Some(3) => script(Ask::Read, "s d p32768"),
-        Some(4) => script(Ask::Write, "s i m"),
         Some(_) | None => panic!("{kind:?} has a real example"),
     }
 }
