@@ -12,6 +12,11 @@ use iotruth_common::{
     },
 };
 
+mod marks;
+
+use marks::Marks;
+pub(super) use marks::Skip;
+
 use super::{
     Audit, Engine, EngineConfig, Input, Limits, Policy,
     account::{Column, Columns},
@@ -105,40 +110,6 @@ pub(super) enum Starts {
     Flagged,
     /// The kernel is older than 6.5.
     None,
-}
-
-/// What happens to the programs of an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Skip {
-    #[default]
-    Nothing,
-    /// The first program is skipped.
-    First,
-    /// All programs are.
-    All,
-}
-
-/// What the two programs of each tracepoint share, as `mark.rs` of the eBPF programs has it.
-#[derive(Debug)]
-struct Marks(Vec<Option<(u64, Probe, bool)>>);
-
-impl Marks {
-    fn new(places: usize) -> Self {
-        Self(vec![None; places])
-    }
-
-    /// Whether this program tells an event of a request.
-    fn leave(&mut self, program: Program, rq: &Request) -> bool {
-        let place = (rq.address >> 8) as usize % self.0.len();
-        let mark = (rq.address, program.probe, rq.len > 0);
-        let told = self.0[place];
-        let unknown = |told: (u64, _, _)| told == mark || told.0 != rq.address;
-        if program.role == Role::Second && told.is_some_and(unknown) {
-            return false;
-        }
-        self.0[place] = Some(mark);
-        true
-    }
 }
 
 /// A record in a ring.
@@ -605,27 +576,5 @@ impl Kernel {
         }
         self.written = true;
         Some(record)
-    }
-
-    /// Which program tells an event, if any does. Skips are counted.
-    fn teller(&mut self, skip: Skip, probe: Probe, rq: &Request) -> Option<Program> {
-        let (first, second) = (Program::first(probe), Program::second(probe));
-        if skip == Skip::Nothing {
-            if let Some(marks) = &mut self.marks {
-                marks.leave(first, rq);
-                assert!(!marks.leave(second, rq), "what the first one told is told twice");
-            }
-            return Some(first);
-        }
-        self.recursion[probe as usize] += 1;
-        if let Some(marks) = &mut self.marks {
-            if skip == Skip::All {
-                self.second_recursion[probe as usize] += 1;
-            } else if marks.leave(second, rq) {
-                return Some(second);
-            }
-        }
-        self.untold += 1;
-        None
     }
 }

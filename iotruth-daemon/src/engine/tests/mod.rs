@@ -1,5 +1,6 @@
 //! The engine on streams of the little block layer.
 
+mod behind_flushes;
 mod devices;
 pub(crate) mod examples;
 mod lives;
