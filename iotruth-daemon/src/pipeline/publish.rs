@@ -63,7 +63,8 @@ impl Publisher {
         let notes = status.notes.clone();
         status.notes.extend(recording.as_ref().map(Progress::sentence));
         let (view, receiver) = watch::channel(Arc::new(View {
-            snapshot: Arc::default(),
+            // Of nothing yet, but of this moment.
+            snapshot: Arc::new(Snapshot { taken: anchor.monotonic, ..Snapshot::default() }),
             status: Arc::new(status),
             ledger: auditor.findings().audited,
             anchor,
