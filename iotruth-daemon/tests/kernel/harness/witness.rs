@@ -27,6 +27,10 @@ const BUFFER: &str = "4096";
 /// threads that were seen are still there to be asked whose they are.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// At most one request in so many ends unseen. It is about one in 30,000, but a softirq that runs on
+/// such a thread ends all that its CPU was handed, so that a sample of some thousand may have several.
+const RARITY: u64 = 2_000;
+
 /// Watches the threads of PID 1, from now on until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Witness {
@@ -53,9 +57,14 @@ impl Witness {
         Self { seen, stop: Some(stop), drainer: Some(drainer), _tracefs: tracefs }
     }
 
-    /// How many completions of this device may have been there: those that [`Self::sighted`] tells.
-    pub(crate) fn ends(&self, device: &str) -> u64 {
-        self.sighted(device).possible()
+    /// Asserts that each inferred end of a device can be one that was seen here, and that they are
+    /// as rare as they are known to be.
+    pub(crate) fn confirm(&self, device: &str, inferred: u64, requests: u64) {
+        let seen = self.sighted(device).possible();
+        let what = format!("{device}: {inferred} of {requests} inferred, {seen} with a witness");
+        println!("{what}");
+        assert!(inferred <= seen, "{what}");
+        assert!(inferred * RARITY <= requests, "more than 1 in {RARITY}: {what}");
     }
 
     /// The completions of this device.
