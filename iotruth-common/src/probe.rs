@@ -153,6 +153,17 @@ impl Program {
         }
     }
 
+    /// The program with this place in a table by program.
+    #[must_use]
+    pub const fn from_index(index: usize) -> Option<Self> {
+        let probe = if index < PROGRAMS { Probe::from_wire((index % PROBES) as u8) } else { None };
+        match probe {
+            Some(probe) if index < PROBES => Some(Self::first(probe)),
+            Some(probe) => Some(Self::second(probe)),
+            None => None,
+        }
+    }
+
     /// Its number in a record.
     #[must_use]
     pub const fn to_wire(self) -> u8 {

@@ -26,7 +26,7 @@ pub use self::{
     file::{DEFAULT_PATH, from_file, from_text},
     key::{KEYS, Key},
     pattern::Pattern,
-    value::{Count, LogFormat, LogLevel},
+    value::{Count, LogFormat, LogLevel, SecondPrograms},
 };
 
 /// Smallest ring: one page of the smallest page size that Linux has.
@@ -49,6 +49,8 @@ pub struct Config {
     pub exclude: Vec<Pattern>,
     /// Whether `block_io_start` is traced for every request, not only where it is needed.
     pub start_events: bool,
+    /// When each tracepoint has a second program.
+    pub second_programs: SecondPrograms,
     /// Whether the eBPF programs log what is rare.
     pub bpf_log: bool,
     /// How long a request may be without an event before it is stuck.
@@ -91,6 +93,7 @@ pub struct Layer {
     pub device: Option<Vec<Pattern>>,
     pub exclude: Option<Vec<Pattern>>,
     pub start_events: Option<bool>,
+    pub second_programs: Option<SecondPrograms>,
     pub bpf_log: Option<bool>,
     pub stuck_after: Option<Duration>,
     pub slow_flush_after: Option<Duration>,
@@ -113,6 +116,7 @@ impl Layer {
             device: self.device.or(below.device),
             exclude: self.exclude.or(below.exclude),
             start_events: self.start_events.or(below.start_events),
+            second_programs: self.second_programs.or(below.second_programs),
             bpf_log: self.bpf_log.or(below.bpf_log),
             stuck_after: self.stuck_after.or(below.stuck_after),
             slow_flush_after: self.slow_flush_after.or(below.slow_flush_after),
@@ -139,6 +143,7 @@ impl Default for Config {
                 .filter_map(|text| Pattern::new(text))
                 .collect(),
             start_events: false,
+            second_programs: SecondPrograms::Auto,
             bpf_log: false,
             stuck_after: Duration::from_secs(5),
             slow_flush_after: Duration::from_secs(1),
@@ -164,6 +169,7 @@ impl Config {
             device: layer.device.unwrap_or(default.device),
             exclude: layer.exclude.unwrap_or(default.exclude),
             start_events: layer.start_events.unwrap_or(default.start_events),
+            second_programs: layer.second_programs.unwrap_or(default.second_programs),
             bpf_log: layer.bpf_log.unwrap_or(default.bpf_log),
             stuck_after: layer.stuck_after.unwrap_or(default.stuck_after),
             slow_flush_after: layer.slow_flush_after.unwrap_or(default.slow_flush_after),

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::{Probe, Program};
 
 use crate::engine::{device::DeviceId, ledger::DeviceAudit, snapshot::Snapshot};
 
@@ -53,6 +53,8 @@ pub struct Status {
     pub kernel: String,
     /// When the last program was attached.
     pub attached: SystemTime,
+    /// How long that took.
+    pub start_up: StartUp,
     /// One for each probe.
     pub programs: Vec<ProgramStatus>,
     /// Bytes of each ring.
@@ -69,6 +71,23 @@ pub struct Status {
     pub process: ProcessStatus,
 }
 
+/// How long the start took, until the last program was attached.
+#[derive(Clone, Debug, Default)]
+pub struct StartUp {
+    /// All of it, from the configuration on; the parts below and what lies between them.
+    pub total: Duration,
+    /// Reading what the structures of this kernel look like.
+    pub types: Duration,
+    /// Making ready the object and its maps.
+    pub object: Duration,
+    /// Having the kernel verify the programs.
+    pub verifier: Duration,
+    /// Attaching them.
+    pub attach: Duration,
+    /// What the verifier took for each program, several at a time.
+    pub programs: Vec<(Program, Duration)>,
+}
+
 /// The eBPF programs of one tracepoint.
 #[derive(Clone, Debug)]
 pub struct ProgramStatus {
@@ -76,7 +95,7 @@ pub struct ProgramStatus {
     pub probe: Probe,
     /// Why nothing is attached to it; `None` where something is.
     pub missing: Option<String>,
-    /// Whether a second program is attached to it, as it needs to be where it can be preempted.
+    /// Whether a second program is attached to it.
     pub second: bool,
 }
 

@@ -91,6 +91,13 @@ impl Oracle {
         })
     }
 
+    fn function(&self, name: &str) -> bool {
+        self.0.get().values().any(|found| match found {
+            TypeVariant::Func(found) => found.name().as_deref() == Some(name),
+            _ => false,
+        })
+    }
+
     fn mask(&self, name: &str) -> u32 {
         self.enumerator(name).map_or(0, |bit| 1 << bit)
     }
@@ -111,6 +118,7 @@ fn the_own_kernel_is_read_as_the_oracle_reads_it() {
     numbers(&facts.flavor, &oracle);
     let helper = oracle.enumerator("BPF_FUNC_get_current_task_btf");
     assert_eq!(facts.task_btf_helper, helper.is_some());
+    assert_eq!(facts.recursion_guard, oracle.function("bpf_prog_inc_misses_counter"));
 }
 
 fn fields(layout: &Layout, oracle: &Oracle) {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::{
-    apt, bench, build, command, fuzz, purity, setup,
+    apt, bench, build, command, fuzz, purity, setup, soak,
     steps::Step,
     test,
     toolchain::Toolchain,
@@ -45,6 +45,8 @@ pub(crate) fn command() -> Result<()> {
 
     bench::check()?;
     test::everything(&toolchain, elevation)?;
+    // Two minutes of what `cargo xtask soak` does for half an hour.
+    soak::run(&toolchain, elevation, 2, None, None)?;
     fuzz::smoke()?;
     whole.end();
     Ok(())

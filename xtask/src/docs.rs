@@ -1,4 +1,4 @@
-//! The generated parts of `docs/reliability.md`: each is of one command, which writes it.
+//! The generated parts of documents: each is of one command, which writes it.
 
 use std::{fs, path::PathBuf};
 
@@ -8,8 +8,20 @@ use crate::workspace;
 
 const END: &str = "<!-- end of the generated part -->";
 
-fn path() -> PathBuf {
-    workspace::root().join("docs/reliability.md")
+/// A document with generated parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Document {
+    Performance,
+    Reliability,
+}
+
+impl Document {
+    fn path(self) -> PathBuf {
+        workspace::root().join(match self {
+            Self::Performance => "docs/performance.md",
+            Self::Reliability => "docs/reliability.md",
+        })
+    }
 }
 
 fn begin(command: &str) -> String {
@@ -18,15 +30,15 @@ fn begin(command: &str) -> String {
 
 /// What the document has in the part of a command.
 #[cfg(test)]
-pub(crate) fn read(command: &str) -> Result<String> {
-    let text = fs::read_to_string(path())?;
+pub(crate) fn read(document: Document, command: &str) -> Result<String> {
+    let text = fs::read_to_string(document.path())?;
     let (_, part, _) = split(&text, command).context("there is no such part")?;
     Ok(part.to_owned())
 }
 
 /// Puts something new into the part of a command.
-pub(crate) fn write(command: &str, new: &str) -> Result<()> {
-    let path = path();
+pub(crate) fn write(document: Document, command: &str, new: &str) -> Result<()> {
+    let path = document.path();
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let (before, _, after) = split(&text, command)
         .with_context(|| format!("{} has no part of {command} any more", path.display()))?;
@@ -43,7 +55,9 @@ fn split<'a>(text: &'a str, command: &str) -> Option<(&'a str, &'a str, &'a str)
 
 #[cfg(test)]
 mod tests {
-    use super::{END, begin, split};
+    use anyhow::Result;
+
+    use super::{Document, END, begin, read, split};
 
     #[test]
     fn each_command_has_a_part_of_its_own() {
@@ -52,5 +66,16 @@ mod tests {
         assert_eq!(split(&text, "soak").map(|(_, part, _)| part), Some("d\n"));
         assert_eq!(split(&text, "soak").map(|(_, _, after)| after), Some("\ne"));
         assert_eq!(split(&text, "fuzz"), None);
+    }
+
+    #[test]
+    fn every_command_that_writes_has_a_part() -> Result<()> {
+        for command in ["bench peers", "bench scale"] {
+            read(Document::Performance, command)?;
+        }
+        for command in ["vm", "soak"] {
+            read(Document::Reliability, command)?;
+        }
+        Ok(())
     }
 }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    build, command, docs,
+    build, command,
+    docs::{self, Document},
     privilege::Elevation,
     setup,
     steps::Step,
@@ -34,7 +35,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     let report = workspace::target().join("soak").join("report.md");
     if options.write_docs {
         let text = fs::read_to_string(&report).context("there was no soak that went well")?;
-        return docs::write("soak", &text);
+        return docs::write(Document::Reliability, "soak", &text);
     }
     let elevation = test::become_able()?;
     let toolchain = setup::ensure()?;

@@ -139,7 +139,9 @@ impl Host {
     #[inline(never)]
     fn take(&mut self) {
         for (number, ring) in self.stream.rings().iter().enumerate() {
-            ring.drain(|bytes| self.engine.record(number, bytes));
+            let mut records = self.engine.records(number);
+            ring.drain(|bytes| records.take(bytes));
+            records.finish();
         }
     }
 }

@@ -8,4 +8,6 @@ pub mod engine;
 pub mod host;
 pub mod load;
 pub mod memory;
+pub mod sample;
+pub mod scale;
 pub mod stream;

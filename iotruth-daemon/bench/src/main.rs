@@ -1,13 +1,14 @@
 //! `engine-bench time [NAME…]`, `engine-bench count NAME`: see `cargo xtask bench engine`.
+//! `engine-bench scale SECONDS`: see `cargo xtask bench scale`.
 
 use std::{process::ExitCode, time::Duration};
 
 use iotruth_bench::{
-    host::Host,
     load::{LOADS, Load},
     memory::Counting,
+    sample::{middle_and_least, sound_host},
+    scale,
 };
-use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -24,6 +25,13 @@ const COUNTED: u64 = 240_000;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let names = words.get(1..).unwrap_or_default();
+    if let [word, seconds] = words.as_slice()
+        && word == "scale"
+        && let Ok(seconds) = seconds.parse()
+    {
+        scale::show(Duration::from_secs(seconds));
+        return ExitCode::SUCCESS;
+    }
     let unknown = names.iter().find(|name| LOADS.iter().all(|load| load.name != **name));
     match (words.first().map(String::as_str), unknown) {
         (Some("time"), None) => {
@@ -50,7 +58,7 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         (_, None) => {
-            eprintln!("usage: engine-bench time [NAME…] | list | count NAME");
+            eprintln!("usage: engine-bench time [NAME…] | list | count NAME | scale SECONDS");
             ExitCode::from(2)
         }
     }
@@ -59,10 +67,7 @@ fn main() -> ExitCode {
 /// Prints the time for each event.
 fn time(load: &Load) {
     let mut host = sound_host(load);
-    let mut samples: Vec<f64> = (0..SAMPLES).map(|_| sample(&mut host)).collect();
-    samples.sort_by(f64::total_cmp);
-    let median = samples.get(SAMPLES / 2).copied().unwrap_or_default();
-    let least = samples.first().copied().unwrap_or_default();
+    let (median, least) = middle_and_least(&mut host, SAMPLES, SAMPLE);
     println!(
         "{:<14} {:>9} {:>8} {:>6} {median:>9.1} {least:>6.1} {:>11}",
         load.name,
@@ -71,24 +76,6 @@ fn time(load: &Load) {
         load.rings,
         host.bytes_per_life()
     );
-}
-
-fn sample(host: &mut Host) -> f64 {
-    let mut spent = Duration::ZERO;
-    let mut events = 0;
-    while spent < SAMPLE {
-        events += host.fill();
-        let begin = on_cpu();
-        host.measured();
-        spent += on_cpu().saturating_sub(begin);
-    }
-    spent.as_nanos() as f64 / events as f64
-}
-
-/// How long this thread has run: what others do on the same CPU meanwhile is not in it.
-fn on_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 /// Lets `Host::measured` run over a fixed stream, for somebody who counts its instructions, and
@@ -102,12 +89,4 @@ fn count(load: &Load) {
         host.measured();
     }
     println!("events {events}");
-}
-
-/// A host whose every request was understood, or the figures would be of something else.
-fn sound_host(load: &Load) -> Host {
-    let host = Host::new(*load);
-    let (open, wrong) = host.books();
-    assert!(open.abs_diff(load.open) <= 1 && wrong == 0, "{open} open, {wrong} not judged");
-    host
 }

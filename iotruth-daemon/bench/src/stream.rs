@@ -85,7 +85,7 @@ impl Stream {
             now: BEGIN,
             begun: 0,
             ended: 0,
-            attempts: vec![[[0; MAX_RINGS]; PROBES]; load.rings as usize * 2],
+            attempts: vec![[[0; MAX_RINGS]; PROBES]; load.queues as usize * 2],
             rings: (0..load.rings).map(|_| Ring::default()).collect(),
         }
     }
@@ -202,11 +202,11 @@ impl Stream {
     }
 
     const fn hardware_queue(&self, request: u64) -> u64 {
-        request / self.load.devices % self.load.rings
+        request / self.load.devices % self.load.queues
     }
 
     const fn ring(&self, request: u64) -> usize {
-        self.hardware_queue(request) as usize
+        (self.hardware_queue(request) % self.load.rings) as usize
     }
 
     /// What the counters beside the rings are now.

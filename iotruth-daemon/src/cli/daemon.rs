@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use crate::{
     config::{
         Config, ConfigError, Count, DEFAULT_PATH, Fault, Layer, LogFormat, LogLevel, Pattern,
-        check_devices, from_environment, from_file, value,
+        SecondPrograms, check_devices, from_environment, from_file, value,
     },
     logging, pipeline,
 };
@@ -60,6 +60,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", action = ArgAction::Set)]
     start_events: Option<bool>,
+
+    /// Have a second program on each tracepoint: auto, always or never [default: auto]
+    #[arg(long, value_name = "WHEN",
+          value_parser = parser(value::second_programs, value::SECOND_PROGRAMS))]
+    second_programs: Option<SecondPrograms>,
 
     /// Let the eBPF programs log what is rare [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true,
@@ -178,6 +183,7 @@ impl Flags {
             device: list(self.device),
             exclude: list(self.exclude),
             start_events: self.start_events,
+            second_programs: self.second_programs,
             bpf_log: self.bpf_log,
             stuck_after: self.stuck_after,
             slow_flush_after: self.slow_flush_after,
@@ -199,7 +205,7 @@ mod tests {
     use clap::Parser;
 
     use super::{Flags, configure};
-    use crate::config::{Config, Count, Fault, LogFormat, LogLevel};
+    use crate::config::{Config, Count, Fault, LogFormat, LogLevel, SecondPrograms};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -220,7 +226,7 @@ mod tests {
         assert_eq!(config("", &[]), Ok(Config::default()));
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
-             --device sdb --exclude md* --start-events --bpf-log=true --stuck-after 2s \
+             --device sdb --exclude md* --start-events --second-programs always --bpf-log=true --stuck-after 2s \
              --slow-flush-after 3ms --audit-interval 3s --record /a/b --record-limit 64K --log-format json --log-level trace \
              --fault reader-panic",
             &[],
@@ -239,6 +245,7 @@ mod tests {
             device: read.device.clone(),
             exclude: read.exclude.clone(),
             start_events: true,
+            second_programs: SecondPrograms::Always,
             bpf_log: true,
             stuck_after: Duration::from_secs(2),
             slow_flush_after: Duration::from_millis(3),

@@ -18,7 +18,7 @@ use crate::{
         query::Format,
         replay::{Source, replay},
     },
-    view::{Anchor, AuditStatus, ProcessStatus, Status, View},
+    view::{Anchor, AuditStatus, ProcessStatus, StartUp, Status, View},
 };
 
 /// Flags of `iotruth replay`.
@@ -68,6 +68,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let status = Status {
         kernel: String::new(),
         attached: anchor.wall_time(recording.attached()),
+        start_up: StartUp::default(),
         programs: Vec::new(),
         ring_bytes: 0,
         readers: Vec::new(),

@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 15] = [
+pub const KEYS: [Key; 16] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -66,6 +66,11 @@ pub const KEYS: [Key; 15] = [
         name: "start_events",
         allowed: value::BOOLEAN,
         set: |layer, given| put(&mut layer.start_events, given.boolean()),
+    },
+    Key {
+        name: "second_programs",
+        allowed: value::SECOND_PROGRAMS,
+        set: |layer, given| put(&mut layer.second_programs, value::second_programs(given.text()?)),
     },
     Key {
         name: "bpf_log",

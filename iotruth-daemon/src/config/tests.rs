@@ -3,8 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::{
-    Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, from_environment,
-    from_file, from_text,
+    Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, SecondPrograms,
+    from_environment, from_file, from_text,
 };
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -48,7 +48,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 #[test]
 fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
-                device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nbpf_log = true\n\
+                device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nsecond_programs = \"always\"\nbpf_log = true\n\
                 stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\n\
                 record = \"/a/b\"\nrecord_limit = 65536\n\
                 log_format = \"json\"\nlog_level = \"trace\"\n";
@@ -60,6 +60,7 @@ fn every_key_is_read_from_a_file() {
         device: patterns(&["nvme*"]),
         exclude: patterns(&["sd?"]),
         start_events: true,
+        second_programs: SecondPrograms::Always,
         bpf_log: true,
         stuck_after: Duration::from_secs(2),
         slow_flush_after: Duration::from_millis(3),
@@ -79,6 +80,7 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_DEVICE", "nvme*"),
         ("IOTRUTH_EXCLUDE", "sd?"),
         ("IOTRUTH_START_EVENTS", "true"),
+        ("IOTRUTH_SECOND_PROGRAMS", "always"),
         ("IOTRUTH_BPF_LOG", "true"),
         ("IOTRUTH_STUCK_AFTER", "2s"),
         ("IOTRUTH_SLOW_FLUSH_AFTER", "3ms"),
@@ -134,6 +136,7 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("device = [1]", "device cannot be [1]; allowed is names of disks"),
         ("exclude = [\"a/b\"]", "exclude cannot be [\"a/b\"]; allowed"),
         ("start_events = \"true\"", "start_events cannot be \"true\"; allowed is true or false"),
+        ("second_programs = true", "second_programs cannot be true; allowed is auto, always or"),
         ("stuck_after = 5", "stuck_after cannot be 5; allowed is a time from 1s"),
         ("slow_flush_after = \"2h\"", "slow_flush_after cannot be \"2h\"; allowed is a time"),
         ("audit_interval = 10", "audit_interval cannot be 10; allowed is a time from 1s"),

@@ -14,6 +14,8 @@ pub const RINGS: &str = "auto, or 1, 2, 4, 8 or 16";
 pub const READERS: &str = "auto, or a number from 1 to 16";
 /// Values of `device` and `exclude`.
 pub const PATTERNS: &str = "names of disks, in which * stands for any letters and ? for one";
+/// Values of `second_programs`.
+pub const SECOND_PROGRAMS: &str = "auto, always or never";
 /// Values of `start_events` and `bpf_log`.
 pub const BOOLEAN: &str = "true or false";
 /// Values of `stuck_after`.
@@ -30,6 +32,17 @@ pub const RECORD_LIMIT: &str = "a size from 64KiB to 64GiB, such as 256MiB";
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
 pub const LOG_LEVEL: &str = "error, warn, info, debug or trace";
+
+/// When each tracepoint has a second program, which tells what the kernel skips the first one for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondPrograms {
+    /// Where the kernel is known to skip programs often.
+    Auto,
+    /// Wherever it skips programs at all.
+    Always,
+    /// Nowhere.
+    Never,
+}
 
 /// How many of something there shall be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +157,17 @@ pub fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" => Some(true),
         "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads a `second_programs`.
+#[must_use]
+pub fn second_programs(text: &str) -> Option<SecondPrograms> {
+    match text {
+        "auto" => Some(SecondPrograms::Auto),
+        "always" => Some(SecondPrograms::Always),
+        "never" => Some(SecondPrograms::Never),
         _ => None,
     }
 }

@@ -25,9 +25,7 @@ use iotruth_common::{
     record::{CompleteRecord, RequestRecord},
 };
 
-use super::{
-    device::DeviceId, engine::Engine, life::Life, operation::Operation, snapshot::DeviceFigures,
-};
+use super::{device::DeviceId, engine::Engine, life::Life, operation::Operation, table::Occupant};
 
 /// What is compared; the columns of `/proc/diskstats` that count requests and sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +76,29 @@ impl Column {
         (Self::SectorsWritten, "write"),
         (Self::SectorsDiscarded, "discard"),
     ];
+}
+
+/// What the statistics count a request as: `op_stat_group`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Every request whose operation is even, but discards.
+    Read,
+    /// Every request whose operation is odd.
+    Write,
+    /// `REQ_OP_DISCARD`
+    Discard,
+}
+
+impl Group {
+    /// Columns of its requests and of their sectors.
+    #[inline]
+    pub(super) const fn columns(self) -> (Column, Column) {
+        match self {
+            Self::Read => (Column::Reads, Column::SectorsRead),
+            Self::Write => (Column::Writes, Column::SectorsWritten),
+            Self::Discard => (Column::Discards, Column::SectorsDiscarded),
+        }
+    }
 }
 
 /// A number for each column.
@@ -163,6 +184,34 @@ pub(super) struct AdditionLog {
     dropped: u64,
 }
 
+impl AdditionLog {
+    /// Whether an audit is under way.
+    #[inline]
+    pub(super) const fn is_kept(&self) -> bool {
+        self.additions.is_some()
+    }
+
+    /// Remembers an addition, while an audit is under way.
+    pub(super) fn note(
+        &mut self,
+        time: u64,
+        place: u16,
+        column: Column,
+        amount: u32,
+        unseen: bool,
+    ) {
+        let addition = Addition { time, place, column, unseen, amount };
+        if let Some(additions) = &mut self.additions {
+            if additions.len() >= LOGGED
+                && let Some(oldest) = additions.pop_front()
+            {
+                self.dropped = self.dropped.max(oldest.time);
+            }
+            additions.push_back(addition);
+        }
+    }
+}
+
 impl Engine {
     /// What an event says of whether the kernel counts its request; `None` where it cannot tell.
     ///
@@ -208,7 +257,7 @@ impl Engine {
     /// Counts bytes that ended, in whole sectors as each completion is counted.
     pub(super) fn account_sectors(&mut self, life: &Life, bytes: u32, unseen: bool) {
         if bytes >> 9 > 0 && self.is_counted(life) {
-            let (_, sectors) = self.group(life.cmd_flags);
+            let (_, sectors) = self.group(life.cmd_flags).columns();
             self.account(life.device, sectors, bytes >> 9, Self::ended(life, unseen));
         }
     }
@@ -221,7 +270,7 @@ impl Engine {
             self.account(life.device, Column::Flushes, 1, ended);
         } else if self.is_counted(life) {
             // A flush that device mapper cloned is here, and a read to `op_stat_group`.
-            let (requests, _) = self.group(life.cmd_flags);
+            let (requests, _) = self.group(life.cmd_flags).columns();
             self.account(life.device, requests, 1, ended);
         } else if let Some(device) = self.devices.get_mut(life.device) {
             device.figures.unaccounted += 1;
@@ -230,9 +279,9 @@ impl Engine {
 
     /// Counts a clone that device mapper could not dispatch: where completions are traced with a
     /// `blk_status_t`, `blk_insert_cloned_request` accounts for its end.
-    pub(super) fn account_dropped_clone(&mut self, device: u16, cmd_flags: u32) {
+    pub(super) fn account_dropped_clone(&mut self, device: u16, group: Group) {
         if !self.flavor.status_is_errno {
-            let (requests, _) = self.group(cmd_flags);
+            let (requests, _) = group.columns();
             self.account(device, requests, 1, Ended::Unseen);
         }
     }
@@ -241,14 +290,14 @@ impl Engine {
         if unseen { Ended::Unseen } else { Ended::At(life.last) }
     }
 
-    /// Columns of requests and sectors of an operation: `op_stat_group`.
-    fn group(&self, cmd_flags: u32) -> (Column, Column) {
+    /// What an operation is counted as.
+    pub(super) fn group(&self, cmd_flags: u32) -> Group {
         if self.flavor.operation(cmd_flags) == Operation::Discard {
-            (Column::Discards, Column::SectorsDiscarded)
+            Group::Discard
         } else if cmd_flags & 1 == 0 {
-            (Column::Reads, Column::SectorsRead)
+            Group::Read
         } else {
-            (Column::Writes, Column::SectorsWritten)
+            Group::Write
         }
     }
 
@@ -258,17 +307,8 @@ impl Engine {
             Ended::Unseen => (self.newest, true),
         };
         let Some(device) = self.devices.get_mut(place) else { return };
-        let DeviceFigures { accounted, accounted_last, .. } = &mut device.figures;
-        accounted.add(column, u64::from(amount));
-        *accounted_last = time.max(*accounted_last);
-        if let Some(additions) = &mut self.additions.additions {
-            if additions.len() >= LOGGED
-                && let Some(oldest) = additions.pop_front()
-            {
-                self.additions.dropped = self.additions.dropped.max(oldest.time);
-            }
-            additions.push_back(Addition { time, place, column, unseen, amount });
-        }
+        device.figures.account(column, amount, time);
+        self.additions.note(time, place, column, amount, unseen);
     }
 
     /// Begins an audit: from now on it is remembered when what was counted.
@@ -312,10 +352,13 @@ impl Engine {
             }
         }
         for (_, address) in self.table.iter_mut() {
-            if let Some(life) = &address.life
-                && let Some((_, ours)) = audited.get_mut(&life.device)
-            {
-                may_have_ended(ours, life);
+            let (device, remaining) = match &address.open {
+                Occupant::Nobody => continue,
+                Occupant::Plain(plain) => (plain.device, plain.length),
+                Occupant::Whole(life) => (life.device, life.remaining),
+            };
+            if let Some((_, ours)) = audited.get_mut(&device) {
+                may_have_ended(ours, remaining);
             }
         }
         Some(audited.into_values().collect())
@@ -323,8 +366,8 @@ impl Engine {
 }
 
 /// A life that is open may have ended without our seeing it, as whatever it is to the statistics.
-fn may_have_ended(ours: &mut Ours, life: &Life) {
-    let sectors = u64::from(life.remaining >> 9);
+fn may_have_ended(ours: &mut Ours, remaining: u32) {
+    let sectors = u64::from(remaining >> 9);
     ours.open += 1;
     for (requests, bytes) in [
         (Column::Reads, Column::SectorsRead),

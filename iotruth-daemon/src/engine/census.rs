@@ -13,7 +13,7 @@ use super::{
     life::{Life, Stage},
     phase::Phase,
     reread::{Found, Recognised},
-    table::Key,
+    table::{Key, Occupant},
 };
 
 /// Age from which a life counts as in flight only if it was found in kernel memory, in nanoseconds.
@@ -46,7 +46,7 @@ impl Engine {
             .table
             .iter_mut()
             .filter_map(|(key, address)| {
-                let first = address.life.as_ref()?.first;
+                let first = address.first()?;
                 (first.saturating_add(CONFIRM_FROM) <= now).then_some(Suspect { key, first })
             })
             .collect();
@@ -58,10 +58,7 @@ impl Engine {
     /// Takes what was read at the address of a suspect at the time `at`: the first bytes of a
     /// `struct request`, or `None` where nothing is mapped there any more. Too few bytes say nothing.
     pub fn looked_up(&mut self, suspect: &Suspect, bytes: Option<&[u8]>, at: u64) {
-        let Some(mut life) = self.table.get_mut(suspect.key).and_then(|found| found.life.take())
-        else {
-            return;
-        };
+        let Some(mut life) = self.lift(suspect.key) else { return };
         if life.first == suspect.first {
             let found = bytes.and_then(|bytes| Found::decode(&self.layout, bytes));
             let recognised = match (bytes, &found) {
@@ -93,15 +90,17 @@ impl Engine {
     pub(super) fn close_gone(&mut self, read: u64) {
         for key in std::mem::take(&mut self.gone) {
             let Some(address) = self.table.get_mut(key) else { continue };
-            let Some(gone) = address.life.as_deref().and_then(Life::gone) else { continue };
+            let whole = address.whole().and_then(|life| Some((life.gone()?, life.last)));
+            let Some((gone, last)) = whole else { continue };
             // A record that is still being written hides those that come after it in its ring.
             if gone >= read || !self.caught_up(key.ring) {
                 self.gone.push(key);
                 continue;
             }
-            let Some(address) = self.table.get_mut(key) else { continue };
             // An event that came after all says more than memory did.
-            if let Some(life) = address.life.take_if(|life| life.last < gone) {
+            if last < gone
+                && let Some(life) = self.lift(key)
+            {
                 let ring_lost = self.refused(key.ring);
                 self.supersede(life, ring_lost);
             }
@@ -115,15 +114,21 @@ impl Engine {
         let mut in_flight = InFlight { at: now, ..InFlight::default() };
         let mut oldest: Vec<(u64, Key)> = Vec::new();
         for (key, address) in self.table.iter_mut() {
-            let Some(life) = &address.life else { continue };
-            let young = life.first.saturating_add(CONFIRM_FROM) > from;
-            if !young && life.watch.as_ref().is_none_or(|watch| watch.confirmed < from) {
-                in_flight.unconfirmed += u64::from(life.gone().is_none());
+            let Some(first) = address.first() else { continue };
+            let (device, watch) = match &address.open {
+                Occupant::Nobody => continue,
+                // It was not looked up since its last event.
+                Occupant::Plain(plain) => (plain.device, None),
+                Occupant::Whole(life) => (life.device, life.watch.as_deref()),
+            };
+            let young = first.saturating_add(CONFIRM_FROM) > from;
+            if !young && watch.is_none_or(|watch| watch.confirmed < from) {
+                in_flight.unconfirmed += u64::from(watch.is_none_or(|watch| watch.gone.is_none()));
                 continue;
             }
-            if self.devices.count_in_flight(life.device, life.first) {
+            if self.devices.count_in_flight(device, first) {
                 in_flight.count += 1;
-                oldest.push((life.first, key));
+                oldest.push((first, key));
             }
         }
         if oldest.len() > MAX_OPEN_SHOWN {
@@ -136,7 +141,17 @@ impl Engine {
     }
 
     fn open(&mut self, key: Key) -> Option<OpenRequest> {
-        let life = self.table.get_mut(key)?.life.as_ref()?;
+        let address = self.table.get_mut(key)?;
+        let unfolded;
+        let life = match &address.open {
+            Occupant::Nobody => return None,
+            Occupant::Plain(plain) => {
+                let rest = self.rests.get(plain.rest)?;
+                unfolded = plain.unfold(key, rest, address.last, address.lost);
+                &unfolded
+            }
+            Occupant::Whole(life) => &**life,
+        };
         let device = self.devices.get_mut(life.device)?;
         Some(OpenRequest {
             device: device.id,

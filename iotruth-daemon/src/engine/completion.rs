@@ -17,7 +17,7 @@ use super::{
     life::{Events, Life, Stage, timeline_event},
     moment::Moment,
     operation::Operation,
-    table::Key,
+    table::{Address, Key},
 };
 
 /// Below this no limit can be exceeded, so that nothing has to be looked up, in nanoseconds.
@@ -134,10 +134,12 @@ impl Engine {
             }
             Stage::Started | Stage::Queued | Stage::Requeued => {}
         }
+        // It is another clone, of which nothing was seen until now.
+        life.incomplete |= life.dropped && life.stage == Stage::Requeued;
         let head = &record.request;
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
         let passthrough = self.flavor.passthrough(head.cmd_flags);
-        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
+        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone.is_some());
         if record.bytes > 0 && !failed {
             if flush || passthrough || clone {
                 life.incomplete |= !known;
@@ -298,10 +300,7 @@ impl Engine {
     /// A flush ended, for which requests of its hardware queue waited.
     fn flush_done(&mut self, flush: &Life, failed: bool) {
         for key in self.flushes.waiting((flush.queue, flush.hardware_queue)) {
-            let Some(life) = self.table.get_mut(key).and_then(|address| address.life.as_mut())
-            else {
-                continue;
-            };
+            let Some(life) = self.table.get_mut(key).and_then(Address::whole) else { continue };
             let since = life.data_done.get().unwrap_or(life.first);
             life.flush_ended = life.flush_ended.max(flush.last);
             let for_it = flush.first_issue.has_come() && flush.first > since;

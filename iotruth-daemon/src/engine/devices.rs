@@ -11,7 +11,7 @@ use super::{
     device::DeviceId,
     operation::{OPERATIONS, Operation},
     snapshot::{DeviceFigures, OperationFigures},
-    spread::Spreader,
+    spread::{GOLDEN, Spreader},
 };
 
 type Places<K> = HashMap<K, u16, BuildHasherDefault<Spreader>>;
@@ -53,10 +53,42 @@ pub(super) struct Device {
 
 impl Device {
     /// Figures of one operation.
+    #[inline]
     pub(super) fn operation(&mut self, operation: Operation) -> &mut OperationFigures {
         // The table has one place for each operation.
         let place = operation as usize % OPERATIONS;
         self.figures.operations[place].get_or_insert_default()
+    }
+}
+
+/// Devices that are remembered as the last one of all that share a place here.
+const RECENT: usize = 512;
+
+/// Where the devices are that records come from, most of the time: without a look into a map.
+#[derive(Debug)]
+struct Recent(Box<[Option<(DeviceId, u16)>; RECENT]>);
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(Box::new([None; RECENT]))
+    }
+}
+
+impl Recent {
+    #[inline]
+    const fn index(id: DeviceId) -> usize {
+        // Disks are numbered one after the other, and such rows are spread evenly.
+        let row = if id.sequence == 0 { id.number as u64 } else { id.sequence };
+        (row.wrapping_mul(GOLDEN) >> (64 - RECENT.ilog2())) as usize % RECENT
+    }
+
+    #[inline]
+    fn get(&self, id: DeviceId) -> Option<u16> {
+        self.0[Self::index(id)].filter(|(known, _)| *known == id).map(|(_, place)| place)
+    }
+
+    fn put(&mut self, id: DeviceId, place: u16) {
+        self.0[Self::index(id)] = Some((id, place));
     }
 }
 
@@ -66,7 +98,7 @@ pub(super) struct Devices {
     all: Vec<Device>,
     by_id: Places<DeviceId>,
     current: Places<u32>,
-    last: Option<(DeviceId, u16)>,
+    recent: Recent,
     left_out: u64,
     unnamed: Vec<DeviceId>,
     /// Whether disks have sequence numbers on this kernel.
@@ -82,10 +114,16 @@ impl Devices {
     /// The place of a device, which is made if it is new; `None` where the table is full.
     #[inline]
     pub(super) fn place(&mut self, id: DeviceId) -> Option<u16> {
-        match self.last {
-            Some((last, place)) if last == id => Some(place),
-            Some(_) | None => self.find(id),
+        match self.recent(id) {
+            Some(place) => Some(place),
+            None => self.find(id),
         }
+    }
+
+    /// The place of a device, where it was asked for not long ago.
+    #[inline]
+    pub(super) fn recent(&self, id: DeviceId) -> Option<u16> {
+        self.recent.get(id)
     }
 
     /// The place of whichever device has this number now, or had it last: the next one makes itself
@@ -102,7 +140,7 @@ impl Devices {
             Some(place) => *place,
             None => self.insert(id)?,
         };
-        self.last = Some((id, place));
+        self.recent.put(id, place);
         Some(place)
     }
 
@@ -144,6 +182,7 @@ impl Devices {
             },
         };
         let place = self.room()?;
+        self.recent = Recent::default();
         if let Some(reused) = self.all.get_mut(usize::from(place)) {
             let old = reused.id;
             *reused = device;
@@ -181,7 +220,7 @@ impl Devices {
         device.figures.id = identified;
         device.unnamed = true;
         self.by_id.insert(identified, place);
-        self.last = None;
+        self.recent = Recent::default();
         self.unnamed.push(identified);
         Some(place)
     }
@@ -256,7 +295,7 @@ impl Devices {
             if id.sequence == 0 {
                 self.by_id.remove(&id);
             }
-            self.last = None;
+            self.recent = Recent::default();
         }
     }
 

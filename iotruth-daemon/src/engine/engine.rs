@@ -10,6 +10,7 @@ use iotruth_common::{
 
 use super::{
     account::AdditionLog,
+    batch::Batch,
     decode::decode,
     device::DeviceId,
     devices::{Devices, Policy},
@@ -18,10 +19,12 @@ use super::{
     held::Held,
     inflight::InFlight,
     log::Log,
+    plain::Rests,
+    shortcut::Shortcut,
     skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     spares::Spares,
-    streams::{Arrival, Streams},
+    streams::{Arrival, StreamCount, Streams},
     table::{Key, Table},
 };
 
@@ -125,7 +128,11 @@ pub struct Engine {
     rings: Vec<usize>,
     streams: Streams,
     pub(super) table: Table,
+    pub(super) rests: Rests,
+    /// What [`Engine::records`] collects records in, while nobody does.
+    pub(super) batch: Option<Box<Batch>>,
     pub(super) spares: Spares,
+    pub(super) shortcut: Shortcut,
     pub(super) devices: Devices,
     pub(super) flushes: Flushes,
     pub(super) held: Held,
@@ -140,6 +147,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of each ring that had not come when the counters were last taken.
+    behind: [u64; MAX_RINGS],
     /// Records of each ring that will never be received.
     amiss: [Amiss; MAX_RINGS],
     losses: [u64; LOSSES],
@@ -167,7 +176,10 @@ impl Engine {
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
+            rests: Rests::default(),
+            batch: None,
             spares: Spares::default(),
+            shortcut: Shortcut::new(&config.flavor),
             devices: Devices::new(config.layout.disk_diskseq != ABSENT),
             flushes: Flushes::default(),
             held: Held::default(),
@@ -179,6 +191,7 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            behind: [0; MAX_RINGS],
             amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
             skips: Skips::new(config.second_programs),
@@ -259,6 +272,11 @@ impl Engine {
         let read = audit.read;
         let changed = audit != Audit { read, ..self.audit } || self.awaits_audit();
         self.audit = audit;
+        for ring in &self.rings {
+            if let Some(behind) = self.behind.get_mut(*ring) {
+                *behind = self.streams.behind(*ring);
+            }
+        }
         self.take_refusals();
         if self.skips.take(read, &audit.recursion, &audit.made_up) {
             // How many is known only once they are settled.
@@ -272,7 +290,19 @@ impl Engine {
     /// Whether every record has been taken that was tried before the counters were last read, or is known
     /// to be lost.
     pub(super) fn caught_up(&self, ring: u8) -> bool {
-        self.has_taken_of(usize::from(ring), &self.audit)
+        let ring = usize::from(ring);
+        let of = |table: &[u64; MAX_RINGS]| table.get(ring).copied().unwrap_or_default();
+        // What could not be read says of no stream that it came.
+        let unread = self.amiss.get(ring).map_or(0, |amiss| amiss.unread);
+        self.has_taken_of(ring, &self.audit) && of(&self.behind) <= unread
+    }
+
+    /// Takes what the streams had counted when the counters were read that are taken next; of those
+    /// that went on since the time before.
+    pub(super) fn count_streams(&mut self, counts: &[StreamCount]) {
+        for count in counts {
+            self.streams.counted(count);
+        }
     }
 
     /// Whether every record has been taken, or is known to be lost, that was tried before these
@@ -282,12 +312,16 @@ impl Engine {
         self.rings.iter().all(|ring| self.has_taken_of(*ring, audit))
     }
 
+    /// Each probe by itself: what came after the counters were read, of a probe that is busy, must not
+    /// stand in for a record of another one that is missing.
     fn has_taken_of(&self, ring: usize, audit: &Audit) -> bool {
-        let sum = |table: &[[u64; MAX_RINGS]; PROBES]| -> u64 {
-            table.iter().filter_map(|row| row.get(ring)).sum()
-        };
+        let counts = self.received.iter().zip(&audit.lost).zip(&audit.attempts);
+        let missing = counts.map(|((received, lost), attempts)| {
+            let of = |row: &[u64; MAX_RINGS]| row.get(ring).copied().unwrap_or_default();
+            of(attempts).saturating_sub(of(received) + of(lost))
+        });
         let amiss = self.amiss.get(ring).map_or(0, |amiss| amiss.count);
-        sum(&self.received) + sum(&audit.lost) + amiss >= sum(&audit.attempts)
+        missing.sum::<u64>() <= amiss
     }
 
     /// Learns from the counters what the rings have refused since the last record.

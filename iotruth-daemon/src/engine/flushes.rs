@@ -109,6 +109,12 @@ impl Flushes {
             .any(|failing| (failing.ring, failing.cpu, failing.queue) == (ring, cpu, queue))
     }
 
+    /// Whether a flush is failing on any CPU.
+    #[inline]
+    pub(super) const fn are_failing(&self) -> bool {
+        !self.failing.is_empty()
+    }
+
     /// Something else happened on this CPU: the completion of the flush is over.
     #[inline]
     pub(super) fn passed(&mut self, ring: u8, cpu: u16) {

@@ -6,6 +6,7 @@ use super::{
     device::DeviceId,
     devices::Policy,
     engine::{Audit, Engine},
+    streams::StreamCount,
 };
 
 /// One thing that an engine is told. All that it knows comes from these, in their order.
@@ -18,6 +19,9 @@ pub enum Input<'a> {
         /// The record.
         bytes: &'a [u8],
     },
+    /// What streams had counted when the counters were read that come next: those that went on since
+    /// the time before.
+    StreamsCounted(&'a [StreamCount]),
     /// The kernel side's counters, after every record that was written before they were read.
     Audit(&'a Audit),
     /// A device has a name, and is to be shown or not.
@@ -68,6 +72,10 @@ impl Engine {
     pub fn feed(&mut self, input: &Input<'_>) -> bool {
         match *input {
             Input::Record { ring, bytes } => self.record(ring, bytes),
+            Input::StreamsCounted(counts) => {
+                self.count_streams(counts);
+                return false;
+            }
             Input::Audit(audit) => return self.audit(*audit),
             Input::DeviceNamed { id, name, policy } => self.name_device(id, name, policy),
             Input::DeviceIdentified { id, sequence } => self.identify_device(id, sequence),

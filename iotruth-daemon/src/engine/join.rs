@@ -19,7 +19,8 @@ use super::{
     operation::Operation,
     owner::{Owner, Task},
     phase::Phases,
-    table::Key,
+    plain::Plain,
+    table::{Key, Occupant},
 };
 
 /// `PF_WQ_WORKER`: the task is a kernel worker, which acts for somebody else.
@@ -27,7 +28,7 @@ const PF_WQ_WORKER: u32 = 0x20;
 
 /// How far the clocks of two CPUs may be apart, in nanoseconds. A record reads what its ring has lost
 /// before it reads the clock, so a loss that it knows of is no newer than the record.
-const LOSS_SLACK: u64 = 10_000;
+pub(super) const LOSS_SLACK: u64 = 10_000;
 
 /// Classes of requeue, in the order of [`super::snapshot::REQUEUE_CLASSES`].
 const REQUEUE_KINDS: [Kind; 5] = [
@@ -46,8 +47,16 @@ impl Engine {
     #[inline]
     pub(super) fn join(&mut self, ring: u8, record: &Record<'_>) {
         match record {
-            Record::Submit(probe, submit) => self.submit(ring, *probe, submit),
-            Record::Complete(complete) => self.complete(ring, complete),
+            Record::Submit(probe, submit) => {
+                if !self.submit_plain(ring, *probe, submit) {
+                    self.submit(ring, *probe, submit);
+                }
+            }
+            Record::Complete(complete) => {
+                if !self.complete_plain(ring, complete) {
+                    self.complete(ring, complete);
+                }
+            }
             Record::Requeue(head) => self.requeue(ring, head),
             Record::Merge(head) => self.merge(ring, head),
             Record::Remap(head) => self.remap(ring, head),
@@ -56,25 +65,52 @@ impl Engine {
 
     /// Takes the open life of an address out of the table.
     pub(super) fn take(&mut self, key: Key, time: u64) -> Option<Box<Life>> {
+        let life = self.lift(key);
+        if let Some(address) = self.table.get_mut(key) {
+            address.last = time;
+        }
+        life
+    }
+
+    /// The same without an event.
+    pub(super) fn lift(&mut self, key: Key) -> Option<Box<Life>> {
         let address = self.table.get_mut(key)?;
-        address.last = time;
-        address.life.take()
+        let (newest, lost) = (address.last, address.lost);
+        match std::mem::replace(&mut address.open, Occupant::Nobody) {
+            Occupant::Nobody => None,
+            Occupant::Plain(plain) => self.unfold(key, &plain, newest, lost),
+            Occupant::Whole(life) => Some(life),
+        }
+    }
+
+    /// Makes a plain life a whole one.
+    #[cold]
+    fn unfold(
+        &mut self,
+        key: Key,
+        plain: &Plain,
+        newest: u64,
+        lost: (u32, u32),
+    ) -> Option<Box<Life>> {
+        let life = plain.unfold(key, self.rests.get(plain.rest)?, newest, lost);
+        self.rests.release(plain.rest);
+        Some(self.spares.fill(life))
     }
 
     /// Puts a life back that goes on.
     pub(super) fn keep(&mut self, life: Box<Life>) {
         if let Some(address) = self.table.get_mut(life.key) {
-            address.life = Some(life);
+            address.open = Occupant::Whole(life);
         }
     }
 
     /// Ends a life whose end was not seen: its address is in use again.
     pub(super) fn supersede(&mut self, life: Box<Life>, ring_lost: u32) {
-        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone);
+        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone.is_some());
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
             let lost = (life.ring_lost, life.blind);
-            self.account_dropped_clone(life.device, life.cmd_flags);
+            self.account_dropped_clone(life.device, self.group(life.cmd_flags));
             self.end_merged(life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
@@ -121,6 +157,7 @@ impl Engine {
             waits_for_flush: false,
             flushes: 0,
             setback: false,
+            dropped: false,
             failed: None,
             key,
             kinds: 0,
@@ -355,6 +392,11 @@ impl Engine {
         if !(passthrough && setback) {
             life.kinds |= REQUEUE_KINDS.get(class).map_or(0, |kind| kind.bit());
         }
+        // A driver that refuses a clone says so to device mapper (`blk_insert_cloned_request`), and
+        // nothing ends before.
+        let refused = class < 2 && !life.setback && !progress;
+        let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone.is_some());
+        life.dropped = refused && clone;
         life.setback |= setback;
         let (time, patience) = (life.last, self.limits.stuck_after);
         let watch = life.watch();
@@ -413,20 +455,19 @@ impl Engine {
         if self.table.address(key, head.time).is_none() {
             return;
         }
-        let before = self.table.get_mut(key).map(|address| (address.clone, address.clone_flags));
+        let before = self.table.get_mut(key).and_then(|address| address.clone);
         if let Some(open) = self.take(key, head.time) {
             self.supersede(open, head.ring_lost);
-        } else if let Some((true, flags)) = before
+        } else if let Some(group) = before
             && let Some(place) = self.devices.place_of_number(head.device)
         {
             // The clone before it was dropped, and nothing of it was to be seen.
-            self.account_dropped_clone(place, flags);
+            self.account_dropped_clone(place, group);
         }
-        let attached = self.attached;
+        let (attached, group) = (self.attached, self.group(head.cmd_flags));
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
-            address.clone = true;
-            address.clone_flags = head.cmd_flags;
+            address.clone = Some(group);
             // Nothing of the clone comes before this.
             address.synced |= head.time >= attached;
             address.lost = (head.ring_lost, self.blind);
@@ -441,7 +482,7 @@ impl Engine {
         if let Some(address) = self.table.get_mut(key) {
             // Before all programs were attached, the first events of what follows may be unseen.
             address.synced |= address.last >= attached;
-            address.clone = false;
+            address.clone = None;
             address.echo = false;
             address.lost = lost;
         }
@@ -463,7 +504,8 @@ fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
 }
 
 /// The owner that a first event tells of.
-fn owner(probe: Probe, record: &SubmitRecord) -> Owner {
+#[inline]
+pub(super) fn owner(probe: Probe, record: &SubmitRecord) -> Owner {
     let worker = record.task_flags & PF_WQ_WORKER != 0
         || (record.task_flags == 0 && record.comm.starts_with(b"kworker/"));
     let task = Task { pid: record.pid, tgid: record.tgid, comm: record.comm };

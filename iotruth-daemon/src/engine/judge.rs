@@ -361,7 +361,7 @@ fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
     let Phases { queue, retry, device, flush, total } = *phases;
     let mut add = |phase: Phase, duration: Option<u64>, always: bool| match duration {
         Some(duration) => {
-            figures.phases[phase as usize].get_or_insert_default().record(duration);
+            figures.phase(phase).record(duration);
         }
         None if always => figures.phase_unknown[phase as usize] += 1,
         None => {}

@@ -60,6 +60,8 @@ pub(super) struct Life {
     pub(super) flushes: u8,
     /// Whether an attempt failed that was not the last one.
     pub(super) setback: bool,
+    /// Whether it is a clone that the driver gave back at once, which device mapper drops.
+    pub(super) dropped: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
     pub(super) failed: Option<(IoError, i32)>,
     /// Its request, and the ring that all its records come through.

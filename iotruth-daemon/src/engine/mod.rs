@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod account;
+mod batch;
 pub mod btf;
 mod census;
 mod completion;
@@ -33,8 +34,11 @@ mod moment;
 pub mod operation;
 pub mod owner;
 pub mod phase;
+mod plain;
+mod prefetch;
 pub mod recording;
 mod reread;
+mod shortcut;
 mod skips;
 pub mod snapshot;
 mod spares;
@@ -49,7 +53,9 @@ pub mod timeline;
 mod timeout;
 mod watch;
 
+pub use batch::Records;
 pub use census::Suspect;
 pub use devices::Policy;
 pub use engine::{Audit, Engine, EngineConfig, Limits};
 pub use input::Input;
+pub use streams::StreamCount;

@@ -5,8 +5,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use iotruth_common::probe::PROBES;
 
 use super::{
-    account::Columns, device::DeviceId, histogram::Histogram, inflight::InFlight,
-    io_error::IO_ERRORS, kind::KINDS, mismatch::Mismatch, operation::OPERATIONS, phase::PHASES,
+    account::{Column, Columns},
+    device::DeviceId,
+    histogram::Histogram,
+    inflight::InFlight,
+    io_error::IO_ERRORS,
+    kind::KINDS,
+    mismatch::Mismatch,
+    operation::OPERATIONS,
+    phase::{PHASES, Phase},
 };
 
 /// Why a life could not be judged; a closed set of label values.
@@ -125,6 +132,23 @@ pub struct DeviceFigures {
     pub accounted_last: u64,
     /// Lives that ended and that the kernel's statistics leave out.
     pub unaccounted: u64,
+}
+
+impl DeviceFigures {
+    /// Counts what the kernel's statistics must have counted when a request ended.
+    #[inline]
+    pub(super) fn account(&mut self, column: Column, amount: u32, time: u64) {
+        self.accounted.add(column, u64::from(amount));
+        self.accounted_last = time.max(self.accounted_last);
+    }
+}
+
+impl OperationFigures {
+    /// Durations of one phase.
+    #[inline]
+    pub(super) fn phase(&mut self, phase: Phase) -> &mut Histogram {
+        self.phases[phase as usize].get_or_insert_default()
+    }
 }
 
 /// Books of one probe: attempts = received + lost, once all is quiet.

@@ -10,6 +10,35 @@ use iotruth_common::{
     record::RequestRecord,
 };
 
+/// Streams of one CPU and ring, with room for a power of two: that takes no multiplication.
+const ROW: usize = PROGRAMS.next_power_of_two();
+
+/// What one stream had counted when the counters were read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct StreamCount {
+    /// The CPU.
+    pub cpu: u16,
+    /// The program, as in its records.
+    pub program: u8,
+    /// The ring.
+    pub ring: u8,
+    /// Lower half of the number of records that were tried.
+    pub attempts: u32,
+    /// Lower half of the number of those that the ring refused.
+    pub lost: u32,
+}
+
+/// What is known of a stream beside its last record.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    /// As last read from the counters.
+    attempts: u32,
+    lost: u32,
+    /// Numbers before the last record that are missing because the ring refused them.
+    refused: u32,
+}
+
 /// The last record of one stream.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mark {
@@ -34,6 +63,8 @@ pub(super) enum Arrival {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     marks: Vec<Mark>,
+    /// Of the same streams; apart, since a record has no need of them.
+    counts: Vec<Count>,
 }
 
 impl Streams {
@@ -45,7 +76,7 @@ impl Streams {
         program: Program,
         head: &RequestRecord,
     ) -> Arrival {
-        let stream = (usize::from(head.cpu) * PROGRAMS + program.index()) * MAX_RINGS + ring;
+        let stream = place(head.cpu, program, ring);
         if stream >= self.marks.len() {
             self.marks.resize(stream + 1, Mark::default());
         }
@@ -58,13 +89,60 @@ impl Streams {
         *mark = Mark { attempt: head.attempt, ring_lost: head.ring_lost };
         let missing = step - 1;
         if missing == 0 {
-            Arrival::InOrder
-        } else if missing <= refused {
+            return Arrival::InOrder;
+        }
+        let refused = refused.min(missing);
+        if let Some(count) = self.count(stream) {
+            count.refused = count.refused.wrapping_add(refused);
+        }
+        if missing == refused {
             Arrival::AfterRefusals
         } else {
             Arrival::AfterUnknownLoss(missing - refused)
         }
     }
+
+    /// Takes note of what the counters say of a stream.
+    pub(super) fn counted(&mut self, read: &StreamCount) {
+        let Some(program) = Program::from_wire(read.program) else { return };
+        let ring = usize::from(read.ring);
+        if ring < MAX_RINGS
+            && let Some(count) = self.count(place(read.cpu, program, ring))
+        {
+            (count.attempts, count.lost) = (read.attempts, read.lost);
+        }
+    }
+
+    /// How many records of a ring were in it when the counters were last read, and have neither come
+    /// since nor been found to be missing.
+    ///
+    /// Each stream by itself: what others wrote later must not stand in for one that is missing.
+    pub(super) fn behind(&self, ring: usize) -> u64 {
+        let streams = self.counts.iter().enumerate().skip(ring).step_by(MAX_RINGS);
+        let behind = streams.map(|(stream, count)| {
+            let last = self.marks.get(stream).map_or(0, |mark| mark.attempt);
+            let tail = count.attempts.wrapping_sub(last);
+            if tail > u32::MAX / 2 {
+                return 0;
+            }
+            let refused = count.lost.wrapping_sub(count.refused);
+            u64::from(if refused > u32::MAX / 2 { tail } else { tail.saturating_sub(refused) })
+        });
+        behind.sum()
+    }
+
+    fn count(&mut self, stream: usize) -> Option<&mut Count> {
+        if stream >= self.counts.len() {
+            self.counts.resize(stream + 1, Count::default());
+        }
+        self.counts.get_mut(stream)
+    }
+}
+
+/// Where a stream is in the tables.
+#[inline]
+fn place(cpu: u16, program: Program, ring: usize) -> usize {
+    (usize::from(cpu) * ROW + program.index()) * MAX_RINGS + ring
 }
 
 #[cfg(test)]
@@ -75,7 +153,7 @@ mod tests {
         record::RequestRecord,
     };
 
-    use super::{Arrival, Streams};
+    use super::{Arrival, StreamCount, Streams};
 
     fn head(cpu: u16, attempt: u32, ring_lost: u32) -> RequestRecord {
         RequestRecord { cpu, attempt, ring_lost, ..RequestRecord::zeroed() }
@@ -94,6 +172,37 @@ mod tests {
         assert_eq!(arrive(0, 6, 2), Arrival::Late);
         assert_eq!(arrive(3, 2, 2), Arrival::InOrder);
         assert_eq!(arrive(5, 3, 2), Arrival::AfterRefusals);
+    }
+
+    #[test]
+    fn a_stream_is_behind_until_its_own_last_record_has_come() {
+        let mut streams = Streams::default();
+        let issue = Program::first(Probe::Issue);
+        let counted = |cpu, attempts, lost| StreamCount {
+            cpu,
+            program: issue.to_wire(),
+            ring: 1,
+            attempts,
+            lost,
+        };
+        streams.counted(&counted(0, 3, 0));
+        streams.counted(&counted(1, 2, 2));
+        assert_eq!((streams.behind(1), streams.behind(0)), (3, 0));
+        for attempt in 1..10 {
+            streams.arrive(1, issue, &head(2, attempt, 2));
+        }
+        assert_eq!(streams.behind(1), 3, "records of another CPU");
+        streams.arrive(1, issue, &head(0, 1, 2));
+        assert_eq!(streams.behind(1), 2);
+        // One of the two before it is missing, and that is known now.
+        streams.arrive(1, issue, &head(0, 3, 2));
+        assert_eq!(streams.behind(1), 0);
+        // Two were refused before the last one that came, and one after it.
+        streams.arrive(1, issue, &head(0, 6, 4));
+        streams.counted(&counted(0, 7, 3));
+        assert_eq!(streams.behind(1), 0);
+        streams.counted(&counted(0, 8, 3));
+        assert_eq!(streams.behind(1), 1);
     }
 
     #[test]

@@ -13,12 +13,14 @@ use iotruth_common::{
 };
 
 mod marks;
+mod twin;
 
 use marks::Marks;
 pub(super) use marks::Skip;
+use twin::Twin;
 
 use super::{
-    Audit, Engine, EngineConfig, Input, Limits, Policy,
+    Audit, Engine, EngineConfig, Input, Limits, Policy, StreamCount,
     account::{Column, Columns},
     device::DeviceId,
     flavor::Flavor,
@@ -130,6 +132,13 @@ impl Written {
     }
 }
 
+/// The counters at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Counters {
+    pub(super) audit: Audit,
+    pub(super) streams: Vec<StreamCount>,
+}
+
 /// Writes records into an engine; the clock is moved by the test.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -171,11 +180,14 @@ pub(super) struct Kernel {
     pub(super) last: RequestRecord,
     /// Every event in words, where somebody wants to read it.
     pub(super) story: Option<Vec<String>>,
+    /// The same engine without the shortcut of plain lives, where both are to be compared.
+    twin: Option<Box<Twin>>,
     /// All that the engine was told, if that is wanted.
     tape: Option<Vec<u64>>,
     starts: Starts,
     attempts: HashMap<(u16, Program, usize), u64>,
     refused: [[u64; MAX_RINGS]; PROBES],
+    refused_of: HashMap<(u16, Program, usize), u64>,
     recursion: [u64; PROBES],
     second_recursion: [u64; PROBES],
     /// The statistics of the disk, counted as the kernel does it.
@@ -200,6 +212,7 @@ impl Kernel {
     pub(super) fn new_with(starts: Starts, attached: u64, marks: Option<usize>) -> Self {
         Self {
             engine: Engine::new(config(starts, attached, marks.is_some())),
+            twin: None,
             tape: None,
             now: BEGIN,
             skew: 0,
@@ -223,6 +236,7 @@ impl Kernel {
             starts,
             attempts: HashMap::new(),
             refused: [[0; MAX_RINGS]; PROBES],
+            refused_of: HashMap::new(),
             recursion: [0; PROBES],
             second_recursion: [0; PROBES],
             statistics: Columns::default(),
@@ -428,7 +442,7 @@ impl Kernel {
     }
 
     /// What the counters are now.
-    pub(super) fn counters(&mut self) -> Audit {
+    pub(super) fn counters(&mut self) -> Counters {
         self.now += 1;
         let mut audit = Audit { read: self.now, ..Audit::default() };
         for probe in 0..PROBES {
@@ -442,13 +456,23 @@ impl Kernel {
         }
         audit.recursion = self.recursion;
         audit.second_recursion = self.second_recursion;
-        audit
+        let count = |(key, attempts): (&(u16, Program, usize), &u64)| StreamCount {
+            cpu: key.0,
+            program: key.1.to_wire(),
+            ring: key.2 as u8,
+            attempts: *attempts as u32,
+            lost: self.refused_of.get(key).copied().unwrap_or_default() as u32,
+        };
+        let mut streams: Vec<_> = self.attempts.iter().map(count).collect();
+        streams.sort_unstable_by_key(|stream| (stream.cpu, stream.program, stream.ring));
+        Counters { audit, streams }
     }
 
     /// Takes all records, and then the counters that were read before; new devices get their names.
-    pub(super) fn settle(&mut self, counters: &Audit) {
+    pub(super) fn settle(&mut self, counters: &Counters) {
         (0..MAX_RINGS).for_each(|ring| self.drain(ring));
-        self.feed(&Input::Audit(counters));
+        self.feed(&Input::StreamsCounted(&counters.streams));
+        self.feed(&Input::Audit(&counters.audit));
         for id in self.engine.take_unnamed() {
             self.feed(&Input::DeviceNamed { id, name: "disk", policy: Policy::Follow });
         }
@@ -457,17 +481,43 @@ impl Kernel {
     /// Takes all that is in a ring.
     pub(super) fn drain(&mut self, ring: usize) {
         let unread = self.unread.as_mut().and_then(|rings| rings.get_mut(ring));
-        for record in unread.map(std::mem::take).unwrap_or_default() {
-            self.feed(&Input::Record { ring, bytes: record.bytes() });
+        let taken = unread.map(std::mem::take).unwrap_or_default();
+        let mut records = self.engine.batches(ring);
+        for record in &taken {
+            records.take(record.bytes());
+        }
+        records.finish();
+        for record in &taken {
+            self.note(&Input::Record { ring, bytes: record.bytes() }, true);
         }
     }
 
     /// Tells the engine, and keeps it for whoever wants a recording.
     pub(super) fn feed(&mut self, input: &Input<'_>) {
+        let changed = self.engine.feed(input);
+        self.note(input, changed);
+    }
+
+    /// Keeps what the engine was told, and tells its twin.
+    fn note(&mut self, input: &Input<'_>, changed: bool) {
         if let Some(tape) = &mut self.tape {
             recording::push(input, tape);
         }
-        self.engine.feed(input);
+        if let Some(twin) = &mut self.twin {
+            twin.feed(input, changed, &self.engine, self.now);
+        }
+    }
+
+    /// From now on, when nothing was told yet, the engine is compared with one that applies the rules
+    /// to every event.
+    pub(super) fn compare(&mut self) {
+        let config = config(self.starts, self.engine.attached, self.marks.is_some());
+        self.twin = Some(Box::new(Twin::of(&mut self.engine, config, self.now)));
+    }
+
+    /// How the two have differed, which ends the comparison.
+    pub(super) fn difference(&mut self) -> Option<String> {
+        self.twin.take()?.differs(&mut self.engine, self.now)
     }
 
     /// Keeps all that the engine is told from now on, when nothing was told yet.
@@ -496,7 +546,7 @@ impl Kernel {
         }
         if self.garble > 0 {
             self.garble -= 1;
-            self.engine.record(self.ring, &record.bytes()[..60]);
+            self.feed(&Input::Record { ring: self.ring, bytes: &record.bytes()[..60] });
             return;
         }
         match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
@@ -572,6 +622,7 @@ impl Kernel {
         if self.refuse > 0 {
             self.refuse -= 1;
             self.refused[probe as usize][self.ring] += 1;
+            *self.refused_of.entry((self.cpu, program, self.ring)).or_default() += 1;
             return None;
         }
         self.written = true;

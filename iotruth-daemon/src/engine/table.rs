@@ -7,7 +7,7 @@
 
 use iotruth_common::record::RequestRecord;
 
-use super::{life::Life, spread::GOLDEN};
+use super::{account::Group, life::Life, plain::Plain, prefetch::prefetch, spread::GOLDEN};
 
 /// Most addresses that are remembered. A host has as many as its queues have tags: about 1,000 for
 /// each disk.
@@ -21,6 +21,9 @@ const KEEP_CLOSED_FOR: u64 = 10_000_000_000;
 
 /// The smallest array.
 const MIN_PLACES: usize = 1 << 8;
+
+/// What caches hold that belong to one CPU, in bytes, beside all else that is in them.
+const CACHED: usize = 256 * 1024;
 
 /// What lives are joined by: a request address, and the ring that its records come through.
 ///
@@ -53,49 +56,92 @@ impl Key {
     }
 }
 
-/// What is known of one request address.
+/// The open life of an address.
 #[derive(Debug)]
+pub(super) enum Occupant {
+    /// There is none.
+    Nobody,
+    /// Nothing but figures is to be told of it so far.
+    Plain(Plain),
+    /// Any other.
+    Whole(Box<Life>),
+}
+
+impl Occupant {
+    /// Whether there is none.
+    pub(super) const fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+}
+
+/// What is known of one request address: a cache line, for its table is larger than any cache.
+#[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Address {
     request: u64,
+    /// Time of the last event.
+    pub(super) last: u64,
+    /// What had been lost, refused by the ring and blind intervals: where a plain life is open, at its
+    /// first event, else when the last life ended here. Zeros for an address that is new, which is
+    /// right where nothing was ever lost.
+    pub(super) lost: (u32, u32),
+    /// The open life, if there is one.
+    pub(super) open: Occupant,
     ring: u8,
     /// A life was seen to end here since all programs are attached, so what follows is new.
     pub(super) synced: bool,
-    /// Marked as a clone of request-based device mapper since its last end.
-    pub(super) clone: bool,
+    /// Marked as a clone of request-based device mapper since its last end, and what the statistics
+    /// would count it as.
+    pub(super) clone: Option<Group>,
     /// The last life ended with data completed by the driver, so device mapper may complete it once
     /// more, without bytes.
     pub(super) echo: bool,
-    /// `cmd_flags` of that clone.
-    pub(super) clone_flags: u32,
-    /// What had been lost when the last life ended here: refused by the ring, and blind intervals.
-    /// Zeros for an address that is new, which is right where nothing was ever lost.
-    pub(super) lost: (u32, u32),
-    /// Time of the last event.
-    pub(super) last: u64,
-    /// The open life, if there is one.
-    pub(super) life: Option<Box<Life>>,
 }
 
 // An empty place takes no byte of its own.
-const _: () = assert!(size_of::<Option<Address>>() == 40);
+const _: () = assert!(size_of::<Option<Address>>() == 64);
 
 impl Address {
     const fn new(key: Key) -> Self {
         Self {
             request: key.request,
+            last: 0,
+            lost: (0, 0),
+            open: Occupant::Nobody,
             ring: key.ring,
             synced: false,
-            clone: false,
+            clone: None,
             echo: false,
-            clone_flags: 0,
-            lost: (0, 0),
-            last: 0,
-            life: None,
         }
     }
 
     const fn key(&self) -> Key {
         Key { request: self.request, ring: self.ring }
+    }
+
+    /// Puts a plain life there, or nobody, in the place of nobody or a plain life.
+    #[inline]
+    pub(super) fn replace_plain(&mut self, with: Option<Plain>) {
+        let with = with.map_or(Occupant::Nobody, Occupant::Plain);
+        // Neither has anything to be dropped, which only whoever calls this can know.
+        std::mem::forget(std::mem::replace(&mut self.open, with));
+    }
+
+    /// The open life, if it is there as a whole.
+    pub(super) fn whole(&mut self) -> Option<&mut Box<Life>> {
+        match &mut self.open {
+            Occupant::Whole(life) => Some(life),
+            Occupant::Plain(_) | Occupant::Nobody => None,
+        }
+    }
+
+    /// When the open life began, if there is one.
+    pub(super) fn first(&self) -> Option<u64> {
+        match &self.open {
+            Occupant::Nobody => None,
+            Occupant::Plain(plain) => Some(self.last - u64::from(plain.lasted)),
+            Occupant::Whole(life) => Some(life.first),
+        }
     }
 }
 
@@ -123,6 +169,33 @@ impl Table {
                 Err(_) => self.insert(key, now)?,
             };
         }
+        self.found()
+    }
+
+    /// Whether it is larger than the caches that belong to one CPU.
+    pub(super) const fn is_large(&self) -> bool {
+        self.places.len() * size_of::<Option<Address>>() > CACHED
+    }
+
+    /// Asks for the place where a key is looked for first.
+    #[inline]
+    pub(super) fn prefetch(&self, key: Key) {
+        if let Some(place) = self.places.get(key.home(self.places.len())) {
+            prefetch(place);
+        }
+    }
+
+    /// What is known of `key`, if anything, where a record is the first to ask for it.
+    #[inline]
+    pub(super) fn seek(&mut self, key: Key) -> Option<&mut Address> {
+        // Two records in a row are seldom of one address.
+        self.found = self.find(key).ok()?;
+        self.found()
+    }
+
+    /// The address that was found last.
+    #[inline]
+    pub(super) fn found(&mut self) -> Option<&mut Address> {
         self.places.get_mut(self.found)?.as_mut()
     }
 
@@ -132,7 +205,7 @@ impl Table {
         if !self.is_at(self.found, key) {
             self.found = self.find(key).ok()?;
         }
-        self.places.get_mut(self.found)?.as_mut()
+        self.found()
     }
 
     /// Every address, in no order.
@@ -162,6 +235,7 @@ impl Table {
     }
 
     /// Makes a place for a key that has none.
+    #[cold]
     fn insert(&mut self, key: Key, now: u64) -> Option<usize> {
         self.wanted += 1;
         if self.used >= KEEP_CLOSED && self.wanted > self.next_purge {
@@ -183,9 +257,9 @@ impl Table {
     fn purge(&mut self, now: u64) {
         let recent = now.saturating_sub(KEEP_CLOSED_FOR);
         let places = self.places.len();
-        self.rebuild(places, |address| address.life.is_some() || address.last > recent);
+        self.rebuild(places, |address| !address.open.is_nobody() || address.last > recent);
         if self.used >= MAX_ADDRESSES {
-            self.rebuild(places, |address| address.life.is_some());
+            self.rebuild(places, |address| !address.open.is_nobody());
         }
         // The next look is worth its cost only after the table has grown by a half, or, where it is
         // full, would have.

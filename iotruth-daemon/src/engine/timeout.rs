@@ -6,7 +6,8 @@ use super::engine::Engine;
 
 /// How long after the timeout of a request its handler may fire, in nanoseconds: `blk_add_timer` puts
 /// up to 512 ticks on top (of 300 in a second), and leaves a timer alone that is half a second late.
-const TIMER_SLACK: u64 = 2_500_000_000;
+/// No request is overdue before.
+pub(super) const TIMER_SLACK: u64 = 2_500_000_000;
 
 impl Engine {
     /// When the timeout of a request must have fired, in nanoseconds since its issue: the longer one

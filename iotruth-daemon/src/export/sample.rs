@@ -6,7 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::{Probe, Program};
 
 use crate::{
     engine::{
@@ -26,7 +26,9 @@ use crate::{
         },
         timeline::{Timeline, TimelineEvent},
     },
-    view::{Anchor, AuditStatus, ProcessStatus, ProgramStatus, ReaderStatus, Status, View},
+    view::{
+        Anchor, AuditStatus, ProcessStatus, ProgramStatus, ReaderStatus, StartUp, Status, View,
+    },
 };
 
 /// The disk that most of the sample is about.
@@ -186,6 +188,17 @@ fn status(not_ready: Option<String>) -> Status {
     Status {
         kernel: "6.1.0-44-amd64".to_owned(),
         attached: UNIX_EPOCH + Duration::new(1_777_888_200, 250_000_000),
+        start_up: StartUp {
+            total: Duration::from_micros(143_250),
+            types: Duration::from_micros(21_125),
+            object: Duration::from_millis(50),
+            verifier: Duration::from_millis(60),
+            attach: Duration::from_micros(1_500),
+            programs: vec![
+                (Program::only(Probe::Complete), Duration::from_millis(20)),
+                (Program::second(Probe::Insert), Duration::from_micros(59_875)),
+            ],
+        },
         programs: Probe::ALL
             .iter()
             .map(|probe| ProgramStatus {

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use iotruth_common::{probe::PROGRAMS, reread::Reread};
 
-use super::{Attached, Counters, KernelError, LoadOptions};
+use super::{Attached, Counters, KernelError, LoadOptions, LoadTimes};
 use crate::engine::btf::KernelFacts;
 
 /// Always fails: there are no programs to load.
@@ -29,6 +29,12 @@ impl Tracer {
         _btf: &[u8],
     ) -> Result<Self, KernelError> {
         Err(KernelError::BuiltWithout)
+    }
+
+    /// Cannot be called.
+    #[must_use]
+    pub const fn load_times(&self) -> &LoadTimes {
+        match *self {}
     }
 
     /// Cannot be called.

@@ -27,6 +27,8 @@ mod ring;
 mod system;
 #[cfg(feature = "kernel")]
 mod tracer;
+#[cfg(feature = "kernel")]
+mod verify;
 
 #[cfg(not(feature = "kernel"))]
 mod absent;
@@ -40,5 +42,5 @@ pub use {
 };
 pub use {
     error::KernelError,
-    options::{Attached, Counters, LoadOptions},
+    options::{Attached, Counters, LoadOptions, LoadTimes},
 };

@@ -1,5 +1,7 @@
 //! What goes into and comes out of the tracer, with or without eBPF.
 
+use std::time::Duration;
+
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS},
     probe::{PROGRAMS, Probe, Program},
@@ -18,8 +20,22 @@ pub struct LoadOptions {
     pub fill_mark: u32,
     /// Trace the start of every request, not only of flushes and unusual operations.
     pub start_events: bool,
+    /// Have a second program on each tracepoint, on kernels that skip a program at all.
+    pub second_programs: bool,
     /// Log what is rare from within the programs.
     pub log: bool,
+}
+
+/// How long it took until the programs could be attached.
+#[derive(Clone, Debug, Default)]
+pub struct LoadTimes {
+    /// To make ready what the programs need: the object, the maps, and the kernel's types once more
+    /// in the form in which the loader knows them.
+    pub object: Duration,
+    /// To have all programs verified.
+    pub verifier: Duration,
+    /// Of these, for each program; they are verified at the same time.
+    pub programs: Vec<(Program, Duration)>,
 }
 
 /// What was attached.

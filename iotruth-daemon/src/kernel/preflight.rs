@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use aya::{maps::MapType, programs::ProgramType, sys};
+use aya::{maps::MapType, sys};
 
 use super::{KernelError, btf};
 
@@ -20,18 +20,16 @@ pub fn preflight() -> Result<(), KernelError> {
     if !Path::new(btf::PATH).exists() {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
-    // A probe that fails for another reason is no proof; loading will tell.
-    let rings = sys::is_map_supported(MapType::RingBuf).ok();
-    let tracing = sys::is_program_supported(ProgramType::Tracing).ok();
-    new_enough(rings, tracing)
+    // A probe that fails for another reason is no proof; loading will tell. Who has ring buffers has
+    // tracing programs too (Linux 5.5), for which aya's probe would read all types of the kernel.
+    new_enough(sys::is_map_supported(MapType::RingBuf).ok())
 }
 
-/// Fails if the kernel has no ring buffers or no tracing programs; `None` is not known.
-fn new_enough(rings: Option<bool>, tracing: Option<bool>) -> Result<(), KernelError> {
-    match (rings, tracing) {
-        (Some(false), _) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
-        (_, Some(false)) => Err(KernelError::TooOld { lacks: "BPF tracing programs (Linux 5.5)" }),
-        (Some(true) | None, Some(true) | None) => Ok(()),
+/// Fails if the kernel has no ring buffers; `None` is not known.
+fn new_enough(rings: Option<bool>) -> Result<(), KernelError> {
+    match rings {
+        Some(false) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
+        Some(true) | None => Ok(()),
     }
 }
 
@@ -74,33 +72,15 @@ mod tests {
 
     #[test]
     fn a_kernel_is_too_old_only_if_it_says_so() {
-        let lacks = |rings, tracing| match new_enough(rings, tracing) {
-            Ok(()) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        let (has, has_not, unknown) = (Some(true), Some(false), None);
-        for told in [has, unknown] {
-            for also in [has, unknown] {
-                assert_eq!(lacks(told, also), None);
-            }
-            let error = lacks(told, has_not);
-            assert_eq!(
-                error.as_deref(),
-                Some(
-                    "this kernel is too old: it lacks BPF tracing programs (Linux 5.5); iotruth \
-                     needs Linux 5.10 or later"
-                )
-            );
-            let error = lacks(has_not, told);
-            assert_eq!(
-                error.as_deref(),
-                Some(
-                    "this kernel is too old: it lacks BPF ring buffers (Linux 5.8); iotruth needs \
-                     Linux 5.10 or later"
-                )
-            );
-        }
-        assert!(lacks(has_not, has_not).is_some_and(|error| error.contains("ring buffers")));
+        assert!(new_enough(Some(true)).is_ok() && new_enough(None).is_ok());
+        let error = new_enough(Some(false)).map_err(|error| error.to_string());
+        assert_eq!(
+            error.as_ref().map_err(String::as_str),
+            Err(
+                "this kernel is too old: it lacks BPF ring buffers (Linux 5.8); iotruth needs Linux \
+                 5.10 or later"
+            )
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The loaded programs, and all that belongs to them.
 
-use std::{fmt, fs, os::fd::AsFd};
+use std::{fmt, fs, os::fd::AsFd, panic::resume_unwind, thread, time::Instant};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
@@ -17,8 +17,8 @@ use iotruth_common::{
 };
 
 use super::{
-    Attached, CounterReader, KernelError, LoadOptions, LogReader, Rereader, Ring, attach, btf,
-    counters, logger, preflight, reread, system,
+    Attached, CounterReader, KernelError, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
+    attach, counters, logger, preflight, reread, system, verify,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -36,9 +36,6 @@ const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
 /// The map of the marks that the two programs of a tracepoint share.
 const MARKS_MAP: &str = "TOLD";
 
-/// A kernel function that came with the rule that a program never runs inside itself (Linux 6.1).
-const RECURSION_GUARD: &str = "bpf_prog_inc_misses_counter";
-
 /// The programs in the kernel; they end with this value, but for rings and readers taken from it.
 pub struct Tracer {
     ebpf: Ebpf,
@@ -47,6 +44,7 @@ pub struct Tracer {
     loaded: Vec<(Program, ProgramFd)>,
     reread: ProgramFd,
     links: Vec<(Program, BtfTracePointLinkId)>,
+    times: LoadTimes,
 }
 
 impl Tracer {
@@ -63,22 +61,35 @@ impl Tracer {
         preflight::capabilities()?;
         check(options)?;
         require_tracepoints(&facts.layout)?;
-        let tuning = tuning(options, facts, btf);
+        let begin = Instant::now();
+        let tuning = tuning(options, facts);
         let limit = system::raise_locked_memory();
         let layout = bounded(whole_chains(facts.layout));
-        let second = facts.preemptible_tracepoints;
-        let mut ebpf = create_maps(options, &layout, &tuning, second)
-            .map_err(|source| explain(source, limit))?;
-        let types = Btf::parse(btf, Endianness::default())
-            .map_err(|source| KernelError::ParseBtf { source: source.into() })?;
-        let mut loaded = Vec::new();
-        for program in programs(&layout, second) {
-            loaded.push((program, attach::load(&mut ebpf, program, &types)?));
-        }
-        drop(types);
-        let reread = attach::load_unattached(&mut ebpf, reread::PROGRAM)?;
-        system::give_back();
-        Ok(Self { ebpf, layout, rings: options.rings, loaded, reread, links: Vec::new() })
+        let second = options.second_programs && facts.recursion_guard;
+        // Beside each other: each of them goes through all types of the kernel.
+        let (types, created) = thread::scope(|scope| {
+            let types = scope.spawn(|| Btf::parse(btf, Endianness::default()));
+            let created = create_maps(options, &layout, &tuning, second);
+            (types.join().unwrap_or_else(|panic| resume_unwind(panic)), created)
+        });
+        let mut ebpf = created.map_err(|source| explain(source, limit))?;
+        let types = types.map_err(|source| KernelError::ParseBtf { source: source.into() })?;
+        let object = begin.elapsed();
+        let verified = verify::tracing(&mut ebpf, &programs(&layout, second), &types)?;
+        let reread = verify::unattached(&mut ebpf, reread::PROGRAM)?;
+        let times = LoadTimes {
+            object,
+            verifier: begin.elapsed().saturating_sub(object),
+            programs: verified.iter().map(|one| (one.program, one.took)).collect(),
+        };
+        let loaded = verified.into_iter().map(|one| (one.program, one.descriptor)).collect();
+        Ok(Self { ebpf, layout, rings: options.rings, loaded, reread, links: Vec::new(), times })
+    }
+
+    /// How long [`Tracer::load`] took.
+    #[must_use]
+    pub const fn load_times(&self) -> &LoadTimes {
+        &self.times
     }
 
     /// Lets the programs run, those that end a life first, and the second ones after all first ones:
@@ -89,6 +100,8 @@ impl Tracer {
             self.links.push((*program, link));
         }
         let at = system::monotonic();
+        // Not before: until here somebody waits.
+        system::give_back();
         let programs = Probe::ALL
             .into_iter()
             .map(|probe| ProgramStatus {
@@ -257,13 +270,13 @@ fn missing(layout: &Layout, probe: Probe) -> Option<String> {
     (!has(layout, probe)).then(reason)
 }
 
-fn tuning(options: &LoadOptions, facts: &KernelFacts, btf: &[u8]) -> Tuning {
+fn tuning(options: &LoadOptions, facts: &KernelFacts) -> Tuning {
     Tuning {
         ring_mask: options.rings as u32 - 1,
         fill_mark: options.fill_mark,
         start_events: u32::from(options.start_events),
         start_flags: facts.flavor.req.preflush | facts.flavor.req.fua,
-        nested: u32::from(!btf::mentions(btf, RECURSION_GUARD)),
+        nested: u32::from(!facts.recursion_guard),
         task: u32::from(facts.task_btf_helper),
         log: u32::from(options.log),
         reserved: 0,
@@ -343,6 +356,7 @@ mod tests {
         ring_bytes: 1 << 20,
         fill_mark: 1 << 19,
         start_events: false,
+        second_programs: false,
         log: false,
     };
 

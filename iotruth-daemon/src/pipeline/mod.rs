@@ -60,6 +60,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop, or until it can no longer see.
 pub fn start(config: Config) -> anyhow::Result<()> {
+    let begin = clock::monotonic();
     let config = &Arc::new(config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -74,7 +75,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         let (auditor, auditees) =
             Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
                 .context("cannot start the auditor thread")?;
-        let mut tracing = Tracing::begin(config, &plan, &auditor)?;
+        let mut tracing = Tracing::begin(config, &plan, &auditor, begin)?;
         if config.bpf_log {
             tracing.log()?;
         }
@@ -82,10 +83,12 @@ pub fn start(config: Config) -> anyhow::Result<()> {
             read(config, &plan, &mut tracing, (auditor, auditees), recorder.as_ref())?;
         let (stop_http, http) = serve(listener, view);
         info!(
-            "following block requests: {} rings of {} KiB, {} reader(s); serving http://{address}",
+            "following block requests: {} rings of {} KiB, {} reader(s), attached after {} ms; serving \
+             http://{address}",
             plan.rings,
             plan.ring_bytes / 1024,
             plan.readers.len(),
+            tracing.start_up.total.as_millis(),
         );
         let outcome = watch_over(&mut signals, &readers, &mut publisher).await;
         if let Err(error) = &outcome {
@@ -137,7 +140,7 @@ fn read(
         let reader = Reader {
             sources: tracing.sources(rings),
             ring_bytes: plan.ring_bytes,
-            counters: tracing.counters()?,
+            counters: tracing.counters(rings)?,
             memory: tracing.rereader(index)?,
             recorded: Recorded::new(
                 EngineConfig {
@@ -173,13 +176,14 @@ fn read(
     let status = Status {
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         attached: clock::anchor().wall_time(tracing.attached),
+        start_up: tracing.start_up.clone(),
         programs: tracing.programs.clone(),
         ring_bytes: plan.ring_bytes,
         readers: Vec::new(),
         audits: AuditStatus::default(),
         not_ready: None,
         notes: tracing.notes.clone(),
-        process: process::status(),
+        process: process::status(process::start()),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
     let progress = recorder.map(Recorder::progress);

@@ -6,8 +6,9 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::view::ProcessStatus;
 
-/// Reads the counters; what cannot be read is 0.
-pub(super) fn status() -> ProcessStatus {
+/// Reads the counters; what cannot be read is 0. When the process started is for the caller to know:
+/// it never changes.
+pub(super) fn status(start: f64) -> ProcessStatus {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     let memory = fs::read_to_string("/proc/self/status").unwrap_or_default();
     ProcessStatus {
@@ -15,7 +16,7 @@ pub(super) fn status() -> ProcessStatus {
         resident_anonymous: kilobytes(&memory, "RssAnon:") * 1024,
         resident: kilobytes(&memory, "VmRSS:") * 1024,
         open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
-        start: start().unwrap_or_default(),
+        start,
     }
 }
 
@@ -27,8 +28,15 @@ fn kilobytes(status: &str, field: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// When the process started, in seconds since 1970: boot time plus field 22 of `stat`.
-fn start() -> Option<f64> {
+/// When the process started, in seconds since 1970; 0 where that cannot be read.
+///
+/// To be read once: `/proc/stat` has every interrupt of every CPU.
+pub(super) fn start() -> f64 {
+    since_boot().unwrap_or_default()
+}
+
+/// Boot time plus field 22 of `stat`.
+fn since_boot() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is the name in parentheses and may hold anything.
     let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
@@ -40,7 +48,7 @@ fn start() -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{kilobytes, status};
+    use super::{kilobytes, start, status};
 
     #[test]
     fn a_field_is_found_by_its_name() {
@@ -51,7 +59,7 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_files_and_a_start() {
-        let status = status();
+        let status = status(start());
         assert!(status.resident > 0 && status.resident_anonymous > 0);
         assert!(status.open_files > 0);
         assert!(status.start > 1.6e9);

@@ -10,12 +10,12 @@ use super::{
     clock,
     helper::{Helper, Told},
     process,
-    pulse::{Pulse, Thread, Watch},
+    pulse::{self, Pulse, Thread, Watch},
     reader::Mailbox,
     recorder::Progress,
 };
 use crate::{
-    engine::snapshot::Snapshot,
+    engine::snapshot::{Loss, Snapshot},
     view::{Anchor, AuditStatus, ReaderStatus, Status, View},
 };
 
@@ -24,6 +24,9 @@ pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// How many looks pass between two readings of the clocks and of the process's own counters.
 const LOOKS_PER_AUDIT: u32 = 5;
+
+/// What to do where the kernel skips programs.
+const SKIPPED: &str = "the kernel skips eBPF programs that are running already on the same CPU, and those                        events are lost: second_programs = \"always\" makes up for them";
 
 /// Merges, and swaps a new view in when something changed.
 #[derive(Debug)]
@@ -41,8 +44,8 @@ pub(super) struct Publisher {
     looks: u32,
     /// Whether each reader goes round.
     watches: Vec<Watch>,
-    /// A reader that is given no CPU.
-    starved: Option<usize>,
+    /// A reader that does not go round, by no fault of its own.
+    late: Option<Late>,
     /// What is missing because a helper has died.
     bereft: Option<String>,
     /// Why the daemon is about to end.
@@ -80,7 +83,7 @@ impl Publisher {
             anchor,
             notes,
             looks: 0,
-            starved: None,
+            late: None,
             bereft: None,
             fatal: None,
             view,
@@ -107,24 +110,34 @@ impl Publisher {
         Ok(())
     }
 
-    /// Looks whether the readers go round. While one of them would and is given no CPU, `/readyz`
-    /// fails, and nothing else does: it goes on as soon as the machine lets it.
+    /// Looks whether the readers go round. While one of them would and is given no CPU, or is held up
+    /// in the kernel, `/readyz` fails, and nothing else does: it goes on as soon as the machine lets it.
     fn feel_pulses(&mut self) -> Result<(), Stalled> {
-        let mut starved = None;
+        let mut late = None;
         for (number, (mailbox, watch)) in self.mailboxes.iter().zip(&mut self.watches).enumerate() {
             match watch.look(mailbox.rounds(), || Thread::read(mailbox.thread())) {
                 Pulse::Beats => {}
-                Pulse::Starved => starved = Some(number),
+                Pulse::Starved => late = Some(Late::Starved { number }),
+                Pulse::HeldUp => {
+                    let place = pulse::place(mailbox.thread());
+                    late = Some(Late::HeldUp { number, place });
+                }
                 Pulse::Stalled(thread) => return Err(Stalled::new(number, thread)),
             }
         }
-        if starved != self.starved {
-            match (starved, self.starved) {
-                (Some(number), _) => warn!("{}", Starved { number }),
-                (None, Some(number)) => info!("reader {number} has a CPU again"),
+        // Where it is held up may change from look to look.
+        let same = |old: &Late, new: &Late| old.reader() == new.reader();
+        let changed = match (&late, &self.late) {
+            (Some(new), Some(old)) => !same(old, new),
+            (new, old) => new.is_some() != old.is_some(),
+        };
+        if changed {
+            match (&late, &self.late) {
+                (Some(late), _) => warn!("{late}"),
+                (None, Some(old)) => info!("reader {} goes round again", old.reader()),
                 (None, None) => {}
             }
-            self.starved = starved;
+            self.late = late;
             self.say_whether_ready();
         }
         Ok(())
@@ -148,6 +161,12 @@ impl Publisher {
         notes
     }
 
+    /// Whether events were lost that a second program would have told.
+    fn needs_second_programs(&self, snapshot: &Snapshot) -> bool {
+        let lost = snapshot.losses.get(Loss::Recursion as usize).is_some_and(|lost| *lost > 0);
+        lost && !self.view.borrow().status.programs.iter().any(|program| program.second)
+    }
+
     fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
         let snapshot = match snapshots {
             [only] => Arc::clone(only),
@@ -165,10 +184,13 @@ impl Publisher {
             .zip(&self.rings)
             .map(|(mailbox, rings)| ReaderStatus { rings: *rings, lag: mailbox.lag() })
             .collect();
-        let process = audit.then(process::status);
+        let start = self.view.borrow().status.process.start;
+        let process = audit.then(|| process::status(start));
         let now = self.mailboxes.iter().filter_map(|mailbox| mailbox.note());
         let recording = self.recording.as_ref().map(Progress::sentence);
-        let notes = self.notes.iter().cloned().chain(now).chain(blocked).chain(recording).collect();
+        let skipped = self.needs_second_programs(&snapshot).then(|| SKIPPED.to_owned());
+        let notes = self.notes.iter().cloned().chain(now).chain(blocked).chain(recording);
+        let notes = notes.chain(skipped).collect();
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let audits = AuditStatus {
@@ -198,8 +220,8 @@ impl Publisher {
     }
 
     fn say_whether_ready(&self) {
-        let starved = self.starved.map(|number| Starved { number }.to_string());
-        let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(starved);
+        let late = self.late.as_ref().map(Late::to_string);
+        let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(late);
         if self.view.borrow().status.not_ready != reason {
             self.update(|status| status.not_ready = reason);
         }
@@ -229,14 +251,30 @@ impl Stalled {
     }
 }
 
-/// A reader that would go round if it were given a CPU.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error(
-    "reader {number} waits for a CPU: the machine has more to do than it can, and what does not fit \
-     into the rings meanwhile is lost and counted; give the daemon a lower nice value or CPUs of its own"
-)]
-struct Starved {
-    number: usize,
+/// A reader that does not go round, by no fault of its own.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Late {
+    /// It would go round if it were given a CPU.
+    #[error(
+        "reader {number} waits for a CPU: the machine has more to do than it can, and what does not \
+         fit into the rings meanwhile is lost and counted; give the daemon a lower nice value or CPUs \
+         of its own"
+    )]
+    Starved { number: usize },
+    /// It waits within the kernel.
+    #[error(
+        "reader {number} is held up in the kernel ({place}), and what does not fit into the rings \
+         meanwhile is lost and counted; the daemon ends if that lasts for a minute"
+    )]
+    HeldUp { number: usize, place: String },
+}
+
+impl Late {
+    const fn reader(&self) -> usize {
+        match self {
+            Self::Starved { number } | Self::HeldUp { number, .. } => *number,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +283,10 @@ mod tests {
 
     use std::{sync::mpsc, thread, time::Instant};
 
-    use super::{super::sysfs::Places, Arc, Auditor, Helper, Publisher, View, clock, watch};
+    use super::{
+        super::sysfs::Places, Arc, Auditor, Helper, Loss, Publisher, SKIPPED, Snapshot, View,
+        clock, watch,
+    };
     use crate::{config::Config, export::sample};
 
     /// Shows a daemon without readers and with this helper, until it is so.
@@ -262,6 +303,24 @@ mod tests {
             let notes = publisher.visit_helpers(clock::monotonic() + skip);
             publisher.show(&[], true, notes);
             thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn skips_that_nobody_makes_up_for_are_a_note_with_the_remedy() {
+        for (skipped, second) in [(0, false), (1, true), (1, false)] {
+            let (auditor, _) =
+                Auditor::start(Arc::new(Config::default()), 0, Places::default()).unwrap();
+            let mut status = (*sample::fresh().status).clone();
+            for program in &mut status.programs {
+                program.second = second;
+            }
+            let mut snapshot = Snapshot::default();
+            snapshot.losses[Loss::Recursion as usize] = skipped;
+            let (publisher, view) = Publisher::new(vec![], vec![], (auditor, vec![]), status, None);
+            publisher.show(&[Arc::new(snapshot)], true, vec![]);
+            let told = view.borrow().status.notes.iter().any(|note| note == SKIPPED);
+            assert_eq!(told, skipped > 0 && !second, "{skipped} skipped, second programs {second}");
         }
     }
 

@@ -11,11 +11,20 @@ const PATIENCE: u32 = 15;
 const _: () =
     assert!(PUBLISH_EVERY.as_millis() * PATIENCE as u128 > 20 * Tick::LONGEST.as_millis());
 
+/// The same of a reader that the kernel does not let go: a minute.
+const LONG_PATIENCE: u32 = 20 * PATIENCE;
+
 /// CPU time in which any reader goes round, however much there is in its rings.
 const ENOUGH: Duration = Duration::from_secs(3);
 
 /// State of a thread that could run.
 const RUNNABLE: char = 'R';
+
+/// State of a thread that waits within the kernel, and that no signal reaches.
+const UNINTERRUPTIBLE: char = 'D';
+
+/// Functions of the kernel that are named where a thread waits.
+const FUNCTIONS: usize = 4;
 
 /// What a look at a reader tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +34,9 @@ pub(super) enum Pulse {
     /// It would go round if it were given a CPU: the machine has more to do than it can. What is
     /// lost meanwhile is counted, and the reader goes on by itself.
     Starved,
+    /// It waits within the kernel for what others hold: nothing of ours can end that, and it mostly
+    /// ends by itself.
+    HeldUp,
     /// It stands still, and what happens is seen by nobody. What its thread does; `None` if it is
     /// gone.
     Stalled(Option<Thread>),
@@ -53,6 +65,9 @@ impl Watch {
         } else if self.looks >= PATIENCE {
             return match thread() {
                 Some(thread) if thread.waits_for_a_cpu(self.cpu) => Pulse::Starved,
+                Some(Thread { state: UNINTERRUPTIBLE, .. }) if self.looks < LONG_PATIENCE => {
+                    Pulse::HeldUp
+                }
                 other => Pulse::Stalled(other),
             };
         }
@@ -97,6 +112,25 @@ impl Thread {
     }
 }
 
+/// Where in the kernel a thread of this process waits, innermost function first; empty where the
+/// kernel does not tell.
+pub(super) fn place(number: u32) -> String {
+    let read = |file| fs::read_to_string(format!("/proc/self/task/{number}/{file}"));
+    match read("stack") {
+        Ok(stack) => functions(&stack),
+        // Only root may see the stack.
+        Err(_) => read("wchan").map(|function| function.trim().to_owned()).unwrap_or_default(),
+    }
+}
+
+/// From lines such as `[<0>] rwsem_down_read_slowpath+0x1f2/0x4b0`.
+fn functions(stack: &str) -> String {
+    let name = |line: &str| -> Option<String> {
+        Some(line.split_once("] ")?.1.split('+').next()?.to_owned())
+    };
+    stack.lines().filter_map(name).take(FUNCTIONS).collect::<Vec<_>>().join(" < ")
+}
+
 impl fmt::Display for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "in state {}, after {:?} of CPU time", self.state, self.cpu)
@@ -107,7 +141,7 @@ impl fmt::Display for Thread {
 mod tests {
     use std::time::Duration;
 
-    use super::{ENOUGH, PATIENCE, Pulse, RUNNABLE, Thread, Watch};
+    use super::{ENOUGH, LONG_PATIENCE, PATIENCE, Pulse, RUNNABLE, Thread, Watch, functions};
 
     const USED: Duration = Duration::from_secs(40);
 
@@ -122,13 +156,16 @@ mod tests {
     }
 
     #[test]
-    fn only_who_could_run_and_may_not_is_starved() {
+    fn only_who_could_run_and_may_not_is_starved_or_held_up() {
         let thread = |state, more| Some(Thread { state, cpu: USED + more });
         let little = ENOUGH / 2;
         assert_eq!(after(PATIENCE - 1, None), Pulse::Beats);
         assert_eq!(after(PATIENCE, thread('R', little)), Pulse::Starved);
         assert_eq!(after(50 * PATIENCE, thread('R', little)), Pulse::Starved);
-        for stalled in [thread('S', little), thread('D', little), thread('R', ENOUGH), None] {
+        assert_eq!(after(PATIENCE, thread('D', little)), Pulse::HeldUp);
+        let held_up_for_long = thread('D', little);
+        assert_eq!(after(LONG_PATIENCE, held_up_for_long), Pulse::Stalled(held_up_for_long));
+        for stalled in [thread('S', little), thread('R', ENOUGH), None] {
             assert_eq!(after(PATIENCE, stalled), Pulse::Stalled(stalled));
         }
     }
@@ -154,6 +191,14 @@ mod tests {
         assert_eq!(Thread::parse(&sleeps, 100), Some(Thread { state: 'S', ..thread }));
         assert_eq!(Thread::parse("7 (reader/0) R 1", 100), None);
         assert_eq!(Thread::parse("", 100), None);
+    }
+
+    #[test]
+    fn where_a_thread_waits_is_told_by_functions() {
+        let stack = "[<0>] schedule_timeout+0x1/0x2\n[<0>] down_read+0x10/0x20\n[<0>] a+0/1\n\
+                     [<0>] b+0/1\n[<0>] c+0/1\n";
+        assert_eq!(functions(stack), "schedule_timeout < down_read < a < b");
+        assert_eq!(functions(""), "");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::Fault,
-    engine::{Audit, Input, Suspect, snapshot::Snapshot},
+    engine::{Audit, Input, StreamCount, Suspect, snapshot::Snapshot},
 };
 
 /// Records that are taken from one ring before the next one has its turn.
@@ -65,8 +65,9 @@ pub(super) trait Source: Send {
 
 /// The counters beside the rings.
 pub(super) trait Counters: Send {
-    /// Reads them all. `read` is filled in by the reader.
-    fn read(&mut self) -> anyhow::Result<Audit>;
+    /// Reads them all. `read` is filled in by the reader. Adds the streams that have counted since
+    /// the last time.
+    fn read(&mut self, streams: &mut Vec<StreamCount>) -> anyhow::Result<Audit>;
 }
 
 /// What a reader shows to the rest of the daemon.
@@ -271,7 +272,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 
     /// Reads the counters, and settles the books if no backlog stands against it.
     fn audit(&mut self, rounds: &mut Rounds, now: u64) -> anyhow::Result<()> {
-        rounds.audit = Some(Audit { read: clock::monotonic(), ..self.counters.read()? });
+        let read = clock::monotonic();
+        rounds.audit = Some(Audit { read, ..self.counters.read(&mut rounds.streams)? });
         rounds.unaudited = false;
         rounds.audited = now;
         self.drain(rounds);
@@ -285,6 +287,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         let engine = &self.recorded.engine;
         let taken = |audit: &mut Audit| rounds.drained || engine.has_taken(audit);
         if let Some(audit) = rounds.audit.take_if(taken) {
+            self.recorded.tell(&Input::StreamsCounted(&rounds.streams));
+            rounds.streams.clear();
             rounds.unpublished |= self.recorded.tell(&Input::Audit(&audit));
         }
     }
@@ -360,6 +364,8 @@ struct Rounds {
     published: u64,
     /// Counters that wait until all records from before have been taken.
     audit: Option<Audit>,
+    /// What the streams of these rings had counted then.
+    streams: Vec<StreamCount>,
     /// Whether the last look left nothing in the rings.
     drained: bool,
     /// Whether records were taken since the counters were read.

@@ -146,7 +146,10 @@ impl Recorded {
     pub(super) fn drain(&mut self, source: &mut impl Source, limit: usize) -> usize {
         let ring = source.ring();
         if self.track.is_none() {
-            return source.drain(limit, |bytes| self.engine.record(ring, bytes));
+            let mut records = self.engine.records(ring);
+            let drained = source.drain(limit, |bytes| records.take(bytes));
+            records.finish();
+            return drained;
         }
         source.drain(limit, |bytes| {
             self.tell(&Input::Record { ring, bytes });

@@ -44,6 +44,14 @@ impl Places {
         let disks = fs::read_dir(&self.disks).ok()?.flatten();
         disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
     }
+
+    /// Whether there is a device of device mapper that passes on requests and not bios, as multipath
+    /// does: only those have hardware queues.
+    pub(super) fn maps_requests(&self) -> bool {
+        let Ok(disks) = fs::read_dir(&self.disks) else { return false };
+        let has = |folder: &Path, name: &str| folder.join(name).exists();
+        disks.flatten().map(|disk| disk.path()).any(|disk| has(&disk, "dm") && has(&disk, "mq"))
+    }
 }
 
 /// Whether the disk in this folder is still the one that is meant.
@@ -81,7 +89,7 @@ fn read(folder: &Path, file: &str) -> Option<String> {
 mod tests {
     use std::fs;
 
-    use super::{Places, is, name};
+    use super::{super::fake::Tree, Places, is, name};
     use crate::engine::device::DeviceId;
 
     #[test]
@@ -89,6 +97,20 @@ mod tests {
         let places = Places::default();
         assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: 0 }), None);
         assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: u64::MAX }), None);
+    }
+
+    #[test]
+    fn only_a_mapped_disk_with_hardware_queues_maps_requests() {
+        let tree = Tree::new();
+        let maps = || tree.places().maps_requests();
+        assert!(!maps());
+        tree.add("sda", DeviceId { number: 8 << 20, sequence: 1 });
+        assert!(!maps(), "hardware queues of its own");
+        let mapped = tree.places().disks.join("dm-0");
+        fs::create_dir_all(mapped.join("dm")).unwrap();
+        assert!(!maps(), "it passes on bios");
+        fs::create_dir(mapped.join("mq")).unwrap();
+        assert!(maps());
     }
 
     #[test]

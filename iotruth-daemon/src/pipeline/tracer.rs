@@ -2,13 +2,13 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::Layout,
-    probe::{Probe, Program},
+    probe::{PROGRAMS, Probe, Program},
     reread::{REREAD_BATCH, REREAD_BYTES},
 };
 use tracing::warn;
@@ -19,12 +19,17 @@ use super::{
     memory::{Looked, Memory},
     plan::Plan,
     reader::{Counters, Source},
+    sysfs::Places,
 };
 use crate::{
-    config::Config,
-    engine::{Audit, btf, flavor::Flavor},
+    config::{Config, SecondPrograms},
+    engine::{
+        Audit, StreamCount,
+        btf::{self, KernelFacts},
+        flavor::Flavor,
+    },
     kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
-    view::ProgramStatus,
+    view::{ProgramStatus, StartUp},
 };
 
 /// How often the messages of the programs are fetched: they are about what is rare.
@@ -33,6 +38,9 @@ const LOG_EVERY: Duration = Duration::from_millis(200);
 /// What it means that the statistics could not be read in time.
 const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
                                 attached, as where a disk hangs: coverage begins with the first audit";
+
+/// Streams of one CPU.
+const STREAMS: usize = PROGRAMS * MAX_RINGS;
 
 /// How often counters that seem to tell of a loss are read again at most.
 const READ_AGAIN: usize = 8;
@@ -48,6 +56,8 @@ pub(super) struct Tracing {
     pub(super) layout: Layout,
     /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) attached: u64,
+    /// How long it took until then.
+    pub(super) start_up: StartUp,
     /// Whether `block_io_start` is traced.
     pub(super) starts_traced: bool,
     /// Whether each tracepoint has a second program.
@@ -63,16 +73,25 @@ pub(super) struct Tracing {
 impl Tracing {
     /// Loads and attaches the programs. From here on records are written.
     ///
-    /// The auditor is told, so that it knows from when on everything was seen.
-    pub(super) fn begin(config: &Config, plan: &Plan, auditor: &Auditor) -> anyhow::Result<Self> {
+    /// The auditor is told, so that it knows from when on everything was seen. `begin` is when the
+    /// daemon was started, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub(super) fn begin(
+        config: &Config,
+        plan: &Plan,
+        auditor: &Auditor,
+        begin: u64,
+    ) -> anyhow::Result<Self> {
         kernel::preflight()?;
+        let reading = Instant::now();
         let types = kernel::read_btf()?;
         let facts = btf::resolve(&types)?;
+        let read = reading.elapsed();
         let options = LoadOptions {
             rings: plan.rings,
             ring_bytes: plan.ring_bytes,
             fill_mark: plan.fill_mark(),
             start_events: config.start_events,
+            second_programs: second_programs(config.second_programs, &facts),
             log: config.bpf_log,
         };
         let mut tracer = Tracer::load(&options, &facts, &types)?;
@@ -82,6 +101,15 @@ impl Tracing {
         let baseline = auditor.read_baseline();
         let from = clock::monotonic();
         let attached = tracer.attach()?;
+        let times = tracer.load_times();
+        let start_up = StartUp {
+            total: Duration::from_nanos(attached.at.saturating_sub(begin)),
+            types: read,
+            object: times.object,
+            verifier: times.verifier,
+            attach: Duration::from_nanos(attached.at.saturating_sub(from)),
+            programs: times.programs.clone(),
+        };
         auditor.attached(from);
         let start = Probe::Start as usize;
         let tick = clock::tick();
@@ -100,11 +128,12 @@ impl Tracing {
             flavor: facts.flavor,
             layout: facts.layout,
             attached: attached.at,
+            start_up,
             starts_traced: attached
                 .programs
                 .get(start)
                 .is_some_and(|program| program.missing.is_none()),
-            second_programs: facts.preemptible_tracepoints,
+            second_programs: attached.programs.iter().any(|program| program.second),
             programs: attached.programs,
             tick,
             notes,
@@ -117,9 +146,9 @@ impl Tracing {
         numbers.iter().filter_map(|number| self.rings.get_mut(*number)?.take()).collect()
     }
 
-    /// The counters, for one reader.
-    pub(super) fn counters(&self) -> Result<CounterReader, KernelError> {
-        self.tracer.counters()
+    /// The counters, for the reader of these rings.
+    pub(super) fn counters(&self, rings: &[usize]) -> Result<Counting, KernelError> {
+        self.tracer.counters().map(|counters| Counting::new(counters, rings.to_vec()))
     }
 
     /// What requests are read again with, for the reader with this number.
@@ -145,6 +174,15 @@ impl Tracing {
         if let Err(error) = self.tracer.detach() {
             warn!("{error}");
         }
+    }
+}
+
+/// Whether each tracepoint shall have a second program, where the kernel skips any.
+fn second_programs(chosen: SecondPrograms, facts: &KernelFacts) -> bool {
+    match chosen {
+        SecondPrograms::Always => true,
+        SecondPrograms::Never => false,
+        SecondPrograms::Auto => facts.preemptible_tracepoints || Places::default().maps_requests(),
     }
 }
 
@@ -189,21 +227,65 @@ impl Memory for Rereader {
     }
 }
 
-impl Counters for CounterReader {
-    fn read(&mut self) -> anyhow::Result<Audit> {
-        let mut audit = read_once(self)?;
+/// The counters as one reader is told of them.
+#[derive(Debug)]
+pub(super) struct Counting {
+    counters: CounterReader,
+    /// The rings of that reader.
+    rings: Vec<usize>,
+    /// Attempts of all streams as last told, by CPU and then as in [`kernel::Counters`].
+    told: Vec<u64>,
+}
+
+impl Counters for Counting {
+    fn read(&mut self, streams: &mut Vec<StreamCount>) -> anyhow::Result<Audit> {
+        let mut counted = self.counters.read()?;
+        let mut audit = audit(&counted);
         // What is skipped while the others are read seems to be told by nobody; to read again tells.
         for _ in 0..READ_AGAIN {
-            if !self.second_programs() || untold(&audit) == 0 {
+            if !self.counters.second_programs() || untold(&audit) == 0 {
                 break;
             }
-            let again = read_once(self)?;
-            if untold(&again) >= untold(&audit) {
+            let (again, before) = (self.counters.read()?, untold(&audit));
+            let read = self::audit(&again);
+            if untold(&read) >= before {
                 break;
             }
-            audit = again;
+            (counted, audit) = (again, read);
         }
+        self.tell(&counted, streams);
         Ok(audit)
+    }
+}
+
+impl Counting {
+    fn new(counters: CounterReader, rings: Vec<usize>) -> Self {
+        Self { counters, rings, told: Vec::new() }
+    }
+
+    /// Adds the streams that went on.
+    fn tell(&mut self, counted: &kernel::Counters, streams: &mut Vec<StreamCount>) {
+        self.told.resize(counted.cpus.len() * STREAMS, 0);
+        for (cpu, (counters, told)) in
+            counted.cpus.iter().zip(self.told.chunks_exact_mut(STREAMS)).enumerate()
+        {
+            let counts = counters.attempts.iter().zip(&counters.lost).zip(told).enumerate();
+            for (stream, ((attempts, lost), told)) in counts {
+                let (program, ring) = (stream / MAX_RINGS, stream % MAX_RINGS);
+                if *told == *attempts || !self.rings.contains(&ring) {
+                    continue;
+                }
+                *told = *attempts;
+                let Some(program) = Program::from_index(program) else { continue };
+                streams.push(StreamCount {
+                    cpu: cpu as u16,
+                    program: program.to_wire(),
+                    ring: ring as u8,
+                    attempts: *attempts as u32,
+                    lost: *lost as u32,
+                });
+            }
+        }
     }
 }
 
@@ -213,14 +295,14 @@ fn untold(audit: &Audit) -> u64 {
     all.map(|(skipped, made_up)| skipped.saturating_sub(*made_up)).sum()
 }
 
-fn read_once(counters: &CounterReader) -> Result<Audit, KernelError> {
-    let counters = counters.read()?;
+/// The sums of all CPUs.
+fn audit(counters: &kernel::Counters) -> Audit {
     let mut audit = Audit::default();
     for probe in Probe::ALL {
         let place = probe as usize;
         let (first, second) = (Program::first(probe), Program::second(probe));
         let both = |of: fn(&kernel::Counters, Program, usize) -> u64| -> [u64; MAX_RINGS] {
-            std::array::from_fn(|ring| of(&counters, first, ring) + of(&counters, second, ring))
+            std::array::from_fn(|ring| of(counters, first, ring) + of(counters, second, ring))
         };
         if let Some(attempts) = audit.attempts.get_mut(place) {
             *attempts = both(kernel::Counters::attempts);
@@ -239,5 +321,5 @@ fn read_once(counters: &CounterReader) -> Result<Audit, KernelError> {
             *recursion = skips(second).unwrap_or_default();
         }
     }
-    Ok(audit)
+    audit
 }

@@ -7,7 +7,7 @@
 use std::{
     os::fd::BorrowedFd,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -19,7 +19,7 @@ use iotruth_common::{
 };
 
 use super::reader::{Counters, Source};
-use crate::engine::Audit;
+use crate::engine::{Audit, StreamCount};
 
 /// The completion that is not seen is the first one of so many bytes: 37 sectors, which no
 /// filesystem asks for.
@@ -32,6 +32,8 @@ const COMPLETE: Program = Program::first(Probe::Complete);
 #[derive(Debug, Default)]
 struct One {
     taken: AtomicBool,
+    /// CPU and ring of its stream.
+    stream: OnceLock<(u16, u8)>,
     /// How many attempts of completions were not seen, by ring.
     rings: [AtomicU64; MAX_RINGS],
 }
@@ -48,7 +50,7 @@ impl Unseen {
 
     /// The counters without that one.
     pub(super) fn counters<C>(&self, counters: C) -> WithoutAttempt<C> {
-        WithoutAttempt { counters, one: Arc::clone(&self.0) }
+        WithoutAttempt { counters, one: Arc::clone(&self.0), streams: Vec::new() }
     }
 }
 
@@ -79,6 +81,7 @@ impl<S: Source> Source for WithoutRecord<S> {
             let Some(record) = completion.filter(is_one) else { return take(bytes) };
             if record.bytes == BYTES && !one.taken.swap(true, Ordering::Relaxed) {
                 *cpu = Some(record.request.cpu);
+                let _ = one.stream.set((record.request.cpu, ring as u8));
                 if let Some(attempts) = one.rings.get(ring) {
                     attempts.fetch_add(1, Ordering::Relaxed);
                 }
@@ -98,14 +101,30 @@ impl<S: Source> Source for WithoutRecord<S> {
 pub(super) struct WithoutAttempt<C> {
     counters: C,
     one: Arc<One>,
+    /// What streams of completions were last counted to be, with that one.
+    streams: Vec<StreamCount>,
 }
 
 impl<C: Counters> Counters for WithoutAttempt<C> {
-    fn read(&mut self) -> anyhow::Result<Audit> {
-        let mut audit = self.counters.read()?;
+    fn read(&mut self, streams: &mut Vec<StreamCount>) -> anyhow::Result<Audit> {
+        let before = streams.len();
+        let mut audit = self.counters.read(streams)?;
         let attempts = audit.attempts.get_mut(COMPLETE.index()).into_iter().flatten();
         for (attempts, unseen) in attempts.zip(&self.one.rings) {
             *attempts = attempts.saturating_sub(unseen.load(Ordering::Relaxed));
+        }
+        for stream in streams.iter().skip(before) {
+            if stream.program == COMPLETE.to_wire() {
+                self.streams.retain(|old| (old.cpu, old.ring) != (stream.cpu, stream.ring));
+                self.streams.push(*stream);
+            }
+        }
+        // It may have been taken after its stream was last counted, so that is told again.
+        if let Some(one) = self.one.stream.get()
+            && let Some(stream) = self.streams.iter().find(|s| (s.cpu, s.ring) == *one)
+        {
+            let attempts = stream.attempts.wrapping_sub(1);
+            streams.push(StreamCount { attempts, ..*stream });
         }
         Ok(audit)
     }
@@ -118,7 +137,9 @@ mod tests {
     use bytemuck::Zeroable as _;
     use iotruth_common::record::RequestRecord;
 
-    use super::{Audit, BYTES, BorrowedFd, COMPLETE, CompleteRecord, Counters, Source, Unseen};
+    use super::{
+        Audit, BYTES, BorrowedFd, COMPLETE, CompleteRecord, Counters, Source, StreamCount, Unseen,
+    };
 
     /// A ring with completions of these CPUs, numbers and bytes.
     struct Ring(Vec<(u16, u32, u32)>);
@@ -150,7 +171,15 @@ mod tests {
     struct Five;
 
     impl Counters for Five {
-        fn read(&mut self) -> anyhow::Result<Audit> {
+        fn read(&mut self, streams: &mut Vec<StreamCount>) -> anyhow::Result<Audit> {
+            let program = COMPLETE.to_wire();
+            streams.extend([0, 1].map(|cpu| StreamCount {
+                cpu,
+                program,
+                ring: 2,
+                attempts: 2,
+                lost: 0,
+            }));
             let mut audit = Audit::default();
             audit.attempts[COMPLETE.index()] = [5; _];
             Ok(audit)
@@ -163,7 +192,8 @@ mod tests {
         let ring = Ring(vec![(0, 1, 4096), (1, 1, BYTES), (0, 2, BYTES), (1, 2, 4096)]);
         let mut source = unseen.source(ring);
         let mut counters = unseen.counters(Five);
-        let mut attempts = || counters.read().unwrap().attempts[COMPLETE.index()];
+        let mut streams = Vec::new();
+        let mut attempts = || counters.read(&mut streams).unwrap().attempts[COMPLETE.index()];
         assert_eq!(attempts()[..4], [5, 5, 5, 5]);
         let mut seen = Vec::new();
         source.drain(9, |bytes| {
@@ -172,5 +202,7 @@ mod tests {
         });
         assert_eq!(seen, [(0, 1, 4096), (0, 2, BYTES), (1, 1, 4096)]);
         assert_eq!(attempts()[..4], [5, 5, 4, 5]);
+        let told: Vec<_> = streams.iter().map(|stream| (stream.cpu, stream.attempts)).collect();
+        assert_eq!(told, [(0, 2), (1, 2), (0, 2), (1, 2), (1, 1)]);
     }
 }

@@ -4,6 +4,7 @@ use std::{fs, thread, time::Duration};
 
 use crate::{
     harness::{daemon::Daemon, load::Load, turn::turn},
+    kernel,
     null_blk::NullBlk,
     strict::strict,
 };
@@ -29,7 +30,7 @@ fn no_request_is_lost_with_a_cpu() {
         let device = NullBlk::new(&[("irqmode", "2"), ("submit_queues", "2")]);
         device.set_scheduler(scheduler);
         let name = device.name();
-        let daemon = Daemon::start(&[]);
+        let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
         let load = Load::start(&device.path(), 64 << 20, 4);
         let back = Back;
         for _ in 0..TIMES {

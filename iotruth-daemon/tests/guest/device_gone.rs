@@ -14,6 +14,7 @@ use crate::{
         patience::wait_for,
         turn::turn,
     },
+    kernel,
     scsi_debug::ScsiDebug,
     strict::{exactly, strict, whole},
 };
@@ -52,7 +53,7 @@ fn what_an_offline_disk_refuses_was_never_issued() {
     let hosts = ScsiDebug::new(1);
     let disk = hosts.disk(0);
     let name = disk.name();
-    let daemon = Daemon::start(&[]);
+    let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     let readers = read_until_it_fails(disk);
     thread::sleep(Duration::from_millis(500));
     disk.set("device/state", "offline\n");
@@ -76,7 +77,7 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     let hosts = ScsiDebug::new(1);
     let disk = hosts.disk(0);
     let name = disk.name();
-    let daemon = Daemon::start(&[]);
+    let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     let readers = read_until_it_fails(disk);
     thread::sleep(Duration::from_millis(500));
     let number = disk.attribute("dev");

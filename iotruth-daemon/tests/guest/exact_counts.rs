@@ -1,4 +1,5 @@
-//! Every request is counted and judged, under every I/O scheduler, with and without start events.
+//! Every request is counted and judged, under every I/O scheduler, with and without start events and
+//! second programs.
 
 use crate::{
     harness::{
@@ -18,25 +19,34 @@ const MANY: u64 = 1_000;
 /// The same for the modes of completion that differ in little.
 const FEW: u64 = 250;
 
+/// Arguments of the daemon.
+const NONE: &[&str] = &[];
+const STARTS: &[&str] = &["--start-events"];
+
 #[test]
 fn every_request_is_counted_and_judged() {
     let _turn = turn();
     // Completed by a timer interrupt, by a soft interrupt, and by the submitter.
-    for (irqmode, queues, starts, each) in [
-        ("2", "2", false, MANY),
-        ("2", "2", true, FEW),
-        ("1", "1", false, FEW),
-        ("0", "2", false, FEW),
+    for (irqmode, queues, flags, each) in [
+        ("2", "2", NONE, MANY),
+        ("2", "2", STARTS, FEW),
+        ("2", "2", kernel::SECOND_PROGRAMS, FEW),
+        ("1", "1", NONE, FEW),
+        ("0", "2", NONE, FEW),
     ] {
         let device = NullBlk::new(&[("irqmode", irqmode), ("submit_queues", queues)]);
-        counted_and_judged(&device, starts, each, &format!("irqmode {irqmode}, starts {starts}"));
+        counted_and_judged(&device, flags, each, &format!("irqmode {irqmode}, {flags:?}"));
     }
 }
 
-fn counted_and_judged(device: &NullBlk, starts: bool, each: u64, mode: &str) {
+fn counted_and_judged(device: &NullBlk, flags: &[&str], each: u64, mode: &str) {
     let name = device.name();
-    let flags: &[&str] = if starts { &["--start-events"] } else { &[] };
+    let starts = flags == STARTS;
     let daemon = Daemon::start(flags);
+    let second = ("program", "block_rq_complete_second");
+    let attached = daemon.scrape().count("iotruth_program_attached", &[second]) == 1;
+    let asked = flags == kernel::SECOND_PROGRAMS && kernel::guards_recursion();
+    assert_eq!(attached, asked || kernel::preempts_programs(), "{mode}: second programs");
     let mut file = DirectFile::open(&device.path(), 4096);
     let mut offsets = Offsets::new(1, 64 << 20);
     let mut before = quiet(&daemon);

@@ -7,6 +7,7 @@ use crate::{
         load::Load,
         turn::turn,
     },
+    kernel,
     scsi_debug::{self, HOST_BUSY, ScsiDebug},
     strict::strict,
 };
@@ -25,7 +26,7 @@ fn what_a_busy_host_refuses_comes_back_and_ends_once() {
         let disk = hosts.disk(0);
         disk.set("queue/scheduler", scheduler);
         let name = disk.name();
-        let daemon = Daemon::start(&[]);
+        let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
         scsi_debug::inject(HOST_BUSY, EVERY as i32);
         let mut file = DirectFile::open(&disk.path(), 4096);
         for offset in Offsets::new(1, 64 << 20).take(READS as usize) {

@@ -21,6 +21,10 @@ pub(crate) fn guards_recursion() -> bool {
     since(6, 1)
 }
 
+/// Arguments for a daemon whose programs may be interrupted by themselves: where requests end by an
+/// interrupt and by threads as well.
+pub(crate) const SECOND_PROGRAMS: &[&str] = &["--second-programs", "always"];
+
 /// Whether a task can be preempted while it runs a program of a tracepoint. Between 6.18, which
 /// turns that off, and 7.3 nobody looked.
 pub(crate) fn preempts_programs() -> bool {

@@ -21,7 +21,7 @@ fn a_command_that_is_taken_back_is_told_and_ends_well() {
     let disk = hosts.disk(0);
     let name = disk.name();
     disk.set("device/timeout", &TIMEOUT.to_string());
-    let daemon = Daemon::start(&[]);
+    let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     scsi_debug::inject(NO_ANSWER, 6);
     let mut file = DirectFile::open(&disk.path(), 4096);
     // Five answers, and one more attempt.

@@ -72,9 +72,9 @@ pub(crate) fn strict_but(daemon: &Daemon, provoked: &[Provoked<'_>], endless: u6
 
 /// Nothing is lost, nothing is unjudged, and nothing is left open.
 ///
-/// A kernel skips a program that is running already on the same CPU and counts that. Where it says
-/// so, and no second program told the event, and only there, requests may be unjudged; the line of
-/// the scenario then says so too.
+/// A kernel skips a program that is running already on the same CPU and counts that. Where a task can
+/// be preempted inside a program, the second one may be skipped as well: there, and only where the
+/// kernel says so, requests may be unjudged; the line of the scenario then says so too.
 pub(crate) fn whole(daemon: &Daemon) -> Figures {
     whole_but(daemon, 0)
 }
@@ -116,7 +116,7 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
         assert_eq!((unjudged("pre_existing"), unjudged("loss")), (0, 0), "pre-existing, loss");
         assert_eq!((all, lost("inferred")), (inferred, inferred), "unjudged, lost");
     } else {
-        assert!(kernel::guards_recursion(), "{skipped} skipped by a kernel that skips nothing");
+        assert!(kernel::preempts_programs(), "{skipped} skipped and not made up for");
         println!("\nIOTRUTH-NOTE {skipped} events skipped: {all} requests unjudged");
     }
     Figures { scrape, skipped }

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::{
     harness::{books::quiet, daemon::Daemon, direct_io::DirectFile, turn::turn},
+    kernel,
     null_blk::NullBlk,
 };
 
@@ -15,7 +16,7 @@ fn a_request_without_an_answer_is_timed_out() {
     let device = NullBlk::new(&slow);
     let name = device.name();
     fs::write(format!("/sys/block/{name}/queue/io_timeout"), "1000").unwrap();
-    let daemon = Daemon::start(&[]);
+    let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     let mut file = DirectFile::open(&device.path(), 4096);
     file.read(1 << 20).expect_err("the answer comes too late");
     let scrape = quiet(&daemon);

@@ -30,6 +30,7 @@ mod phases;
 mod privilege_errors;
 mod recording;
 mod recreated_device;
+mod start_up;
 mod starved_reader;
 mod stop_under_load;
 mod stuck_device;

@@ -13,7 +13,7 @@ use iotruth::{
         snapshot::Snapshot,
     },
     export::metrics::metrics,
-    view::{Anchor, AuditStatus, ProcessStatus, Status, View},
+    view::{Anchor, AuditStatus, ProcessStatus, StartUp, Status, View},
 };
 
 use crate::harness::{
@@ -80,6 +80,7 @@ fn every_figure_of_a_device_is_the_same_again() {
     let status = Status {
         kernel: String::new(),
         attached: SystemTime::UNIX_EPOCH,
+        start_up: StartUp::default(),
         programs: Vec::new(),
         ring_bytes: 0,
         readers: Vec::new(),

@@ -57,7 +57,7 @@ fn a_reader_without_a_cpu_makes_the_daemon_unready_and_goes_on() {
     settle(&daemon, &device, &mut expected);
     assert_eq!(quiet(&daemon).counted_losses(), 0);
     let messages = daemon.messages();
-    assert!(messages.contains("has a CPU again"), "{messages}");
+    assert!(messages.contains("goes round again"), "{messages}");
     assert_eq!(daemon.signal("TERM").code(), Some(0), "{}", daemon.messages());
 }
 

@@ -49,6 +49,7 @@ pub(crate) struct Options {
     ring_budget: &'static str,
     readers: &'static str,
     start_events: bool,
+    second_programs: bool,
 }
 
 impl Options {
@@ -56,7 +57,9 @@ impl Options {
     pub(crate) fn draw(room: Room, random: &mut Random) -> Self {
         let (rings, ring_budget) = random.pick(room.rings());
         let readers = random.pick(&["auto", "2", "4"]);
-        Self { room, rings, ring_budget, readers, start_events: random.percent(40) }
+        let start_events = random.percent(40);
+        let second_programs = random.percent(25);
+        Self { room, rings, ring_budget, readers, start_events, second_programs }
     }
 
     /// As arguments of `iotruth daemon`.
@@ -66,6 +69,7 @@ impl Options {
             format!("--ring-budget={}", self.ring_budget),
             format!("--readers={}", self.readers),
             format!("--start-events={}", self.start_events),
+            format!("--second-programs={}", if self.second_programs { "always" } else { "auto" }),
             // As often as can be: each is a chance to find something missing.
             "--audit-interval=1s".to_owned(),
         ]
@@ -74,8 +78,9 @@ impl Options {
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { room: _, rings, ring_budget, readers, start_events } = self;
+        let Self { room: _, rings, ring_budget, readers, start_events, second_programs } = self;
         write!(f, "rings {rings} of {ring_budget}, readers {readers}")?;
-        f.write_str(if *start_events { ", starts" } else { "" })
+        f.write_str(if *start_events { ", starts" } else { "" })?;
+        f.write_str(if *second_programs { ", second programs" } else { "" })
     }
 }

@@ -44,19 +44,20 @@ const OPTIONS: LoadOptions = LoadOptions {
     ring_bytes: 4 << 20,
     fill_mark: 2 << 20,
     start_events: false,
+    second_programs: false,
     log: false,
 };
 
 fn load(options: &LoadOptions) -> Tracer {
-    load_as(options, |_, _| ())
+    load_as(options, |_| ())
 }
 
 /// Loads for a kernel that `change` makes out of this one.
-fn load_as(options: &LoadOptions, change: impl FnOnce(&mut KernelFacts, &mut Vec<u8>)) -> Tracer {
+fn load_as(options: &LoadOptions, change: impl FnOnce(&mut KernelFacts)) -> Tracer {
     preflight().unwrap_or_else(|error| panic!("{error}"));
-    let mut btf = read_btf().unwrap();
+    let btf = read_btf().unwrap();
     let mut facts = resolve(&btf).unwrap();
-    change(&mut facts, &mut btf);
+    change(&mut facts);
     Tracer::load(options, &facts, &btf).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -89,11 +90,9 @@ fn direct_reads_come_out_as_they_went_in() {
 /// guard against recursion (before 6.1) they count with atomic additions.
 #[test]
 fn the_ways_of_older_kernels_lead_to_the_same() {
-    let tracer = load_as(&OPTIONS, |facts, btf| {
+    let tracer = load_as(&OPTIONS, |facts| {
         facts.task_btf_helper = false;
-        let guard = b"\0bpf_prog_inc_misses_counter\0";
-        let at = btf.windows(guard.len()).position(|window| window == guard).unwrap();
-        btf[at + 1] = b'x';
+        facts.recursion_guard = false;
     });
     check_direct_reads(tracer, "the_ways_of_old");
 }
@@ -177,7 +176,7 @@ fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
 fn what_the_first_program_told_the_second_one_does_not() {
     let _turn = turn();
     let device = LoopDevice::new(1);
-    let mut tracer = load_as(&OPTIONS, |facts, _| facts.preemptible_tracepoints = true);
+    let mut tracer = load(&LoadOptions { second_programs: true, ..OPTIONS });
     let mut rings = tracer.take_rings().unwrap();
     let attached = tracer.attach().unwrap();
     assert!(attached.programs.iter().all(|program| program.second), "{attached:?}");

@@ -4,30 +4,28 @@
 //! of another run: in each round every tracer has its turn, and so has none at all; each figure is
 //! held against the one without a tracer of the same round.
 
-use std::{fs::File, num::NonZero};
+use std::num::NonZero;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
 use self::{
     measure::{MEASURES, Measure, Measured},
     peer::{Other, Peer},
-    place::Place,
 };
-use crate::{apt, build, privilege, setup, steps::Step};
+use super::{only_one, place::Place};
+use crate::{
+    apt, build,
+    docs::{self, Document},
+    privilege, setup,
+    steps::Step,
+};
 
 mod counted;
-mod docs;
-mod fio;
-mod machine;
 mod measure;
-mod median;
 mod peer;
-mod place;
-mod process;
 mod table;
 mod tracer;
-mod undo;
 
 /// Debian packages that the comparison needs, and what for.
 const PACKAGES: [(&str, &str); 7] = [
@@ -39,9 +37,6 @@ const PACKAGES: [(&str, &str); 7] = [
     ("procps", "kill"),
     ("util-linux", "unshare, for mounts that nobody else sees"),
 ];
-
-/// What the tests on this kernel lock, too: each would measure the other.
-const LOCK: &str = "/tmp/iotruth-tests.lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -93,17 +88,19 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     apt::install(&PACKAGES.map(|(package, _reason)| package))?;
     let peers = peer::all(&daemon, &options.with)?;
     let run = measure_all(options, peers)?;
-    println!("\n{}", table::render(&run)?);
-    if options.write_docs { docs::write(&run) } else { Ok(()) }
+    let tables = table::render(&run)?;
+    println!("\n{tables}");
+    if options.write_docs {
+        docs::write(Document::Performance, "bench peers", &format!("{tables}\n"))?;
+    }
+    Ok(())
 }
 
 fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
-    let lock = File::create(LOCK).with_context(|| format!("cannot write {LOCK}"))?;
-    println!("waiting for {LOCK}, which tests on this kernel hold");
-    lock.lock()?;
+    let _turn = only_one()?;
     let (rounds, seconds) = (options.rounds.get(), options.seconds.get());
     // All that it changes is changed back when it is dropped, or when we are killed.
-    let place = Place::new()?;
+    let place = Place::new("bench-peers")?;
     let step = Step::begin("which peers run on this kernel");
     let (peers, absent) = present(&place, peers)?;
     step.end();

@@ -7,14 +7,14 @@ use super::{
     scenario::Scenario,
     verdict::Verdict,
 };
-use crate::docs;
+use crate::docs::{self, Document};
 
 /// The command whose part of the document this is.
 const COMMAND: &str = "vm";
 
 /// Puts the results of a whole run into the document.
 pub(super) fn write(rows: &[Row]) -> Result<()> {
-    docs::write(COMMAND, &render(rows))
+    docs::write(Document::Reliability, COMMAND, &render(rows))
 }
 
 /// The table, and what was measured or is absent below it.
@@ -65,13 +65,13 @@ mod tests {
 
     use anyhow::Result;
 
-    use super::{COMMAND, Cell, Row, Verdict, beginning, docs, render};
+    use super::{COMMAND, Cell, Document, Row, Verdict, beginning, docs, render};
     use crate::vm::{scenario::SCENARIOS, series::MATRIX};
 
     /// A scenario that was added has to be run and written down, one that has gone must not stay.
     #[test]
     fn the_document_has_every_scenario_and_every_kernel() -> Result<()> {
-        let table = docs::read(COMMAND)?;
+        let table = docs::read(Document::Reliability, COMMAND)?;
         let lines = table.lines().filter(|line| line.starts_with("| `"));
         let documented: BTreeSet<_> = lines
             .clone()

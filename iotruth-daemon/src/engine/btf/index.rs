@@ -9,6 +9,7 @@ use super::{
     error::BtfError,
     layout, preemption,
     reader::{Kind, Sections, Type, word},
+    recursion,
 };
 
 /// Definitions of one name that are compared. Kernels have one; a build tool that failed to fold
@@ -27,6 +28,8 @@ pub(super) struct Index<'a> {
     structs: Vec<(&'static str, Type<'a>)>,
     tracepoints: Vec<(Probe, Type<'a>)>,
     enumerators: Vec<(&'a [u8], u64)>,
+    /// The kernel has the function that counts skips.
+    pub(super) recursion_guard: bool,
     steps: Cell<u32>,
 }
 
@@ -42,6 +45,7 @@ impl<'a> Index<'a> {
             structs: Vec::new(),
             tracepoints: Vec::new(),
             enumerators: Vec::new(),
+            recursion_guard: false,
             steps: Cell::new(STEPS),
         };
         let mut start = 0;
@@ -68,6 +72,9 @@ impl<'a> Index<'a> {
                 if let Some(probe) = arguments::probe_of(&self.sections, found.name) {
                     self.tracepoints.push((probe, found));
                 }
+            }
+            Kind::Function => {
+                self.recursion_guard |= recursion::is_guard(&self.sections, found.name);
             }
             Kind::Enum => {
                 for [n0, n1, n2, n3, v0, v1, v2, v3] in found.elements::<8>() {

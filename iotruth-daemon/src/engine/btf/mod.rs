@@ -11,6 +11,7 @@ mod index;
 mod layout;
 mod preemption;
 mod reader;
+mod recursion;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -30,6 +31,8 @@ pub struct KernelFacts {
     pub flavor: Flavor,
     /// The kernel has `bpf_get_current_task_btf` (Linux 5.11).
     pub task_btf_helper: bool,
+    /// A program never runs on a CPU where it is running already (Linux 6.1).
+    pub recursion_guard: bool,
     /// A task can be preempted while it runs the programs of a tracepoint.
     pub preemptible_tracepoints: bool,
     /// Optional tracepoints that the kernel does not have.
@@ -52,6 +55,7 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
         layout,
         flavor: enumerators::resolve(&index, arguments.status_is_errno)?,
         task_btf_helper: enumerators::task_helper(&index)?,
+        recursion_guard: recursion::guarded(&index),
         preemptible_tracepoints: preemption::tracepoints(&index)?,
         missing_probes: arguments.missing,
         notes,

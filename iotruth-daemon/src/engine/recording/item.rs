@@ -16,6 +16,7 @@ const LOOKED_UP: u8 = 7;
 const NOT_MAPPED: u8 = 8;
 const OPEN_COUNTED: u8 = 9;
 const IDENTIFIED: u8 = 10;
+const COUNTED: u8 = 11;
 
 /// More events, or nanoseconds, than ever were: at a million a second, two thousand years of them.
 const MOST: u64 = 1 << 56;
@@ -61,6 +62,9 @@ pub(super) fn write(input: &Input<'_>, stream: &mut Vec<u64>) {
     let device = |id: DeviceId| [u64::from(id.number), id.sequence];
     match *input {
         Input::Record { ring, bytes } => append(RECORD, ring as u8, &[], bytes, stream),
+        Input::StreamsCounted(counts) => {
+            append(COUNTED, 0, &[], bytemuck::cast_slice(counts), stream);
+        }
         Input::Audit(audit) => append(AUDIT, 0, &[], bytemuck::bytes_of(audit), stream),
         Input::DeviceNamed { id, name, policy } => {
             let policy = match policy {
@@ -98,6 +102,10 @@ pub(super) fn read(raw: Raw<'_>) -> Option<Input<'_>> {
     };
     let input = match kind {
         RECORD => Input::Record { ring: usize::from(number), bytes: std::mem::take(&mut payload) },
+        COUNTED => {
+            let counts = bytemuck::try_cast_slice(std::mem::take(&mut payload)).ok()?;
+            Input::StreamsCounted(counts)
+        }
         AUDIT => Input::Audit(audit(std::mem::take(&mut payload))?),
         NAMED => {
             let id = device()?;

@@ -123,7 +123,8 @@ impl<'a> Recording<'a> {
     pub fn records(&self) -> impl Iterator<Item = (usize, &'a [u8])> {
         self.inputs().filter_map(|input| match input {
             Input::Record { ring, bytes } => Some((*ring, *bytes)),
-            Input::Audit(_)
+            Input::StreamsCounted(_)
+            | Input::Audit(_)
             | Input::DeviceNamed { .. }
             | Input::DeviceIdentified { .. }
             | Input::DeviceEnded(_)

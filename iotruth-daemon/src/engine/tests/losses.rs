@@ -42,6 +42,32 @@ fn what_rests_on_history_is_not_shown_after_a_skipped_program() {
     assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 1);
 }
 
+/// What came after the counters were read does not stand in for a record that is missing.
+#[test]
+fn what_rests_on_history_is_not_shown_while_a_record_of_another_probe_is_missing() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    kernel.audit();
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.drop = 1;
+    kernel.insert(&mut rq);
+    kernel.after(10).complete(&mut rq, 4096, IOERR);
+    let counters = kernel.counters();
+    for sector in 0..4 {
+        kernel.after(10).ordinary(0x80, READ, 16 + sector, false);
+    }
+    kernel.settle(&counters);
+    assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
+    let mut later = kernel.allocate(0x80, READ, 64, 4096);
+    kernel.insert(&mut later);
+    kernel.issue(&mut later);
+    kernel.complete(&mut later, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert!(snapshot.mismatches.is_empty());
+    // And the one whose number tells of the loss.
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 2);
+}
+
 #[test]
 fn an_error_is_its_own_proof_even_among_losses() {
     let mut kernel = Kernel::new();

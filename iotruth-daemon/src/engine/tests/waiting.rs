@@ -123,7 +123,7 @@ fn nothing_is_closed_before_every_record_was_taken() {
     kernel.unread = Some(Default::default());
     kernel.complete(&mut rq, 4096, 0);
     let counters = kernel.counters();
-    kernel.engine.audit(counters);
+    kernel.engine.audit(counters.audit);
     assert_eq!(kernel.engine.snapshot(kernel.now).lives.open, 1);
     let snapshot = snapshot(&mut kernel);
     assert_eq!((snapshot.lives.judged, snapshot.lives.inferred, snapshot.lives.open), (1, 0, 0));
@@ -383,7 +383,7 @@ fn a_request_that_is_gone_is_noted_once() {
     for _ in 0..5 {
         kernel.after(2 * SECOND);
         kernel.census(|_| Some(free.clone()));
-        kernel.engine.audit(counters);
+        kernel.engine.audit(counters.audit);
     }
     assert_eq!(kernel.engine.gone.len(), 1);
     assert_eq!(snapshot(&mut kernel).lives.judged, 1);

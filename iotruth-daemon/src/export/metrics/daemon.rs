@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &["program"],
         unit: "boolean",
-        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not. Where tracepoints can be preempted, each has a second program, whose name ends in _second.",
+        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not. Where programs can be preempted, with multipath, and where second_programs is always, each tracepoint has a second program, whose name ends in _second.",
         collect: |shown, samples| {
             for program in &shown.view.status.programs {
                 let attached = u64::from(program.missing.is_none());

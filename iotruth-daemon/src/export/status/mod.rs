@@ -3,6 +3,8 @@
 mod books;
 mod text;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -17,7 +19,7 @@ use crate::{
         kind::{Severity, TABLE},
         snapshot::{DeviceFigures, Loss, OperationFigures, Snapshot},
     },
-    view::View,
+    view::{StartUp, View},
 };
 
 /// Keys of the query.
@@ -34,6 +36,7 @@ struct Answer<'a> {
     kernel: &'a str,
     now: String,
     attached_since: String,
+    start_up: StartUpEntry,
     ready: bool,
     not_ready: Option<&'a str>,
     programs: Vec<ProgramEntry<'a>>,
@@ -48,6 +51,24 @@ struct Answer<'a> {
     notes: &'a [String],
 }
 
+/// How long the start took, until the last program was attached.
+#[derive(Debug, Serialize)]
+struct StartUpEntry {
+    total_us: f64,
+    types_us: f64,
+    object_us: f64,
+    verifier_us: f64,
+    attach_us: f64,
+    /// Several are verified at a time.
+    programs: Vec<VerifierEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct VerifierEntry {
+    program: &'static str,
+    verifier_us: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct ProgramEntry<'a> {
     tracepoint: &'static str,
@@ -57,8 +78,7 @@ struct ProgramEntry<'a> {
     mandatory: bool,
     /// Why it is not attached.
     missing: Option<&'a str>,
-    /// Whether a second program tells what the first one is skipped for: where tracepoints can be
-    /// preempted.
+    /// Whether a second program tells what the first one is skipped for.
     second: bool,
 }
 
@@ -166,6 +186,7 @@ impl<'a> Answer<'a> {
             kernel: &status.kernel,
             now: utc(view.anchor.wall_time(snapshot.taken)),
             attached_since: utc(status.attached),
+            start_up: StartUpEntry::new(&status.start_up),
             ready: status.not_ready.is_none(),
             not_ready: status.not_ready.as_deref(),
             programs: status
@@ -199,7 +220,7 @@ impl<'a> Answer<'a> {
                 .map(|(number, reader)| ReaderEntry {
                     reader: number,
                     rings: reader.rings,
-                    lag_us: microseconds(u64::try_from(reader.lag.as_nanos()).unwrap_or(u64::MAX)),
+                    lag_us: of(reader.lag),
                 })
                 .collect(),
             lost: LostEntry::new(snapshot),
@@ -224,6 +245,29 @@ impl<'a> Answer<'a> {
                 open_files: status.process.open_files,
             },
             notes: &status.notes,
+        }
+    }
+}
+
+/// In microseconds.
+fn of(time: Duration) -> f64 {
+    microseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl StartUpEntry {
+    fn new(start_up: &StartUp) -> Self {
+        let StartUp { total, types, object, verifier, attach, programs } = start_up;
+        let programs = programs.iter().map(|(program, took)| VerifierEntry {
+            program: program.name(),
+            verifier_us: of(*took),
+        });
+        Self {
+            total_us: of(*total),
+            types_us: of(*types),
+            object_us: of(*object),
+            verifier_us: of(*verifier),
+            attach_us: of(*attach),
+            programs: programs.collect(),
         }
     }
 }

@@ -46,6 +46,17 @@ fn head(out: &mut String, answer: &Answer<'_>) {
             let _ = writeln!(out, "NOT READY: {why}; attached since {}", answer.attached_since);
         }
     }
+    let start = &answer.start_up;
+    let _ = writeln!(
+        out,
+        "it took {:.0} ms to start: {:.0} for the kernel's types, {:.0} for the maps, {:.0} in the \
+         verifier, {:.0} to attach",
+        start.total_us / 1e3,
+        start.types_us / 1e3,
+        start.object_us / 1e3,
+        start.verifier_us / 1e3,
+        start.attach_us / 1e3
+    );
     let process = &answer.process;
     let _ = writeln!(
         out,

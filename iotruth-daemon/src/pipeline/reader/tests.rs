@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    engine::{Audit, device::DeviceId, snapshot::Snapshot},
+    engine::{Audit, StreamCount, device::DeviceId, snapshot::Snapshot},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -66,7 +66,7 @@ impl Source for NoRing {
 struct Still;
 
 impl Counters for Still {
-    fn read(&mut self) -> anyhow::Result<Audit> {
+    fn read(&mut self, _streams: &mut Vec<StreamCount>) -> anyhow::Result<Audit> {
         Ok(Audit::default())
     }
 }

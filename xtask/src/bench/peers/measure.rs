@@ -5,11 +5,13 @@ use std::{fmt, time::Instant};
 use anyhow::Result;
 
 use super::{
-    fio::Load,
     peer::Peer,
+    tracer::{Seen, Tracer},
+};
+use crate::bench::{
+    fio::Load,
     place::{Place, time_programs},
     process::{self, Usage},
-    tracer::{Seen, Tracer},
 };
 
 /// A load, and what is looked at under it.

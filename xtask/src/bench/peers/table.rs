@@ -3,10 +3,10 @@
 use anyhow::Result;
 
 use super::{
-    Absent, Run, machine,
+    Absent, Run,
     measure::{MEASURES, Measure, Measured},
-    median::Median,
 };
+use crate::bench::{machine, median::Median};
 
 /// The peer whose in-kernel time is the yardstick: one histogram.
 const YARDSTICK: &str = "biolatency";

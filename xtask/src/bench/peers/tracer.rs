@@ -2,8 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
-    net::TcpStream,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,10 +14,16 @@ use anyhow::{Context, Result, bail};
 use super::{
     counted::{self, Count},
     peer::{PERF_FILE, Peer},
-    place::Place,
-    process::{self, Usage},
 };
-use crate::{command, workspace::search_path};
+use crate::{
+    bench::{
+        http::get,
+        place::Place,
+        process::{self, Usage},
+    },
+    command,
+    workspace::search_path,
+};
 
 /// For how long the number of open files must not change for a tracer to be ready: programs, maps
 /// and events are files.
@@ -163,16 +167,6 @@ fn perf_file(folder: &Path) -> Result<Option<u64>> {
     let text = command::output(&mut perf)?;
     fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
     Ok(counted::in_perf_statistics(&text))
-}
-
-/// One GET; the answer with its header.
-fn get(address: &str, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).with_context(|| format!("no {address}"))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 /// The last line that says something.

@@ -3,7 +3,7 @@
 use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::kernel::{Is, Kernel};
-use crate::engine::btf::BtfError;
+use crate::engine::btf::{BtfError, resolve};
 
 fn position(kernel: &Kernel, probe: Probe) -> u32 {
     kernel.resolve().unwrap().layout.request_argument[probe as usize]
@@ -70,6 +70,17 @@ fn a_tracepoint_without_a_request_is_refused() {
     let error = kernel.resolve().unwrap_err().to_string();
     let expected = "tracepoint block_rq_issue: no argument is a pointer to struct request";
     assert!(error.starts_with(expected), "{error}");
+}
+
+#[test]
+fn programs_are_guarded_where_the_kernel_has_the_function_that_counts_skips() {
+    let facts = |function| {
+        let mut blob = Kernel::modern().blob();
+        blob.add(function, 12, 0, &[]);
+        resolve(&blob.bytes()).unwrap()
+    };
+    assert!(facts("bpf_prog_inc_misses_counter").recursion_guard);
+    assert!(!facts("bpf_prog_inc_misses_counters").recursion_guard);
 }
 
 #[test]

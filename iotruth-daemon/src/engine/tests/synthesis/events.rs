@@ -141,7 +141,7 @@ impl<'c> Machine<'c> {
             Some(Fate::CaughtLate) => {
                 self.kernel.skip = Skip::First;
                 let mut counters = self.kernel.counters();
-                counters.recursion[probe as usize] += 1;
+                counters.audit.recursion[probe as usize] += 1;
                 self.reading.counters = Some(counters);
             }
         }

@@ -80,6 +80,8 @@ pub(super) struct Machine<'c> {
     taken: BTreeSet<u64>,
     /// Ring and address of whatever has ended once.
     settled: BTreeSet<(usize, u64)>,
+    /// What the engine makes of the records, and would not if it had no shortcut.
+    pub(super) difference: Option<String>,
 }
 
 impl<'c> Machine<'c> {
@@ -91,6 +93,7 @@ impl<'c> Machine<'c> {
             .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
         let mut kernel = Kernel::new_with(case.world.starts, attached, case.world.marks);
         kernel.record();
+        kernel.compare();
         kernel.unread = Some(Default::default());
         let mut machine = Self {
             case,
@@ -104,6 +107,7 @@ impl<'c> Machine<'c> {
             noted: 0,
             taken: BTreeSet::new(),
             settled: BTreeSet::new(),
+            difference: None,
         };
         if case.attached.is_none() {
             machine.every_address();
@@ -123,6 +127,7 @@ impl<'c> Machine<'c> {
             machine.kernel.now += READ_EVERY;
             machine.kernel.audit();
         }
+        machine.difference = machine.kernel.difference();
         machine
     }
 

@@ -13,6 +13,7 @@ use super::{
     world::ENOUGH_MARKS,
 };
 use crate::engine::{
+    decode::decode,
     kind::Severity,
     operation::Operation,
     recording::Recording,
@@ -218,7 +219,9 @@ fn a_recording_is_judged_as_it_was_and_without_a_record_it_invents_nothing() {
                 let _ = writeln!(wrong, "the loss is not told: {:?}", snapshot.losses);
             }
             if !wrong.is_empty() {
-                let _ = writeln!(said, "without record {record}: {wrong}");
+                let (_, bytes) = recording.records().nth(record).unwrap_or_default();
+                let left_out = decode(bytes);
+                let _ = writeln!(said, "without record {record}, {left_out:?}: {wrong}");
             }
         }
         verdict(said)

@@ -8,7 +8,10 @@ use super::{
     plan::{Fate, Plan},
     world::World,
 };
-use crate::engine::{Audit, Input, synthetic::Kernel};
+use crate::engine::{
+    Input,
+    synthetic::{Counters, Kernel},
+};
 
 /// From the attachment of one program to that of the next, in nanoseconds.
 pub(super) const ATTACH_STEP: u64 = 20_000;
@@ -20,7 +23,7 @@ pub(super) struct Reading {
     pub(super) begun: u64,
     round: u64,
     /// Counters that were read, and whose records are still to be taken.
-    pub(super) counters: Option<Audit>,
+    pub(super) counters: Option<Counters>,
 }
 
 impl Machine<'_> {

@@ -246,6 +246,8 @@ impl Course<'_> {
                     self.issue();
                     self.steps.extend([Step::Part(0, status), Step::Requeue]);
                 }
+                // The driver of nvme ends a request as a whole (`nvme_end_req`).
+                Attempt::Short(_) | Attempt::PartFailed(..) | Attempt::Going(_) if path => continue,
                 Attempt::Short(wish) | Attempt::PartFailed(wish, _) | Attempt::Going(wish) => {
                     if !sized || self.left < 1024 {
                         continue;

@@ -28,9 +28,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Makes the device.
-    pub(super) fn new() -> Result<Self> {
-        let folder = workspace::target().join("bench-peers");
+    /// Makes the device; `name` is that of the folder.
+    pub(super) fn new(name: &str) -> Result<Self> {
+        let folder = workspace::target().join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mount = folder.join("memory");
         fs::create_dir_all(&mount).with_context(|| format!("cannot make {}", mount.display()))?;
