@@ -5,13 +5,14 @@
 
 mod books;
 mod daemon;
+mod described;
 mod requests;
 mod row;
+mod samples;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use prometheus::{TextEncoder, proto::MetricFamily};
 
 pub use self::row::{Row, Type};
 use super::audit::audits;
@@ -30,6 +31,14 @@ struct Shown<'a> {
     audits: BTreeMap<&'a str, &'a DeviceAudit>,
 }
 
+impl<'a> Shown<'a> {
+    fn new(view: &'a View) -> Self {
+        let devices = one_per_name(view);
+        let audits = audits(view, devices.iter().copied());
+        Self { view, devices, audits }
+    }
+}
+
 /// Every metric, in the order in which they are exported.
 pub fn catalogue() -> impl Iterator<Item = &'static Row> {
     requests::ROWS.iter().chain(books::ROWS).chain(daemon::ROWS)
@@ -37,12 +46,11 @@ pub fn catalogue() -> impl Iterator<Item = &'static Row> {
 
 /// The whole exposition in Prometheus' text format.
 pub fn metrics(view: &View) -> Result<Bytes, prometheus::Error> {
-    let devices = one_per_name(view);
-    let audits = audits(view, devices.iter().copied());
-    let shown = Shown { view, devices, audits };
-    let families: Vec<MetricFamily> = catalogue().filter_map(|row| row.family(&shown)).collect();
+    let shown = Shown::new(view);
     let mut text = String::new();
-    TextEncoder::new().encode_utf8(&families, &mut text)?;
+    for row in catalogue() {
+        row.write(&shown, &mut text)?;
+    }
     Ok(Bytes::from(text))
 }
 
