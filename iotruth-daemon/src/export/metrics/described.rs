@@ -71,6 +71,7 @@ impl Samples for Described<'_> {
         self.metrics.push(metric);
     }
 
+    // Every histogram is of devices so far, and written; this is what the text is held against.
     fn histogram(&mut self, labels: &[&str], histogram: &Histogram) {
         let buckets = histogram.cumulative().map(|(exponent, count)| {
             let mut bucket = Bucket::default();

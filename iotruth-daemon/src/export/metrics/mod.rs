@@ -1,7 +1,8 @@
 //! `/metrics`: what a Prometheus server scrapes.
 //!
 //! Each metric is one [`Row`]: its name, labels, help and the function that reads its values. The
-//! table in docs/metrics.md is checked against the rows.
+//! table in docs/metrics.md is checked against the rows. What reads the values does not know who
+//! takes them: the crate's types for its encoder (`described`), or the text itself (`written`).
 
 mod books;
 mod daemon;
@@ -9,6 +10,7 @@ mod described;
 mod requests;
 mod row;
 mod samples;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -74,6 +76,8 @@ fn one_per_name(view: &View) -> Vec<&DeviceFigures> {
     names.into_values().collect()
 }
 
+#[cfg(test)]
+mod agreement;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
