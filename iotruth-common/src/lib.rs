@@ -7,6 +7,7 @@
 
 pub mod counters;
 pub mod layout;
+pub mod per_cpu;
 pub mod probe;
 pub mod record;
 pub mod reread;

@@ -1,5 +1,7 @@
 //! How the programs shall work: the second frozen global.
 
+use crate::{per_cpu::Lane, probe::PROGRAMS};
+
 /// Settings that are constants to the verifier, so that what is off costs nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
@@ -20,11 +22,13 @@ pub struct Tuning {
     pub task: u32,
     /// 1: log what is rare through aya-log.
     pub log: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1: records go into the rings of each CPU and program, not into BPF ring buffers.
+    pub per_cpu: u32,
+    /// Where the rings of each program are, by [`Program::index`](crate::probe::Program::index).
+    pub lanes: [Lane; PROGRAMS],
 }
 
-const _: () = assert!(core::mem::size_of::<Tuning>() == 32);
+const _: () = assert!(core::mem::size_of::<Tuning>() == 32 + 12 * PROGRAMS);
 
 /// Marks that the two programs of a tracepoint share, where there are two: enough that the requests
 /// that are in use at one time rarely share one.

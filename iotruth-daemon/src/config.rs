@@ -26,7 +26,7 @@ pub use self::{
     file::{DEFAULT_PATH, from_file, from_text},
     key::{KEYS, Key},
     pattern::Pattern,
-    value::{Count, LogFormat, LogLevel, SecondPrograms},
+    value::{Count, LogFormat, LogLevel, SecondPrograms, Transport},
 };
 
 /// Smallest ring: one page of the smallest page size that Linux has.
@@ -39,7 +39,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Kernel memory of all rings together, in bytes.
     pub ring_budget: u64,
-    /// How many rings, a power of two.
+    /// How records travel.
+    pub transport: Transport,
+    /// How many BPF ring buffers, a power of two.
     pub rings: Count,
     /// How many reader threads.
     pub readers: Count,
@@ -78,6 +80,8 @@ pub enum Fault {
     ReaderPanic,
     /// A reader thread stands still after its first records.
     ReaderStall,
+    /// Two programs seem to have written into one ring.
+    TwoWriters,
     /// One completion is seen by nobody, and nobody counts that.
     UnseenCompletion,
 }
@@ -88,6 +92,7 @@ pub enum Fault {
 pub struct Layer {
     pub listen: Option<SocketAddr>,
     pub ring_budget: Option<u64>,
+    pub transport: Option<Transport>,
     pub rings: Option<Count>,
     pub readers: Option<Count>,
     pub device: Option<Vec<Pattern>>,
@@ -111,6 +116,7 @@ impl Layer {
         Self {
             listen: self.listen.or(below.listen),
             ring_budget: self.ring_budget.or(below.ring_budget),
+            transport: self.transport.or(below.transport),
             rings: self.rings.or(below.rings),
             readers: self.readers.or(below.readers),
             device: self.device.or(below.device),
@@ -134,6 +140,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9947)),
             ring_budget: 32 << 20,
+            transport: Transport::Auto,
             rings: Count::Auto,
             readers: Count::Auto,
             device: Vec::new(),
@@ -164,6 +171,7 @@ impl Config {
         let config = Self {
             listen: layer.listen.unwrap_or(default.listen),
             ring_budget: layer.ring_budget.unwrap_or(default.ring_budget),
+            transport: layer.transport.unwrap_or(default.transport),
             rings: layer.rings.unwrap_or(default.rings),
             readers: layer.readers.unwrap_or(default.readers),
             device: layer.device.unwrap_or(default.device),
@@ -181,6 +189,11 @@ impl Config {
             log_level: layer.log_level.unwrap_or(default.log_level),
             fault: None,
         };
+        if config.transport == Transport::PerCpu
+            && let Some(key) = config.buffers_only()
+        {
+            return Err(ConfigError::Transport { key });
+        }
         let rings = match config.rings {
             Count::Auto => 1,
             Count::Exactly(rings) => rings,
@@ -192,6 +205,17 @@ impl Config {
                 rings,
                 least: rings as u64 * MIN_RING,
             }),
+        }
+    }
+
+    /// A key that was set and that only BPF ring buffers have a use for: all else is one ring to the
+    /// daemon, with one reader.
+    #[must_use]
+    pub const fn buffers_only(&self) -> Option<&'static str> {
+        match (self.rings, self.readers) {
+            (Count::Exactly(_), _) => Some("rings"),
+            (Count::Auto, Count::Exactly(2..)) => Some("readers"),
+            (Count::Auto, Count::Exactly(_) | Count::Auto) => None,
         }
     }
 

@@ -57,7 +57,11 @@ pub struct Status {
     pub start_up: StartUp,
     /// One for each probe.
     pub programs: Vec<ProgramStatus>,
-    /// Bytes of each ring.
+    /// How records travel: `per-cpu` or `ring-buffers`.
+    pub transport: &'static str,
+    /// Why they do not travel in the cheaper way, where nobody has asked for that.
+    pub transport_reason: Option<String>,
+    /// Bytes of each ring; those of each CPU and program are one.
     pub ring_bytes: u32,
     /// One for each reader thread.
     pub readers: Vec<ReaderStatus>,

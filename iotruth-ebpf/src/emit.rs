@@ -1,14 +1,11 @@
-//! Counts, reserves, fills and submits: the only file that knows how records travel.
+//! Counts an event and writes its record, whichever way it travels.
 
 use core::{ffi::c_void, mem::size_of};
 
 use aya_ebpf::{
     EbpfContext as _,
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::generated::{
-        bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_ringbuf_query, bpf_ringbuf_reserve,
-        bpf_ringbuf_submit,
-    },
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
+    maps::Array,
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::{debug, warn};
@@ -21,12 +18,11 @@ use iotruth_common::{
 use crate::{
     field::{Disk, HardwareQueue, Request},
     globals::{LAYOUT, TUNING, constant},
-    maps::{COUNTERS, RING_LOST, ring},
+    maps::{COUNTERS, REQUESTS, RING_LOST},
     mark,
+    per_cpu::{self, Place},
+    ring_buffer,
 };
-
-/// The fill of a ring is looked at once in so many records of a CPU and program; a power of two.
-const FILL_INTERVAL: u32 = 64;
 
 /// Writes one field of a reserved record, straight from a register into the ring.
 ///
@@ -47,7 +43,10 @@ pub(crate) use put;
 /// A trait and no closure: the compiler inlines a closure only where it sees fit.
 pub(crate) trait Rest: Copy {
     /// The whole record, which starts with a [`RequestRecord`].
-    type Record;
+    type Record: 'static;
+
+    /// Where such records have their slots in the rings of each CPU and program.
+    const SLOTS: &'static Array<Self::Record>;
 
     /// Writes it; must be inlined. It is given the disk, where the queue has one.
     fn write(self, slot: *mut Self::Record, disk: Option<Disk>);
@@ -59,6 +58,8 @@ pub(crate) struct Nothing;
 
 impl Rest for Nothing {
     type Record = RequestRecord;
+
+    const SLOTS: &'static Array<RequestRecord> = &REQUESTS;
 
     #[inline(always)]
     fn write(self, _: *mut RequestRecord, _: Option<Disk>) {}
@@ -78,21 +79,26 @@ pub(crate) fn emit<R: Rest>(
     }
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let shard = shard(request);
+    let shard = if per_cpu() { 0 } else { shard(request) };
     let index = program.index() * MAX_RINGS + shard as usize;
     let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
     let Some(losses) = RING_LOST.get_ptr_mut(0) else { return };
     let lost_here = losses.cast::<u64>().wrapping_add(shard as usize);
-    // In this order: what the record knows of losses happened before its time.
+    // In this order: what the record knows of losses happened before its time, and whoever finds the
+    // counters as high as what was written knows that all that comes is of a later time.
+    let counted = if nested() { 0 } else { count(attempts(counters, index)) };
     let ring_lost = load_shared(lost_here) as u32;
     // SAFETY: as above.
     let time = unsafe { bpf_ktime_get_ns() };
+    // Between the two an interrupt would make records come out of the order of their numbers.
+    let counted = if nested() { count(attempts(counters, index)) } else { counted };
+    let attempt = counted as u32;
 
-    let attempt = count(attempts(counters, index)) as u32;
-    let ring = ring(shard);
-    // SAFETY: `ring` is the address of a ring buffer map, and the size is a constant.
-    let slot = unsafe { bpf_ringbuf_reserve(ring, size_of::<R::Record>() as u64, 0) };
-    let slot = slot.cast::<R::Record>();
+    let (slot, place) = if per_cpu() {
+        per_cpu::reserve(cpu, program, R::SLOTS)
+    } else {
+        (ring_buffer::reserve(shard), Place::NOWHERE)
+    };
     if slot.is_null() {
         count(lost(counters, index));
         add_shared(lost_here);
@@ -120,13 +126,27 @@ pub(crate) fn emit<R: Rest>(
     put!(head, program = program.to_wire());
     put!(head, state = request.state());
     rest.write(slot, disk);
-    let flags = wake_up(ring, attempt);
-    // SAFETY: the slot came from `bpf_ringbuf_reserve` and is submitted once.
-    unsafe { bpf_ringbuf_submit(slot.cast(), flags) };
+    if per_cpu() {
+        place.publish();
+    } else {
+        ring_buffer::submit(slot, shard, attempt);
+    }
 
     if constant(&TUNING.log) != 0 && attempt == 1 {
         say_first(ctx.as_ptr(), shard, program.probe as u8, cpu);
     }
+}
+
+/// Whether records go into the rings of each CPU and program.
+#[inline(always)]
+fn per_cpu() -> bool {
+    constant(&TUNING.per_cpu) != 0
+}
+
+/// Whether a program may be interrupted by itself.
+#[inline(always)]
+fn nested() -> bool {
+    constant(&TUNING.nested) != 0
 }
 
 /// Counts an event that need not be told, if the first program was skipped for it: else it would
@@ -232,7 +252,7 @@ fn passed(counters: *mut CpuCounters) -> *mut u64 {
 /// below is missing, which user space takes for a loss. That errs on the safe side.
 #[inline(always)]
 fn count(counter: *mut u64) -> u64 {
-    if constant(&TUNING.nested) != 0 {
+    if nested() {
         add_shared(counter);
         return load_shared(counter);
     }
@@ -270,20 +290,4 @@ fn add_shared(counter: *mut u64) {
 fn load_shared(counter: *const u64) -> u64 {
     // SAFETY: the counter is an aligned word of a map's value; such a load is never torn.
     unsafe { counter.read_volatile() }
-}
-
-/// Whether to wake the reader: only now and then, and only where the ring fills up.
-///
-/// A wake-up for each event costs more than the event; the reader looks by itself every few
-/// milliseconds, and this is for bursts.
-#[inline(always)]
-fn wake_up(ring: *mut c_void, attempt: u32) -> u64 {
-    if attempt.is_multiple_of(FILL_INTERVAL) {
-        // SAFETY: `ring` is the address of a ring buffer map.
-        let fill = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA as u64) };
-        if fill > constant(&TUNING.fill_mark) as u64 {
-            return BPF_RB_FORCE_WAKEUP as u64;
-        }
-    }
-    BPF_RB_NO_WAKEUP as u64
 }

@@ -7,7 +7,8 @@
 
 use iotruth_common::{
     layout::{ABSENT, Layout},
-    probe::PROBES,
+    per_cpu::Lane,
+    probe::{PROBES, PROGRAMS},
     tuning::Tuning,
 };
 
@@ -57,7 +58,8 @@ pub(crate) static TUNING: Tuning = Tuning {
     nested: 0,
     task: 0,
     log: 0,
-    reserved: 0,
+    per_cpu: 0,
+    lanes: [Lane { stride: 0, first: 0, mask: 0 }; PROGRAMS],
 };
 
 /// Reads a global in a way that the compiler cannot fold.

@@ -18,8 +18,10 @@ mod field;
 mod globals;
 mod maps;
 mod mark;
+mod per_cpu;
 mod probe;
 mod reread;
+mod ring_buffer;
 mod submit;
 
 /// Several helpers are reserved to programs with a licence that the kernel takes for GPL.

@@ -8,15 +8,37 @@ use aya_ebpf::{
 };
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS, RingLost},
+    per_cpu::Cursors,
+    record::{CompleteRecord, RequestRecord, SubmitRecord},
     reread::Reread,
 };
+
+/// `BPF_F_MMAPABLE`: the daemon maps the array.
+const MAPPED: u32 = 1 << 10;
 
 /// What each CPU counted; the daemon makes it as long as there are possible CPUs.
 ///
 /// A plain array looked up by CPU number, not a per-CPU array: the verifier inlines its look-up on
 /// every kernel.
 #[map]
-pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, 0);
+pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, MAPPED);
+
+/// Where the rings of each CPU and program are read and written; the daemon makes it as long as there
+/// are such rings.
+#[map]
+pub(crate) static CURSORS: Array<Cursors> = Array::with_max_entries(1, MAPPED);
+
+/// The slots of all rings of a CPU and program whose records are as long as these.
+#[map]
+pub(crate) static SUBMITS: Array<SubmitRecord> = Array::with_max_entries(1, MAPPED);
+
+/// As above.
+#[map]
+pub(crate) static COMPLETES: Array<CompleteRecord> = Array::with_max_entries(1, MAPPED);
+
+/// As above.
+#[map]
+pub(crate) static REQUESTS: Array<RequestRecord> = Array::with_max_entries(1, MAPPED);
 
 /// What each ring refused; one element.
 #[map]

@@ -4,6 +4,7 @@ use core::mem::transmute;
 
 use aya_ebpf::{
     helpers::generated::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    maps::Array,
     programs::BtfTracePointContext,
 };
 use iotruth_common::{probe::Program, record::SubmitRecord};
@@ -12,6 +13,7 @@ use crate::{
     emit::{Rest, emit, put},
     field::{Disk, HardwareQueue, Request, Task},
     globals::{TUNING, constant},
+    maps::SUBMITS,
 };
 
 /// Writes the record of a start, an insert or an issue.
@@ -26,6 +28,8 @@ struct Submission(Request);
 
 impl Rest for Submission {
     type Record = SubmitRecord;
+
+    const SLOTS: &'static Array<SubmitRecord> = &SUBMITS;
 
     #[inline(always)]
     fn write(self, slot: *mut SubmitRecord, disk: Option<Disk>) {

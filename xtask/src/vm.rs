@@ -67,12 +67,16 @@ pub(crate) struct Options {
     /// Run only this scenario; may be given more than once.
     #[arg(long)]
     scenario: Vec<String>,
+    /// How records travel: per-cpu or ring-buffers. Without it some kernels have the one and some the
+    /// other.
+    #[arg(long, value_parser = ["per-cpu", "ring-buffers"])]
+    transport: Option<String>,
     /// How many guests run at once; as many as there are CPUs, unless told.
     #[arg(long)]
     jobs: Option<NonZero<usize>>,
     /// Run nothing, and write each scenario's last result on each kernel into
     /// docs/reliability.md.
-    #[arg(long, conflicts_with_all = ["kernel", "scenario", "jobs"])]
+    #[arg(long, conflicts_with_all = ["kernel", "scenario", "transport", "jobs"])]
     write_docs: bool,
 }
 
@@ -101,7 +105,10 @@ fn run(toolchain: &Toolchain, options: &Options) -> Result<()> {
     // Fetching uses one apt, and is quick where it was done before.
     let guests = kernels
         .iter()
-        .map(|choice| prepare(choice, &scenarios, &payload))
+        .map(|choice| {
+            let transport = options.transport.as_deref().unwrap_or(choice.series.transport);
+            prepare(choice, transport, &scenarios, &payload)
+        })
         .collect::<Result<Vec<_>>>()?;
     let jobs = options.jobs.or_else(|| thread::available_parallelism().ok());
     let rows = at_once(jobs.map_or(1, NonZero::get), &guests, |guest| guest.test(&scenarios))?;
@@ -143,6 +150,7 @@ fn last_row(series: &'static Series) -> Result<Row> {
 #[derive(Debug)]
 struct Guest {
     series: &'static Series,
+    transport: String,
     folder: PathBuf,
     image: PathBuf,
     initrd: PathBuf,
@@ -152,6 +160,7 @@ struct Guest {
 /// Fetches a kernel and makes the file systems of its guest.
 fn prepare(
     choice: &Choice,
+    transport: &str,
     scenarios: &[&'static Scenario],
     payload: &initrd::Payload,
 ) -> Result<Guest> {
@@ -165,20 +174,21 @@ fn prepare(
         .collect();
     let initrd = initrd::build(&kernel, payload, &present, &folder)?;
     let disks = disks::arguments(&folder)?;
-    Ok(Guest { series, folder, image: kernel.image, initrd, disks })
+    let transport = transport.to_owned();
+    Ok(Guest { series, transport, folder, image: kernel.image, initrd, disks })
 }
 
 impl Guest {
     /// Boots it and judges what it said of each scenario.
     fn test(&self, scenarios: &[&'static Scenario]) -> Result<Row> {
-        let step = Step::begin(format!("guest {}", self.series.name));
+        let step = Step::begin(format!("guest {}, {}", self.series.name, self.transport));
         let whole = scenarios.len() == SCENARIOS.len();
         let log = self.folder.join(if whole { WHOLE } else { PART });
         if whole && self.folder.join(PART).is_file() {
             fs::remove_file(self.folder.join(PART))?;
         }
         println!("booting {} (console in {})", self.image.display(), log.display());
-        let console = qemu::boot(&self.image, &self.initrd, &self.disks, &log, TIMEOUT)?;
+        let console = qemu::boot(self, &log, TIMEOUT)?;
         let row = Row::judge(self.series, &console, scenarios);
         row.print();
         step.end();

@@ -166,6 +166,8 @@ fn status() -> Status {
             .iter()
             .map(|probe| ProgramStatus { probe: *probe, missing: None, second: true })
             .collect(),
+        transport: "per-cpu",
+        transport_reason: None,
         ring_bytes: 2 << 20,
         readers: Vec::new(),
         audits: AuditStatus::default(),

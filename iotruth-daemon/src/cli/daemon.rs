@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use crate::{
     config::{
         Config, ConfigError, Count, DEFAULT_PATH, Fault, Layer, LogFormat, LogLevel, Pattern,
-        SecondPrograms, check_devices, from_environment, from_file, value,
+        SecondPrograms, Transport, check_devices, from_environment, from_file, value,
     },
     logging, pipeline,
 };
@@ -37,7 +37,11 @@ pub(super) struct Flags {
           value_parser = parser(value::ring_budget, value::RING_BUDGET))]
     ring_budget: Option<u64>,
 
-    /// Number of rings: auto, 1, 2, 4, 8 or 16 [default: auto]
+    /// How records travel: auto, per-cpu or ring-buffers [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = parser(value::transport, value::TRANSPORT))]
+    transport: Option<Transport>,
+
+    /// Number of BPF ring buffers: auto, 1, 2, 4, 8 or 16 [default: auto]
     #[arg(long, value_name = "NUMBER", value_parser = parser(value::rings, value::RINGS))]
     rings: Option<Count>,
 
@@ -112,6 +116,7 @@ pub(super) struct Flags {
 enum FaultFlag {
     ReaderPanic,
     ReaderStall,
+    TwoWriters,
     UnseenCompletion,
 }
 
@@ -149,6 +154,7 @@ fn configure(
     let fault = flags.fault.map(|fault| match fault {
         FaultFlag::ReaderPanic => Fault::ReaderPanic,
         FaultFlag::ReaderStall => Fault::ReaderStall,
+        FaultFlag::TwoWriters => Fault::TwoWriters,
         FaultFlag::UnseenCompletion => Fault::UnseenCompletion,
     });
     let layer = flags.layer().over(from_environment(variables)?).over(file);
@@ -178,6 +184,7 @@ impl Flags {
         Layer {
             listen: self.listen,
             ring_budget: self.ring_budget,
+            transport: self.transport,
             rings: self.rings,
             readers: self.readers,
             device: list(self.device),
@@ -205,7 +212,7 @@ mod tests {
     use clap::Parser;
 
     use super::{Flags, configure};
-    use crate::config::{Config, Count, Fault, LogFormat, LogLevel, SecondPrograms};
+    use crate::config::{Config, Count, Fault, LogFormat, LogLevel, SecondPrograms, Transport};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -225,7 +232,7 @@ mod tests {
     fn every_flag_is_read() {
         assert_eq!(config("", &[]), Ok(Config::default()));
         let read = config(
-            "--listen [::1]:80 --ring-budget 64KiB --rings 4 --readers 3 --device nvme*,sda \
+            "--listen [::1]:80 --ring-budget 64KiB --transport ring-buffers --rings 4 --readers 3 --device nvme*,sda \
              --device sdb --exclude md* --start-events --second-programs always --bpf-log=true --stuck-after 2s \
              --slow-flush-after 3ms --audit-interval 3s --record /a/b --record-limit 64K --log-format json --log-level trace \
              --fault reader-panic",
@@ -240,6 +247,7 @@ mod tests {
         let expected = Config {
             listen: "[::1]:80".parse().unwrap(),
             ring_budget: 64 << 10,
+            transport: Transport::RingBuffers,
             rings: Count::Exactly(4),
             readers: Count::Exactly(3),
             device: read.device.clone(),
@@ -272,6 +280,9 @@ mod tests {
         let bad = [
             ("--rings 3", "allowed is auto, or 1, 2, 4, 8 or 16"),
             ("--ring-budget 1TB", "allowed is a size from 4KiB to 1GiB"),
+            ("--transport mail", "allowed is auto, per-cpu or ring-buffers"),
+            ("--transport per-cpu --rings 4", "rings is for transport = \"ring-buffers\""),
+            ("--transport per-cpu --readers 2", "readers is for transport = \"ring-buffers\""),
             ("--listen here", "allowed is an address and a port"),
             ("--stuck-after 5", "allowed is a time from 1s to 1h"),
             ("--log-level loud", "allowed is error, warn, info, debug or trace"),

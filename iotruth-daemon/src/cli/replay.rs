@@ -70,6 +70,8 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         attached: anchor.wall_time(recording.attached()),
         start_up: StartUp::default(),
         programs: Vec::new(),
+        transport: "",
+        transport_reason: None,
         ring_bytes: 0,
         readers: Vec::new(),
         not_ready: None,

@@ -73,6 +73,12 @@ pub enum ConfigError {
         /// Bytes that are enough.
         least: u64,
     },
+    /// A key is set that this transport has no use for.
+    #[error("{key} is for transport = \"ring-buffers\"; with \"per-cpu\" leave it at \"auto\"")]
+    Transport {
+        /// The key.
+        key: &'static str,
+    },
     /// A device is named that does not exist.
     #[error("there is no device {name}; {known}")]
     NoDevice {

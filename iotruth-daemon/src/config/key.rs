@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 16] = [
+pub const KEYS: [Key; 17] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -41,6 +41,11 @@ pub const KEYS: [Key; 16] = [
         name: "ring_budget",
         allowed: value::RING_BUDGET,
         set: |layer, given| put(&mut layer.ring_budget, given.size().and_then(value::budget)),
+    },
+    Key {
+        name: "transport",
+        allowed: value::TRANSPORT,
+        set: |layer, given| put(&mut layer.transport, value::transport(given.text()?)),
     },
     Key {
         name: "rings",

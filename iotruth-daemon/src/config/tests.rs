@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use super::{
     Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, SecondPrograms,
-    from_environment, from_file, from_text,
+    Transport, from_environment, from_file, from_text,
 };
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -47,7 +47,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 
 #[test]
 fn every_key_is_read_from_a_file() {
-    let text = "listen = \"[::1]:80\"\nring_budget = 65536\nrings = 4\nreaders = 3\n\
+    let text = "listen = \"[::1]:80\"\nring_budget = 65536\ntransport = \"ring-buffers\"\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nsecond_programs = \"always\"\nbpf_log = true\n\
                 stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\n\
                 record = \"/a/b\"\nrecord_limit = 65536\n\
@@ -55,6 +55,7 @@ fn every_key_is_read_from_a_file() {
     let expected = Config {
         listen: "[::1]:80".parse().unwrap(),
         ring_budget: 65_536,
+        transport: Transport::RingBuffers,
         rings: Count::Exactly(4),
         readers: Count::Exactly(3),
         device: patterns(&["nvme*"]),
@@ -75,6 +76,7 @@ fn every_key_is_read_from_a_file() {
     let variables = [
         ("IOTRUTH_LISTEN", "[::1]:80"),
         ("IOTRUTH_RING_BUDGET", "64KiB"),
+        ("IOTRUTH_TRANSPORT", "ring-buffers"),
         ("IOTRUTH_RINGS", "4"),
         ("IOTRUTH_READERS", "3"),
         ("IOTRUTH_DEVICE", "nvme*"),

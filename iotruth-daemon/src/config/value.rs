@@ -8,6 +8,8 @@ use super::Pattern;
 pub const LISTEN: &str = "an address and a port, such as 127.0.0.1:9947 or [::1]:9947";
 /// Values of `ring_budget`.
 pub const RING_BUDGET: &str = "a size from 4KiB to 1GiB, such as 32MiB";
+/// Values of `transport`.
+pub const TRANSPORT: &str = "auto, per-cpu or ring-buffers";
 /// Values of `rings`.
 pub const RINGS: &str = "auto, or 1, 2, 4, 8 or 16";
 /// Values of `readers`.
@@ -32,6 +34,17 @@ pub const RECORD_LIMIT: &str = "a size from 64KiB to 64GiB, such as 256MiB";
 pub const LOG_FORMAT: &str = "text or json";
 /// Values of `log_level`.
 pub const LOG_LEVEL: &str = "error, warn, info, debug or trace";
+
+/// How records get from the kernel to the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In rings of each CPU and program where that is known to be right, else in BPF ring buffers.
+    Auto,
+    /// In rings of each CPU and program.
+    PerCpu,
+    /// In BPF ring buffers.
+    RingBuffers,
+}
 
 /// When each tracepoint has a second program, which tells what the kernel skips the first one for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +141,17 @@ pub fn budget(bytes: u64) -> Option<u64> {
 #[must_use]
 pub fn recording(bytes: u64) -> Option<u64> {
     (64 << 10..=64 << 30).contains(&bytes).then_some(bytes)
+}
+
+/// Reads a `transport`.
+#[must_use]
+pub fn transport(text: &str) -> Option<Transport> {
+    match text {
+        "auto" => Some(Transport::Auto),
+        "per-cpu" => Some(Transport::PerCpu),
+        "ring-buffers" => Some(Transport::RingBuffers),
+        _ => None,
+    }
 }
 
 /// Reads a `rings`.

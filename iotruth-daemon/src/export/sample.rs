@@ -207,6 +207,8 @@ fn status(not_ready: Option<String>) -> Status {
                 second: *probe == Probe::Insert,
             })
             .collect(),
+        transport: "ring-buffers",
+        transport_reason: Some("rings is set".to_owned()),
         ring_bytes: 8 << 20,
         readers: vec![
             ReaderStatus { rings: 1, lag: Duration::from_millis(12) },

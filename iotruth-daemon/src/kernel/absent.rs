@@ -1,6 +1,6 @@
 //! The same names without eBPF: values of these types cannot exist, and nothing can be loaded.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use iotruth_common::{probe::PROGRAMS, reread::Reread};
 
@@ -80,13 +80,30 @@ impl Ring {
     }
 
     /// Cannot be called.
-    pub fn drain(&mut self, _limit: usize, _handle: impl FnMut(&[u8])) -> usize {
+    #[must_use]
+    pub const fn wake(&self) -> Option<BorrowedFd<'_>> {
         match *self {}
     }
-}
 
-impl AsFd for Ring {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// Cannot be called.
+    #[must_use]
+    pub const fn reached(&self) -> u64 {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn end(&mut self) {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    #[must_use]
+    pub const fn had_two_writers(&self) -> bool {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub fn drain(&mut self, _limit: usize, _handle: impl FnMut(&[u8])) -> usize {
         match *self {}
     }
 }

@@ -4,7 +4,9 @@
 //! Without the cargo feature `kernel` everything here exists, and every way in answers
 //! [`KernelError::BuiltWithout`]: who calls it needs no conditions of its own.
 
+mod cpus;
 mod error;
+mod lanes;
 mod options;
 
 #[cfg(feature = "kernel")]
@@ -15,6 +17,10 @@ mod btf;
 mod counters;
 #[cfg(feature = "kernel")]
 mod logger;
+#[cfg(any(feature = "kernel", test))]
+mod mapped;
+#[cfg(any(feature = "kernel", test))]
+mod per_cpu;
 #[cfg(feature = "kernel")]
 mod preflight;
 #[cfg(feature = "kernel")]
@@ -41,6 +47,8 @@ pub use {
     reread::Rereader, ring::Ring, tracer::Tracer,
 };
 pub use {
+    cpus::possible_cpus,
     error::KernelError,
-    options::{Attached, Counters, LoadOptions, LoadTimes},
+    lanes::Lanes,
+    options::{Attached, Counters, LoadOptions, LoadTimes, Transport},
 };

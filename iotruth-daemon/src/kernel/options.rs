@@ -7,23 +7,47 @@ use iotruth_common::{
     probe::{PROGRAMS, Probe, Program},
 };
 
+use super::Lanes;
 use crate::view::ProgramStatus;
 
 /// How to load the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Rings in use: a power of two, at most [`MAX_RINGS`].
-    pub rings: usize,
-    /// Size of each ring: a power of two and a multiple of the page size.
-    pub ring_bytes: u32,
-    /// Bytes in a ring above which a program wakes its reader.
-    pub fill_mark: u32,
+    /// How records travel.
+    pub transport: Transport,
     /// Trace the start of every request, not only of flushes and unusual operations.
     pub start_events: bool,
     /// Have a second program on each tracepoint, on kernels that skip a program at all.
     pub second_programs: bool,
     /// Log what is rare from within the programs.
     pub log: bool,
+}
+
+/// How records get from the programs to the readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In BPF ring buffers, which all CPUs and programs write.
+    RingBuffers {
+        /// Rings in use: a power of two, at most [`MAX_RINGS`].
+        rings: usize,
+        /// Size of each ring: a power of two and a multiple of the page size.
+        ring_bytes: u32,
+        /// Bytes in a ring above which a program wakes its reader.
+        fill_mark: u32,
+    },
+    /// In rings of each CPU and program, which are read as a single one.
+    PerCpu(Lanes),
+}
+
+impl Transport {
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RingBuffers { .. } => "ring-buffers",
+            Self::PerCpu(_) => "per-cpu",
+        }
+    }
 }
 
 /// How long it took until the programs could be attached.

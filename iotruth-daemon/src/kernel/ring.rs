@@ -7,19 +7,29 @@ use std::{
 
 use aya::maps::{MapData, RingBuf};
 
-/// One shard of the records; all records of a life are in one ring, in order.
-///
-/// The file descriptor becomes readable when a program wakes the reader, but it also *is* readable
-/// for as long as records are left. Poll it edge-triggered, and drain on a tick besides: programs
-/// wake nobody before the ring is filled up to the mark.
+use super::{per_cpu::PerCpu, system};
+
+/// An ordered stream of records; all records of a life are in one, in order.
 pub struct Ring {
     number: usize,
-    records: RingBuf<MapData>,
+    records: Records,
+}
+
+/// How they travel.
+enum Records {
+    /// In a BPF ring buffer.
+    Buffer(RingBuf<MapData>),
+    /// In the rings of each CPU and program.
+    PerCpu(PerCpu),
 }
 
 impl Ring {
-    pub(super) const fn new(number: usize, records: RingBuf<MapData>) -> Self {
-        Self { number, records }
+    pub(super) const fn buffer(number: usize, records: RingBuf<MapData>) -> Self {
+        Self { number, records: Records::Buffer(records) }
+    }
+
+    pub(super) const fn per_cpu(records: PerCpu) -> Self {
+        Self { number: 0, records: Records::PerCpu(records) }
     }
 
     /// Which ring this is: the index in [`super::Counters`].
@@ -28,24 +38,63 @@ impl Ring {
         self.number
     }
 
-    /// Hands up to `limit` records to `handle`, in place, and frees their room one by one.
+    /// What becomes readable when a program wakes the reader; `None` where none ever does.
     ///
-    /// Returns how many there were; fewer than `limit` means that the ring was empty, or that the
-    /// next record is reserved but not yet submitted.
-    pub fn drain(&mut self, limit: usize, mut handle: impl FnMut(&[u8])) -> usize {
-        let mut drained = 0;
-        while drained < limit {
-            let Some(record) = self.records.next() else { break };
-            handle(&record);
-            drained += 1;
+    /// It also *is* readable for as long as records are left. Poll it edge-triggered, and drain on a
+    /// tick besides: programs wake nobody before the ring is filled up to the mark.
+    #[must_use]
+    pub fn wake(&self) -> Option<BorrowedFd<'_>> {
+        match &self.records {
+            Records::Buffer(records) => Some(records.as_fd()),
+            Records::PerCpu(_) => None,
         }
-        drained
     }
-}
 
-impl AsFd for Ring {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.records.as_fd()
+    /// Hands up to `limit` records to `handle`, in place and in order, and frees their room.
+    ///
+    /// Returns how many there were; fewer than `limit` means that those were all that can be handed
+    /// out now.
+    pub fn drain(&mut self, limit: usize, mut handle: impl FnMut(&[u8])) -> usize {
+        match &mut self.records {
+            Records::Buffer(records) => {
+                let mut drained = 0;
+                while drained < limit {
+                    let Some(record) = records.next() else { break };
+                    handle(&record);
+                    drained += 1;
+                }
+                drained
+            }
+            Records::PerCpu(records) => records.drain(limit, system::monotonic, handle),
+        }
+    }
+
+    /// After [`Self::drain`] handed out less than it might have: nothing is missing that was written
+    /// before both that call and this time, in nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub const fn reached(&self) -> u64 {
+        match &self.records {
+            Records::Buffer(_) => u64::MAX,
+            Records::PerCpu(records) => records.reached(),
+        }
+    }
+
+    /// Says that no program runs any more, so that nothing has to be waited for.
+    pub const fn end(&mut self) {
+        match &mut self.records {
+            Records::Buffer(_) => {}
+            Records::PerCpu(records) => records.end(),
+        }
+    }
+
+    /// Whether two programs have written at the same time what only one at a time may write: then
+    /// this transport is not right on this kernel. What they wrote is told to be lost.
+    #[must_use]
+    pub const fn had_two_writers(&self) -> bool {
+        match &self.records {
+            Records::Buffer(_) => false,
+            Records::PerCpu(records) => records.had_two_writers(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loaded programs, and all that belongs to them.
 
-use std::{fmt, fs, os::fd::AsFd, panic::resume_unwind, thread, time::Instant};
+use std::{fmt, os::fd::AsFd, panic::resume_unwind, sync::Arc, thread, time::Instant};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
@@ -9,16 +9,22 @@ use aya::{
 };
 use aya_log::Level;
 use iotruth_common::{
-    counters::MAX_RINGS,
+    counters::{CpuCounters, MAX_RINGS},
     layout::{ABSENT, Layout},
-    probe::{Probe, Program},
+    per_cpu::Cursors,
+    probe::{PROGRAMS, Probe, Program},
     reread::REREAD_BYTES,
     tuning::{MARKS, Tuning},
 };
 
 use super::{
-    Attached, CounterReader, KernelError, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
-    attach, counters, logger, preflight, reread, system, verify,
+    Attached, CounterReader, KernelError, Lanes, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
+    Transport, attach, counters,
+    lanes::{ARRAYS, LENGTHS},
+    logger,
+    mapped::Mapped,
+    per_cpu::{Memory, PerCpu},
+    possible_cpus, preflight, reread, system, verify,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -31,7 +37,10 @@ const RINGS: [&str; MAX_RINGS] = [
     "RING10", "RING11", "RING12", "RING13", "RING14", "RING15",
 ];
 
-const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
+/// Name of the map that has the cursors of the rings of each CPU and program, and names of those that
+/// have their slots.
+const CURSORS: &str = "CURSORS";
+const SLOTS: [&str; ARRAYS] = ["SUBMITS", "COMPLETES", "REQUESTS"];
 
 /// The map of the marks that the two programs of a tracepoint share.
 const MARKS_MAP: &str = "TOLD";
@@ -40,7 +49,7 @@ const MARKS_MAP: &str = "TOLD";
 pub struct Tracer {
     ebpf: Ebpf,
     layout: Layout,
-    rings: usize,
+    transport: Transport,
     loaded: Vec<(Program, ProgramFd)>,
     reread: ProgramFd,
     links: Vec<(Program, BtfTracePointLinkId)>,
@@ -83,7 +92,8 @@ impl Tracer {
             programs: verified.iter().map(|one| (one.program, one.took)).collect(),
         };
         let loaded = verified.into_iter().map(|one| (one.program, one.descriptor)).collect();
-        Ok(Self { ebpf, layout, rings: options.rings, loaded, reread, links: Vec::new(), times })
+        let transport = options.transport;
+        Ok(Self { ebpf, layout, transport, loaded, reread, links: Vec::new(), times })
     }
 
     /// How long [`Tracer::load`] took.
@@ -117,13 +127,43 @@ impl Tracer {
     ///
     /// They outlive the tracer, so what is left in them can be drained after [`Tracer::detach`].
     pub fn take_rings(&mut self) -> Result<Vec<Ring>, KernelError> {
-        let mut rings = Vec::with_capacity(self.rings);
-        for (number, name) in RINGS.into_iter().enumerate().take(self.rings) {
+        let rings = match self.transport {
+            Transport::RingBuffers { rings, .. } => rings,
+            Transport::PerCpu(lanes) => return self.take_lanes(&lanes),
+        };
+        let mut taken = Vec::with_capacity(rings);
+        for (number, name) in RINGS.into_iter().enumerate().take(rings) {
             let Some(map) = self.ebpf.take_map(name) else { break };
             let records = RingBuf::try_from(map).map_err(|source| unusable(name, source))?;
-            rings.push(Ring::new(number, records));
+            taken.push(Ring::buffer(number, records));
         }
-        Ok(rings)
+        Ok(taken)
+    }
+
+    /// The rings of each CPU and program, which are one to whoever reads them.
+    fn take_lanes(&mut self, lanes: &Lanes) -> Result<Vec<Ring>, KernelError> {
+        // They are taken once: nobody else may move the tails.
+        let Some(cursors) = self.ebpf.take_map(CURSORS) else { return Ok(Vec::new()) };
+        let Map::Array(cursors) = &cursors else { return Err(no_array(CURSORS)) };
+        let cursor = size_of::<Cursors>();
+        let map = |name: &str, data: &MapData, entries: usize, bytes: usize| {
+            Mapped::array(data.fd().as_fd(), entries * bytes)
+                .map_err(|source| KernelError::Map { map: name.into(), source: source.into() })
+        };
+        let array = |name: &str, entries: usize, bytes: usize| match self.ebpf.map(name) {
+            Some(Map::Array(data)) => map(name, data, entries, bytes),
+            _ => Err(no_array(name)),
+        };
+        let slots = |array_number: usize| {
+            let (name, bytes) = (SLOTS[array_number], LENGTHS[array_number]);
+            array(name, lanes.entries(array_number) as usize, bytes)
+        };
+        let memory = Memory {
+            cursors: map(CURSORS, cursors, lanes.cpus as usize * PROGRAMS, cursor)?,
+            counters: array(counters::MAP, possible_cpus() as usize, size_of::<CpuCounters>())?,
+            slots: [slots(0)?, slots(1)?, slots(2)?],
+        };
+        Ok(vec![Ring::per_cpu(PerCpu::new(Arc::new(memory), lanes))])
     }
 
     /// A reader of the counters, which outlives the tracer too.
@@ -154,7 +194,7 @@ impl Tracer {
     /// A handle of its own to one of the arrays.
     fn array<T: aya::Pod>(&self, name: &str) -> Result<Array<MapData, T>, KernelError> {
         let Some(Map::Array(data)) = self.ebpf.map(name) else {
-            return Err(KernelError::Missing { what: format!("array {name}") });
+            return Err(no_array(name));
         };
         let data = MapData::from_fd(duplicate(data.fd(), name)?)
             .map_err(|source| unusable(name, source))?;
@@ -182,10 +222,14 @@ impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let attached: Vec<Program> = self.links.iter().map(|(program, _)| *program).collect();
         f.debug_struct("Tracer")
-            .field("rings", &self.rings)
+            .field("transport", &self.transport)
             .field("attached", &attached)
             .finish_non_exhaustive()
     }
+}
+
+fn no_array(name: &str) -> KernelError {
+    KernelError::Missing { what: format!("array {name}") }
 }
 
 fn duplicate(
@@ -206,16 +250,19 @@ fn bounded(mut layout: Layout) -> Layout {
 
 /// Refuses options that the kernel would answer with a bare "invalid argument".
 fn check(options: &LoadOptions) -> Result<(), KernelError> {
+    let Transport::RingBuffers { rings, ring_bytes, .. } = options.transport else {
+        return Ok(());
+    };
     let page = system::page_bytes();
-    if !options.rings.is_power_of_two() || options.rings > MAX_RINGS {
+    if !rings.is_power_of_two() || rings > MAX_RINGS {
         return Err(KernelError::Options {
-            what: format!("{} rings are not possible", options.rings),
+            what: format!("{rings} rings are not possible"),
             choose: format!("a power of two up to {MAX_RINGS}"),
         });
     }
-    if !options.ring_bytes.is_power_of_two() || options.ring_bytes < page {
+    if !ring_bytes.is_power_of_two() || ring_bytes < page {
         return Err(KernelError::Options {
-            what: format!("a ring cannot have {} bytes", options.ring_bytes),
+            what: format!("a ring cannot have {ring_bytes} bytes"),
             choose: format!("a power of two from {page} on"),
         });
     }
@@ -271,15 +318,20 @@ fn missing(layout: &Layout, probe: Probe) -> Option<String> {
 }
 
 fn tuning(options: &LoadOptions, facts: &KernelFacts) -> Tuning {
+    let (ring_mask, fill_mark, lanes) = match options.transport {
+        Transport::RingBuffers { rings, fill_mark, .. } => (rings as u32 - 1, fill_mark, None),
+        Transport::PerCpu(lanes) => (0, 0, Some(lanes)),
+    };
     Tuning {
-        ring_mask: options.rings as u32 - 1,
-        fill_mark: options.fill_mark,
+        ring_mask,
+        fill_mark,
         start_events: u32::from(options.start_events),
         start_flags: facts.flavor.req.preflush | facts.flavor.req.fua,
         nested: u32::from(!facts.recursion_guard),
         task: u32::from(facts.task_btf_helper),
         log: u32::from(options.log),
-        reserved: 0,
+        per_cpu: u32::from(lanes.is_some()),
+        lanes: lanes.map_or_else(Default::default, |lanes| lanes.of),
     }
 }
 
@@ -302,28 +354,24 @@ fn create_maps(
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries(counters::MAP, possible_cpus())
         .map_max_entries(MARKS_MAP, if second { MARKS } else { 1 });
+    let (rings, ring_bytes) = match options.transport {
+        Transport::RingBuffers { rings, ring_bytes, .. } => (rings, ring_bytes),
+        Transport::PerCpu(lanes) => {
+            loader.map_max_entries(CURSORS, lanes.cpus * PROGRAMS as u32);
+            for (array, name) in SLOTS.into_iter().enumerate() {
+                loader.map_max_entries(name, lanes.entries(array));
+            }
+            (0, page)
+        }
+    };
     for (number, name) in RINGS.into_iter().enumerate() {
         // The kernel has no smaller ring than a page.
-        loader
-            .map_max_entries(name, if number < options.rings { options.ring_bytes } else { page });
+        loader.map_max_entries(name, if number < rings { ring_bytes } else { page });
     }
     if !options.log {
         loader.map_max_entries(logger::MAP, page);
     }
     loader.load(OBJECT)
-}
-
-/// One more than the highest number a CPU of this machine can get.
-fn possible_cpus() -> u32 {
-    fs::read_to_string(POSSIBLE_CPUS)
-        .ok()
-        .and_then(|text| highest_cpu(&text))
-        .map_or(1024, |n| n + 1)
-}
-
-/// The last number of a list such as `0-3,8-11`.
-fn highest_cpu(list: &str) -> Option<u32> {
-    list.trim().rsplit(['-', ',']).next()?.parse().ok()
 }
 
 /// Before Linux 5.11 a map that exceeds the limit of locked memory fails with a bare "not
@@ -347,28 +395,28 @@ mod tests {
     use std::io;
 
     use super::{
-        ABSENT, EbpfError, KernelError, Layout, LoadOptions, MapError, check, explain, highest_cpu,
+        ABSENT, EbpfError, KernelError, Layout, LoadOptions, MapError, Transport, check, explain,
         whole_chains,
     };
 
-    const GOOD: LoadOptions = LoadOptions {
-        rings: 2,
-        ring_bytes: 1 << 20,
-        fill_mark: 1 << 19,
-        start_events: false,
-        second_programs: false,
-        log: false,
-    };
+    fn options(rings: usize, ring_bytes: u32) -> LoadOptions {
+        LoadOptions {
+            transport: Transport::RingBuffers { rings, ring_bytes, fill_mark: 1 << 19 },
+            start_events: false,
+            second_programs: false,
+            log: false,
+        }
+    }
 
     #[test]
     fn impossible_rings_are_refused_with_what_is_possible() {
-        assert!(check(&GOOD).is_ok());
+        assert!(check(&options(2, 1 << 20)).is_ok());
         for rings in [0, 3, 32] {
-            let refused = check(&LoadOptions { rings, ..GOOD });
+            let refused = check(&options(rings, 1 << 20));
             assert!(matches!(refused, Err(KernelError::Options { .. })), "{rings}");
         }
         for ring_bytes in [0, 2048, 3 << 20] {
-            let refused = check(&LoadOptions { ring_bytes, ..GOOD });
+            let refused = check(&options(2, ring_bytes));
             assert!(matches!(refused, Err(KernelError::Options { .. })), "{ring_bytes}");
         }
     }
@@ -402,13 +450,5 @@ mod tests {
         let broken = whole_chains(layout);
         assert_eq!([broken.bio_blkg, broken.blkcg_cgroup, broken.kn_id], [ABSENT; 3]);
         assert_eq!(broken.request_bio, 0);
-    }
-
-    #[test]
-    fn the_highest_cpu_is_the_last_of_the_list() {
-        assert_eq!(highest_cpu("0-3\n"), Some(3));
-        assert_eq!(highest_cpu("0\n"), Some(0));
-        assert_eq!(highest_cpu("0-3,8-11\n"), Some(11));
-        assert_eq!(highest_cpu(""), None);
     }
 }

@@ -68,15 +68,14 @@ pub(super) struct Auditee {
     questions: Receiver<Question>,
     answers: Sender<Answer>,
     /// What can be answered only when all rings have been drained.
-    waiting: Option<Question>,
+    waiting: Option<(Question, u64)>,
 }
 
 impl Auditee {
-    /// Answers what can be answered. `drained` says that every record has been taken that was
-    /// written before this was last called.
-    pub(super) fn answer(&mut self, engine: &mut Engine, drained: bool) {
-        if let Some(Question::End { audit, begin, end }) = self.waiting
-            && drained
+    /// Answers what can be answered. Every record has been taken that was written before `reached`.
+    pub(super) fn answer(&mut self, engine: &mut Engine, reached: u64) {
+        if let Some((Question::End { audit, begin, end }, asked)) = self.waiting
+            && asked <= reached
         {
             self.waiting = None;
             self.say(Answer::Ended(audit, engine.end_audit(begin, end)));
@@ -88,7 +87,9 @@ impl Auditee {
                     engine.begin_audit();
                     self.say(Answer::Begun(audit));
                 }
-                Ok(question @ Question::End { .. }) => self.waiting = Some(question),
+                Ok(question @ Question::End { .. }) => {
+                    self.waiting = Some((question, clock::monotonic()));
+                }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }

@@ -39,17 +39,17 @@ use self::{
     auditor::{Auditee, Auditor},
     lookout::{Lookout, Surroundings},
     outcome::Readers,
-    plan::Plan,
+    plan::{Machine, Plan},
     publish::Publisher,
-    reader::{Mailbox, Reader},
+    reader::{Mailbox, Reader, TwoWriters},
     recorder::{Recorded, Recorder},
     signals::Signals,
     sysfs::Places,
-    tracer::Tracing,
+    tracer::{Tracing, Types},
     unseen::Unseen,
 };
 use crate::{
-    config::{Config, Fault},
+    config::{Config, Fault, Transport},
     engine::{EngineConfig, Limits},
     http,
     view::{AuditStatus, Status, View},
@@ -61,7 +61,21 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Runs the daemon until it is told to stop, or until it can no longer see.
 pub fn start(config: Config) -> anyhow::Result<()> {
     let begin = clock::monotonic();
-    let config = &Arc::new(config);
+    match follow(&Arc::new(config.clone()), None, begin) {
+        Err(error) if error.is::<TwoWriters>() => {
+            warn!("{error}; all begins anew with BPF ring buffers, and without a recording");
+            // What was recorded shows what went wrong.
+            let transport = Transport::RingBuffers;
+            let config = Config { transport, record: None, fault: None, ..config };
+            follow(&Arc::new(config), Some(&error.to_string()), clock::monotonic())
+        }
+        done => done,
+    }
+}
+
+/// As [`start`], with what was planned. `because` says why records shall not travel in the cheaper
+/// way.
+fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -71,11 +85,13 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         let recorder = config.record.as_deref();
         let recorder =
             recorder.map(|path| Recorder::start(path, config.record_limit)).transpose()?;
-        let plan = Plan::new(config, cpus::online(), rustix::param::page_size() as u32);
+        let types = Types::read()?;
+        let mut plan = Plan::new(config, &Machine::here(&types.facts))?;
+        plan.because = plan.because.or_else(|| because.map(str::to_owned));
         let (auditor, auditees) =
             Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
                 .context("cannot start the auditor thread")?;
-        let mut tracing = Tracing::begin(config, &plan, &auditor, begin)?;
+        let mut tracing = Tracing::begin(config, &plan, types, &auditor, begin)?;
         if config.bpf_log {
             tracing.log()?;
         }
@@ -83,10 +99,9 @@ pub fn start(config: Config) -> anyhow::Result<()> {
             read(config, &plan, &mut tracing, (auditor, auditees), recorder.as_ref())?;
         let (stop_http, http) = serve(listener, view);
         info!(
-            "following block requests: {} rings of {} KiB, {} reader(s), attached after {} ms; serving \
+            "following block requests: {}, {} reader(s), attached after {} ms; serving \
              http://{address}",
-            plan.rings,
-            plan.ring_bytes / 1024,
+            plan.rings(),
             plan.readers.len(),
             tracing.start_up.total.as_millis(),
         );
@@ -107,7 +122,10 @@ pub fn start(config: Config) -> anyhow::Result<()> {
         }
         drop(stop_http);
         http.await?;
-        outcome.and(joined)?;
+        match joined {
+            Err(error) if error.is::<TwoWriters>() => return Err(error),
+            joined => outcome.and(joined)?,
+        }
         info!("stopped");
         Ok(())
     })
@@ -139,7 +157,7 @@ fn read(
         helpers.extend(scouts);
         let reader = Reader {
             sources: tracing.sources(rings),
-            ring_bytes: plan.ring_bytes,
+            tick: plan.tick(),
             counters: tracing.counters(rings)?,
             memory: tracing.rereader(index)?,
             recorded: Recorded::new(
@@ -168,7 +186,9 @@ fn read(
         };
         let spawned = match config.fault {
             Some(Fault::UnseenCompletion) => reader.spawn_without(&unseen, index),
-            Some(Fault::ReaderPanic | Fault::ReaderStall) | None => reader.spawn(index),
+            Some(Fault::ReaderPanic | Fault::ReaderStall | Fault::TwoWriters) | None => {
+                reader.spawn(index)
+            }
         };
         handles.push(spawned.context("cannot start a reader thread")?);
         mailboxes.push(mailbox);
@@ -178,7 +198,9 @@ fn read(
         attached: clock::anchor().wall_time(tracing.attached),
         start_up: tracing.start_up.clone(),
         programs: tracing.programs.clone(),
-        ring_bytes: plan.ring_bytes,
+        transport: plan.transport.name(),
+        transport_reason: plan.because.clone(),
+        ring_bytes: plan.ring_bytes(),
         readers: Vec::new(),
         audits: AuditStatus::default(),
         not_ready: None,

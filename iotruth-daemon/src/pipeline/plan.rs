@@ -1,85 +1,316 @@
-//! How many rings and readers this machine gets, and how large the rings are.
+//! How records travel on this machine, in rings of which size, and to how many readers.
 
-use iotruth_common::counters::MAX_RINGS;
+use std::{fs, time::Duration};
 
-use crate::config::{Config, Count};
+use iotruth_common::{counters::MAX_RINGS, record::SubmitRecord};
+
+use super::{cpus, sysfs::Places, tick::Tick};
+use crate::{
+    config::{Config, Count, SecondPrograms, Transport as Chosen},
+    engine::btf::KernelFacts,
+    kernel::{KernelError, Lanes, Transport, possible_cpus},
+};
+
+/// What counts of a machine.
+#[derive(Clone, Debug)]
+pub(super) struct Machine {
+    /// CPUs that are online.
+    pub(super) cpus: usize,
+    /// One more than the highest number that a CPU can get.
+    pub(super) possible: u32,
+    /// Bytes of a page.
+    pub(super) page: u32,
+    /// What the kernel reads the time from; empty where that is not known.
+    pub(super) clock: String,
+    /// Whether a program is never interrupted by itself.
+    pub(super) recursion_guard: bool,
+    /// Whether the kernel may skip programs often.
+    pub(super) skips: bool,
+}
+
+impl Machine {
+    /// This one.
+    pub(super) fn here(facts: &KernelFacts) -> Self {
+        let clock = fs::read_to_string(CLOCK).unwrap_or_default();
+        Self {
+            cpus: cpus::online(),
+            possible: possible_cpus(),
+            page: rustix::param::page_size() as u32,
+            clock: clock.trim().to_owned(),
+            recursion_guard: facts.recursion_guard,
+            skips: facts.preemptible_tracepoints || Places::default().maps_requests(),
+        }
+    }
+}
+
+const CLOCK: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+
+/// Clocks that are the same on all CPUs and fine enough for the order of events.
+const CLOCKS: [&str; 4] = ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "xen"];
 
 /// What a machine gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Number of rings: a power of two.
-    pub(super) rings: usize,
-    /// Bytes of each ring: a power of two, at least a page.
-    pub(super) ring_bytes: u32,
+    /// How records travel.
+    pub(super) transport: Transport,
+    /// Why they do not travel in the cheaper way, where that was not asked for.
+    pub(super) because: Option<String>,
     /// The rings of each reader.
     pub(super) readers: Vec<Vec<usize>>,
+    /// Whether each tracepoint has a second program.
+    pub(super) second_programs: bool,
 }
 
-/// The least rings that a machine gets: two busy disks shall rarely share one.
+/// The least BPF ring buffers that a machine gets: two busy disks shall rarely share one.
 const LEAST_RINGS: usize = 4;
 
 /// CPUs that one reader serves. One reader keeps up with more than 10 million records a second.
 const CPUS_PER_READER: usize = 16;
 
+/// The least slots of a busy CPU and program: they last for two milliseconds at the highest rate.
+const LEAST_SLOTS: u32 = 1024;
+
+/// Requests that a CPU may take in a second.
+const FASTEST: u32 = 500_000;
+
+/// Bytes that the largest record takes up in a BPF ring buffer.
+const RECORD: usize = size_of::<SubmitRecord>() + 8;
+
 impl Plan {
-    /// For a machine with so many `cpus`, and pages of so many bytes.
-    pub(super) fn new(config: &Config, cpus: usize, page: u32) -> Self {
-        let rings = match config.rings {
-            Count::Auto => (2 * cpus).max(LEAST_RINGS),
-            Count::Exactly(rings) => rings,
+    /// For a machine like this.
+    pub(super) fn new(config: &Config, machine: &Machine) -> Result<Self, KernelError> {
+        let second_programs = machine.recursion_guard
+            && match config.second_programs {
+                SecondPrograms::Always => true,
+                SecondPrograms::Never => false,
+                SecondPrograms::Auto => machine.skips,
+            };
+        let possible = PerCpu::of(config, machine, second_programs);
+        let (lanes, because) = match (config.transport, possible) {
+            (Chosen::RingBuffers, _) => (None, None),
+            (_, PerCpu::Right(lanes)) | (Chosen::PerCpu, PerCpu::Doubtful(lanes, _)) => {
+                (Some(lanes), None)
+            }
+            (Chosen::Auto, PerCpu::Doubtful(_, why) | PerCpu::Impossible(why)) => (None, Some(why)),
+            (Chosen::PerCpu, PerCpu::Impossible(why)) => {
+                return Err(KernelError::Options {
+                    what: format!("transport = \"per-cpu\" is not possible: {why}"),
+                    choose: "transport = \"auto\" or \"ring-buffers\"".into(),
+                });
+            }
         };
-        let rings = rings.next_power_of_two().clamp(1, MAX_RINGS);
-        // A budget that is too small for so many rings gives each the least that there is.
-        let ring_bytes = config.ring_bytes(rings).unwrap_or(page).max(page);
-        let readers = match config.readers {
-            Count::Auto => cpus.div_ceil(CPUS_PER_READER),
-            Count::Exactly(readers) => readers,
+        let (transport, readers) = match lanes {
+            Some(lanes) => (Transport::PerCpu(lanes), vec![vec![0]]),
+            None => buffers(config, machine),
         };
-        let readers = readers.clamp(1, rings);
-        let readers =
-            (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect();
-        Self { rings, ring_bytes, readers }
+        Ok(Self { transport, because, readers, second_programs })
     }
 
-    /// Bytes in a ring above which a program wakes its reader.
-    pub(super) const fn fill_mark(&self) -> u32 {
-        self.ring_bytes / 4
+    /// Bytes of each ring; rings of each CPU and program are one to who reads them.
+    pub(super) fn ring_bytes(&self) -> u32 {
+        match self.transport {
+            Transport::RingBuffers { ring_bytes, .. } => ring_bytes,
+            Transport::PerCpu(lanes) => u32::try_from(lanes.bytes()).unwrap_or(u32::MAX),
+        }
     }
+
+    /// How often a reader looks.
+    pub(super) fn tick(&self) -> Tick {
+        match self.transport {
+            Transport::RingBuffers { ring_bytes, .. } => Tick::new(ring_bytes as usize / RECORD),
+            // Nobody wakes it, so it looks before the fastest CPU there is has filled its rings.
+            Transport::PerCpu(lanes) => {
+                let slots = lanes.slots();
+                Tick::new(slots as usize).at_most(Duration::from_secs(1) * slots / FASTEST)
+            }
+        }
+    }
+
+    /// The rings in words.
+    pub(super) fn rings(&self) -> String {
+        match self.transport {
+            Transport::RingBuffers { rings, ring_bytes, .. } => {
+                let because = self.because.as_ref().map(|why| format!(" ({why})"));
+                let kilobytes = ring_bytes / 1024;
+                format!(
+                    "{rings} BPF ring buffers of {kilobytes} KiB{}",
+                    because.unwrap_or_default()
+                )
+            }
+            Transport::PerCpu(lanes) => {
+                format!("rings of each CPU and program, {} KiB in all", lanes.bytes() / 1024)
+            }
+        }
+    }
+}
+
+/// Whether each CPU and program can have a ring of its own.
+enum PerCpu {
+    Right(Lanes),
+    /// Only where somebody asks for it, since this speaks against it.
+    Doubtful(Lanes, String),
+    /// This is why not.
+    Impossible(String),
+}
+
+impl PerCpu {
+    fn of(config: &Config, machine: &Machine, second_programs: bool) -> Self {
+        if !cfg!(target_arch = "x86_64") {
+            return Self::Impossible("only x86-64 is known to keep stores in their order".into());
+        }
+        if !machine.recursion_guard {
+            return Self::Impossible("programs of this kernel can interrupt themselves".into());
+        }
+        let (budget, cpus) = (config.ring_budget, machine.possible);
+        let small = || format!("ring_budget = {budget} is too small for {cpus} possible CPUs");
+        let Some(lanes) = Lanes::fit(budget, cpus, config.start_events, second_programs) else {
+            return Self::Impossible(small());
+        };
+        if lanes.slots() < LEAST_SLOTS {
+            return Self::Doubtful(lanes, small());
+        }
+        if let Some(key) = config.buffers_only() {
+            return Self::Doubtful(lanes, format!("{key} is set"));
+        }
+        let clock = machine.clock.as_str();
+        if !CLOCKS.contains(&clock) {
+            return Self::Doubtful(lanes, format!("the clock source {clock:?} may be too coarse"));
+        }
+        Self::Right(lanes)
+    }
+}
+
+/// BPF ring buffers, and which reader has which.
+fn buffers(config: &Config, machine: &Machine) -> (Transport, Vec<Vec<usize>>) {
+    let rings = match config.rings {
+        Count::Auto => (2 * machine.cpus).max(LEAST_RINGS),
+        Count::Exactly(rings) => rings,
+    };
+    let rings = rings.next_power_of_two().clamp(1, MAX_RINGS);
+    // A budget that is too small for so many rings gives each the least that there is.
+    let ring_bytes = config.ring_bytes(rings).unwrap_or(machine.page).max(machine.page);
+    let readers = match config.readers {
+        Count::Auto => machine.cpus.div_ceil(CPUS_PER_READER),
+        Count::Exactly(readers) => readers,
+    };
+    let readers = readers.clamp(1, rings);
+    let readers = (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect();
+    // A program wakes its reader above this.
+    let fill_mark = ring_bytes / 4;
+    (Transport::RingBuffers { rings, ring_bytes, fill_mark }, readers)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Plan;
-    use crate::config::{Config, Count};
+    #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-    fn plan(cpus: usize, change: impl FnOnce(&mut Config)) -> Plan {
+    use super::{Machine, Plan};
+    use crate::{
+        config::{Config, Count, SecondPrograms, Transport as Chosen},
+        kernel::Transport,
+    };
+
+    fn machine(cpus: usize) -> Machine {
+        Machine {
+            cpus,
+            possible: cpus as u32,
+            page: 4096,
+            clock: "tsc".into(),
+            recursion_guard: true,
+            skips: false,
+        }
+    }
+
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
         let mut config = Config::default();
         change(&mut config);
-        Plan::new(&config, cpus, 4096)
+        config
+    }
+
+    fn buffers(cpus: usize, change: impl FnOnce(&mut Config)) -> (usize, u32, Vec<Vec<usize>>) {
+        let config = Config { transport: Chosen::RingBuffers, ..config(change) };
+        let plan = Plan::new(&config, &machine(cpus)).unwrap();
+        match plan.transport {
+            Transport::RingBuffers { rings, ring_bytes, .. } => (rings, ring_bytes, plan.readers),
+            Transport::PerCpu(lanes) => panic!("{lanes:?}"),
+        }
+    }
+
+    /// Why there are BPF ring buffers although nobody has asked for them.
+    fn because(machine: &Machine, change: impl FnOnce(&mut Config)) -> Option<String> {
+        let plan = Plan::new(&config(change), machine).unwrap();
+        assert_eq!(
+            plan.because.is_none(),
+            matches!(plan.transport, Transport::PerCpu(_)),
+            "{plan:?}"
+        );
+        plan.because
     }
 
     #[test]
     fn the_budget_is_shared_by_all_rings() {
-        let small = plan(2, |_| {});
-        assert_eq!((small.rings, small.ring_bytes), (4, 8 << 20));
-        assert_eq!(small.readers, [[0, 1, 2, 3]]);
-        let large = plan(128, |_| {});
-        assert_eq!((large.rings, large.ring_bytes), (16, 2 << 20));
-        assert_eq!(large.readers.len(), 8);
-        assert_eq!(large.readers[7], [7, 15]);
+        assert_eq!(buffers(2, |_| {}), (4, 8 << 20, vec![vec![0, 1, 2, 3]]));
+        let (rings, ring_bytes, readers) = buffers(128, |_| {});
+        assert_eq!((rings, ring_bytes, readers.len()), (16, 2 << 20, 8));
+        assert_eq!(readers[7], [7, 15]);
     }
 
     #[test]
     fn a_ring_has_at_least_a_page() {
-        let tight = plan(2, |config| {
+        let tight = buffers(2, |config| {
             config.rings = Count::Exactly(2);
             config.ring_budget = 100;
         });
-        assert_eq!((tight.rings, tight.ring_bytes), (2, 4096));
-        let many = plan(2, |config| {
+        assert_eq!((tight.0, tight.1), (2, 4096));
+        let many = buffers(2, |config| {
             config.rings = Count::Exactly(2);
             config.readers = Count::Exactly(9);
         });
-        assert_eq!(many.readers.len(), 2);
+        assert_eq!(many.2.len(), 2);
+    }
+
+    #[test]
+    fn each_cpu_has_rings_of_its_own_where_that_is_right() {
+        assert_eq!(because(&machine(2), |_| {}), None);
+        assert_eq!(because(&machine(64), |_| {}), None);
+        let says = |machine: &Machine, change: fn(&mut Config), words: &str| {
+            let because = because(machine, change).unwrap();
+            assert!(because.contains(words), "{because}");
+        };
+        says(&machine(256), |_| {}, "too small for 256 possible CPUs");
+        says(&machine(2), |config| config.rings = Count::Exactly(4), "rings is set");
+        says(&machine(2), |config| config.readers = Count::Exactly(2), "readers is set");
+        says(&Machine { clock: "hpet".into(), ..machine(2) }, |_| {}, "clock source \"hpet\"");
+        let old = Machine { recursion_guard: false, ..machine(2) };
+        says(&old, |_| {}, "can interrupt themselves");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_done_or_refused() {
+        let asked = Config { transport: Chosen::PerCpu, ..Config::default() };
+        let coarse = Machine { clock: "jiffies".into(), ..machine(2) };
+        let plan = Plan::new(&asked, &coarse).unwrap();
+        assert!(matches!(plan.transport, Transport::PerCpu(_)) && plan.readers == [[0]]);
+        let old = Machine { recursion_guard: false, ..machine(2) };
+        let error = Plan::new(&asked, &old).unwrap_err().to_string();
+        assert!(error.contains("transport = \"per-cpu\" is not possible"), "{error}");
+        let tiny = Config { ring_budget: 4096, ..asked };
+        let error = Plan::new(&tiny, &machine(2)).unwrap_err().to_string();
+        assert!(error.contains("too small for 2 possible CPUs"), "{error}");
+    }
+
+    #[test]
+    fn second_programs_are_where_much_is_skipped_or_they_are_asked_for() {
+        let second = |chosen, machine: &Machine| {
+            let config = config(|config| config.second_programs = chosen);
+            Plan::new(&config, machine).unwrap().second_programs
+        };
+        let skips = Machine { skips: true, ..machine(2) };
+        assert!(!second(SecondPrograms::Auto, &machine(2)));
+        assert!(second(SecondPrograms::Auto, &skips));
+        assert!(second(SecondPrograms::Always, &machine(2)));
+        assert!(!second(SecondPrograms::Never, &skips));
+        let old = Machine { recursion_guard: false, ..skips };
+        assert!(!second(SecondPrograms::Always, &old), "nothing is skipped there");
     }
 }

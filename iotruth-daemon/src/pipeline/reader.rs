@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use iotruth_common::record::SubmitRecord;
 use rustix::{event::epoll, io::Errno};
+use thiserror::Error;
 use tracing::{debug, error, warn};
 
 use super::{
@@ -35,9 +35,6 @@ const TURN: usize = 1_024;
 /// for their names meanwhile, and whoever looks whether it still goes round.
 const LONGEST_DRAIN: u64 = 50_000_000;
 
-/// Bytes that the largest record takes up in a ring.
-const RECORD: usize = size_of::<SubmitRecord>() + 8;
-
 /// How often the counters of lost events are read while there is traffic, in nanoseconds.
 const AUDIT_EVERY: u64 = 100_000_000;
 
@@ -56,12 +53,27 @@ pub(super) trait Source: Send {
     /// Its number.
     fn ring(&self) -> usize;
 
-    /// Becomes readable when the ring is above its fill mark.
-    fn wake(&self) -> BorrowedFd<'_>;
+    /// Becomes readable when the ring is above its fill mark; `None` where nobody wakes the reader.
+    fn wake(&self) -> Option<BorrowedFd<'_>>;
 
     /// Gives up to `limit` records to `take`, in place and in order, and says how many there were.
     fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize;
+
+    /// After fewer than `limit` were given: nothing is missing that was written before both that call
+    /// and this time, in nanoseconds of `CLOCK_MONOTONIC`.
+    fn reached(&self) -> u64;
+
+    /// No more records are written.
+    fn end(&mut self);
+
+    /// Whether two programs have written at the same time what only one at a time may write.
+    fn had_two_writers(&self) -> bool;
 }
+
+/// The transport is not right on this kernel.
+#[derive(Debug, Error)]
+#[error("two programs have written into the ring of one CPU and program at the same time")]
+pub(super) struct TwoWriters;
 
 /// The counters beside the rings.
 pub(super) trait Counters: Send {
@@ -130,8 +142,8 @@ impl Mailbox {
 pub(super) struct Reader<S, C, M> {
     /// The rings that it drains.
     pub(super) sources: Vec<S>,
-    /// Bytes of each ring.
-    pub(super) ring_bytes: u32,
+    /// How often it looks at them.
+    pub(super) tick: Tick,
     /// The counters beside them.
     pub(super) counters: C,
     /// What requests are read again from.
@@ -159,7 +171,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     ) -> std::io::Result<thread::JoinHandle<anyhow::Result<()>>> {
         let reader = Reader {
             sources: self.sources.into_iter().map(|source| unseen.source(source)).collect(),
-            ring_bytes: self.ring_bytes,
+            tick: self.tick,
             counters: unseen.counters(self.counters),
             memory: self.memory,
             recorded: self.recorded,
@@ -194,27 +206,34 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             // Edge-triggered: a ring with records in it is always readable, and only the wake-ups
             // of the programs are meant.
             let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-            epoll::add(&epoll, source.wake(), epoll::EventData::new_u64(0), flags)?;
+            if let Some(wake) = source.wake() {
+                epoll::add(&epoll, wake, epoll::EventData::new_u64(0), flags)?;
+            }
         }
         let mut events = Vec::with_capacity(self.sources.len().max(1));
-        let mut tick = Tick::new(self.ring_bytes as usize / RECORD);
         // What there is at first is shown at once: no record, but which rings are drained.
         let mut rounds = Rounds { drained: true, unpublished: true, ..Rounds::default() };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
+            if stopping {
+                self.sources.iter_mut().for_each(Source::end);
+            }
             if !stopping && rounds.drained && !self.auditee.is_waiting() {
-                wait(epoll.as_fd(), &mut events, tick.duration())?;
+                wait(epoll.as_fd(), &mut events, self.tick.duration())?;
             }
             let now = clock::monotonic();
             self.mailbox.rounds.fetch_add(1, Ordering::Relaxed);
             if rounds.records > 0 {
-                break_as_told(self.fault);
+                break_as_told(self.fault)?;
+            }
+            if self.sources.iter().any(Source::had_two_writers) {
+                return Err(TwoWriters.into());
             }
             let before = rounds.records;
             self.drain(&mut rounds);
             self.settle(&mut rounds);
-            tick.found((rounds.records - before) as usize);
-            self.auditee.answer(&mut self.recorded.engine, rounds.drained);
+            self.tick.found((rounds.records - before) as usize);
+            self.auditee.answer(&mut self.recorded.engine, rounds.reached);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
             let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
             if look {
@@ -249,7 +268,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     fn drain(&mut self, rounds: &mut Rounds) {
         rounds.drained = false;
         let mut all = 0;
-        let until = clock::monotonic() + LONGEST_DRAIN;
+        let begin = clock::monotonic();
+        let until = begin + LONGEST_DRAIN;
         loop {
             let mut most = 0;
             for source in &mut self.sources {
@@ -259,6 +279,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             }
             if most < TURN {
                 rounds.drained = true;
+                let reached = self.sources.iter().map(Source::reached).min();
+                rounds.reached = reached.unwrap_or(u64::MAX).min(begin);
                 break;
             }
             if clock::monotonic() >= until {
@@ -285,7 +307,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     /// written before.
     fn settle(&mut self, rounds: &mut Rounds) {
         let engine = &self.recorded.engine;
-        let taken = |audit: &mut Audit| rounds.drained || engine.has_taken(audit);
+        let taken = |audit: &mut Audit| rounds.reached >= audit.read || engine.has_taken(audit);
         if let Some(audit) = rounds.audit.take_if(taken) {
             self.recorded.tell(&Input::StreamsCounted(&rounds.streams));
             rounds.streams.clear();
@@ -345,9 +367,10 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 }
 
 /// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
-fn break_as_told(fault: Option<Fault>) {
+fn break_as_told(fault: Option<Fault>) -> Result<(), TwoWriters> {
     match fault {
-        None | Some(Fault::UnseenCompletion) => {}
+        None | Some(Fault::UnseenCompletion) => Ok(()),
+        Some(Fault::TwoWriters) => Err(TwoWriters),
         Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
         Some(Fault::ReaderStall) => loop {
             thread::park();
@@ -366,8 +389,10 @@ struct Rounds {
     audit: Option<Audit>,
     /// What the streams of these rings had counted then.
     streams: Vec<StreamCount>,
-    /// Whether the last look left nothing in the rings.
+    /// Whether the last look left nothing in the rings that can be taken.
     drained: bool,
+    /// Nothing is left in them that was written before this time.
+    reached: u64,
     /// Whether records were taken since the counters were read.
     unaudited: bool,
     /// Whether something changed since the last snapshot.

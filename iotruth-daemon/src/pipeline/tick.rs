@@ -7,6 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tick {
     now: Duration,
+    /// The longest there is.
+    longest: Duration,
     /// Records of one look above which the next one comes sooner.
     many: usize,
 }
@@ -24,7 +26,14 @@ impl Tick {
     /// For rings that hold so many records each. A look at a small ring never finds many: what
     /// counts is how full it was.
     pub(super) fn new(ring_records: usize) -> Self {
-        Self { now: Self::LONGEST, many: (ring_records / 4).min(Self::MOST) }
+        let many = (ring_records / 4).min(Self::MOST);
+        Self { now: Self::LONGEST, longest: Self::LONGEST, many }
+    }
+
+    /// Where the rings would be full after this time.
+    pub(super) fn at_most(self, longest: Duration) -> Self {
+        let longest = longest.clamp(Self::SHORTEST, Self::LONGEST);
+        Self { now: longest, longest, ..self }
     }
 
     /// How long to sleep now.
@@ -37,13 +46,15 @@ impl Tick {
         if records > self.many {
             self.now = (self.now / 2).max(Self::SHORTEST);
         } else if records < (self.many / Self::FEW).max(1) {
-            self.now = (self.now * 2).min(Self::LONGEST);
+            self.now = (self.now * 2).min(self.longest);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::Tick;
 
     #[test]
@@ -59,6 +70,17 @@ mod tests {
             tick.found(0);
         }
         assert_eq!(tick.duration(), Tick::LONGEST);
+    }
+
+    #[test]
+    fn where_nobody_wakes_the_reader_it_never_sleeps_for_long() {
+        let mut tick = Tick::new(1024).at_most(Duration::from_millis(7));
+        for _ in 0..20 {
+            tick.found(0);
+        }
+        assert_eq!(tick.duration(), Duration::from_millis(7));
+        assert_eq!(tick.at_most(Duration::ZERO).duration(), Tick::SHORTEST);
+        assert_eq!(tick.at_most(Duration::MAX).duration(), Tick::LONGEST);
     }
 
     #[test]

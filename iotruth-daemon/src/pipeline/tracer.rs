@@ -1,7 +1,7 @@
 //! The kernel side as the pipeline sees it: loaded, attached, and dealt out to the readers.
 
 use std::{
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::BorrowedFd,
     time::{Duration, Instant},
 };
 
@@ -19,10 +19,9 @@ use super::{
     memory::{Looked, Memory},
     plan::Plan,
     reader::{Counters, Source},
-    sysfs::Places,
 };
 use crate::{
-    config::{Config, SecondPrograms},
+    config::Config,
     engine::{
         Audit, StreamCount,
         btf::{self, KernelFacts},
@@ -44,6 +43,28 @@ const STREAMS: usize = PROGRAMS * MAX_RINGS;
 
 /// How often counters that seem to tell of a loss are read again at most.
 const READ_AGAIN: usize = 8;
+
+/// What is known of this kernel before anything is loaded.
+#[derive(Debug)]
+pub(super) struct Types {
+    /// All its types.
+    btf: Vec<u8>,
+    /// What of them counts.
+    pub(super) facts: KernelFacts,
+    /// How long it took to find out.
+    took: Duration,
+}
+
+impl Types {
+    /// Finds out; before, it is looked whether programs may be loaded at all.
+    pub(super) fn read() -> anyhow::Result<Self> {
+        kernel::preflight()?;
+        let begin = Instant::now();
+        let btf = kernel::read_btf()?;
+        let facts = btf::resolve(&btf)?;
+        Ok(Self { btf, facts, took: begin.elapsed() })
+    }
+}
 
 /// The attached programs and what the rest of the pipeline has to know of them.
 #[derive(Debug)]
@@ -78,20 +99,15 @@ impl Tracing {
     pub(super) fn begin(
         config: &Config,
         plan: &Plan,
+        types: Types,
         auditor: &Auditor,
         begin: u64,
     ) -> anyhow::Result<Self> {
-        kernel::preflight()?;
-        let reading = Instant::now();
-        let types = kernel::read_btf()?;
-        let facts = btf::resolve(&types)?;
-        let read = reading.elapsed();
+        let Types { btf: types, facts, took: read } = types;
         let options = LoadOptions {
-            rings: plan.rings,
-            ring_bytes: plan.ring_bytes,
-            fill_mark: plan.fill_mark(),
+            transport: plan.transport,
             start_events: config.start_events,
-            second_programs: second_programs(config.second_programs, &facts),
+            second_programs: plan.second_programs,
             log: config.bpf_log,
         };
         let mut tracer = Tracer::load(&options, &facts, &types)?;
@@ -177,15 +193,6 @@ impl Tracing {
     }
 }
 
-/// Whether each tracepoint shall have a second program, where the kernel skips any.
-fn second_programs(chosen: SecondPrograms, facts: &KernelFacts) -> bool {
-    match chosen {
-        SecondPrograms::Always => true,
-        SecondPrograms::Never => false,
-        SecondPrograms::Auto => facts.preemptible_tracepoints || Places::default().maps_requests(),
-    }
-}
-
 /// What it means that the fields of interest of a request take up so many bytes.
 fn beyond(request_bytes: u32) -> Option<String> {
     (request_bytes as usize > REREAD_BYTES).then(|| {
@@ -201,8 +208,20 @@ impl Source for Ring {
         self.number()
     }
 
-    fn wake(&self) -> BorrowedFd<'_> {
-        self.as_fd()
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
+        Self::wake(self)
+    }
+
+    fn reached(&self) -> u64 {
+        Self::reached(self)
+    }
+
+    fn end(&mut self) {
+        Self::end(self);
+    }
+
+    fn had_two_writers(&self) -> bool {
+        Self::had_two_writers(self)
     }
 
     fn drain(&mut self, limit: usize, take: impl FnMut(&[u8])) -> usize {

@@ -68,8 +68,20 @@ impl<S: Source> Source for WithoutRecord<S> {
         self.source.ring()
     }
 
-    fn wake(&self) -> BorrowedFd<'_> {
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
         self.source.wake()
+    }
+
+    fn reached(&self) -> u64 {
+        self.source.reached()
+    }
+
+    fn end(&mut self) {
+        self.source.end();
+    }
+
+    fn had_two_writers(&self) -> bool {
+        self.source.had_two_writers()
     }
 
     fn drain(&mut self, limit: usize, mut take: impl FnMut(&[u8])) -> usize {
@@ -149,8 +161,18 @@ mod tests {
             2
         }
 
-        fn wake(&self) -> BorrowedFd<'_> {
-            unreachable!("nobody waits for it")
+        fn wake(&self) -> Option<BorrowedFd<'_>> {
+            None
+        }
+
+        fn reached(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn end(&mut self) {}
+
+        fn had_two_writers(&self) -> bool {
+            false
         }
 
         fn drain(&mut self, _limit: usize, mut take: impl FnMut(&[u8])) -> usize {

@@ -4,7 +4,7 @@
 use crate::{
     harness::{
         books::quiet,
-        daemon::Daemon,
+        daemon::{Daemon, transport},
         direct_io::{DirectFile, Offsets},
         diskstats::DiskStats,
         turn::turn,
@@ -43,6 +43,9 @@ fn counted_and_judged(device: &NullBlk, flags: &[&str], each: u64, mode: &str) {
     let name = device.name();
     let starts = flags == STARTS;
     let daemon = Daemon::start(flags);
+    if let Some(transport) = transport() {
+        assert_eq!(daemon.status().transport(), transport, "{mode}");
+    }
     let second = ("program", "block_rq_complete_second");
     let attached = daemon.scrape().count("iotruth_program_attached", &[second]) == 1;
     let asked = flags == kernel::SECOND_PROGRAMS && kernel::guards_recursion();

@@ -37,4 +37,5 @@ mod stuck_device;
 mod tiny_ring;
 mod truncated_file;
 mod two_rings;
+mod two_writers;
 mod unseen_end;

@@ -82,6 +82,8 @@ fn every_figure_of_a_device_is_the_same_again() {
         attached: SystemTime::UNIX_EPOCH,
         start_up: StartUp::default(),
         programs: Vec::new(),
+        transport: "",
+        transport_reason: None,
         ring_bytes: 0,
         readers: Vec::new(),
         not_ready: None,

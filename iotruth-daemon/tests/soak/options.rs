@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::random::Random;
 
+/// Instead of a number of BPF ring buffers: each CPU and program has a ring of its own.
+const PER_CPU: &str = "per CPU";
+
 /// How much room the rings have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Room {
@@ -17,7 +20,8 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    /// Numbers of rings, and budgets for them. An ample ring has 32 MiB.
+    /// Numbers of BPF ring buffers, or [`PER_CPU`], and budgets for them. An ample ring buffer has 32
+    /// MiB.
     const fn rings(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Ample => &[
@@ -26,16 +30,28 @@ impl Room {
                 ("auto", "128MiB"),
                 ("8", "256MiB"),
                 ("16", "512MiB"),
+                (PER_CPU, "128MiB"),
+                (PER_CPU, "256MiB"),
+                (PER_CPU, "512MiB"),
             ],
             Self::Tight => &[
-                ("auto", "32MiB"),
+                (PER_CPU, "32MiB"),
+                (PER_CPU, "32MiB"),
+                (PER_CPU, "2MiB"),
                 ("auto", "32MiB"),
                 ("1", "8MiB"),
                 ("16", "32MiB"),
                 ("1", "1MiB"),
                 ("4", "1MiB"),
             ],
-            Self::Scarce => &[("1", "4KiB"), ("2", "32KiB"), ("4", "64KiB"), ("16", "64KiB")],
+            Self::Scarce => &[
+                ("1", "4KiB"),
+                ("2", "32KiB"),
+                ("4", "64KiB"),
+                ("16", "64KiB"),
+                (PER_CPU, "128KiB"),
+                (PER_CPU, "256KiB"),
+            ],
         }
     }
 }
@@ -57,6 +73,7 @@ impl Options {
     pub(crate) fn draw(room: Room, random: &mut Random) -> Self {
         let (rings, ring_budget) = random.pick(room.rings());
         let readers = random.pick(&["auto", "2", "4"]);
+        let readers = if rings == PER_CPU { "auto" } else { readers };
         let start_events = random.percent(40);
         let second_programs = random.percent(25);
         Self { room, rings, ring_budget, readers, start_events, second_programs }
@@ -64,8 +81,10 @@ impl Options {
 
     /// As arguments of `iotruth daemon`.
     pub(crate) fn arguments(&self) -> Vec<String> {
+        let per_cpu = self.rings == PER_CPU;
         vec![
-            format!("--rings={}", self.rings),
+            format!("--transport={}", if per_cpu { "per-cpu" } else { "ring-buffers" }),
+            format!("--rings={}", if per_cpu { "auto" } else { self.rings }),
             format!("--ring-budget={}", self.ring_budget),
             format!("--readers={}", self.readers),
             format!("--start-events={}", self.start_events),

@@ -17,7 +17,7 @@ use std::fs;
 
 use iotruth::{
     engine::btf::{KernelFacts, resolve},
-    kernel::{LoadOptions, Tracer, preflight, read_btf},
+    kernel::{Lanes, LoadOptions, Ring, Tracer, Transport, possible_cpus, preflight, read_btf},
 };
 use iotruth_common::{
     counters::MAX_RINGS,
@@ -39,10 +39,10 @@ const BLOCKS: usize = 64;
 /// A kernel thread.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
+const RINGS: usize = 2;
+
 const OPTIONS: LoadOptions = LoadOptions {
-    rings: 2,
-    ring_bytes: 4 << 20,
-    fill_mark: 2 << 20,
+    transport: Transport::RingBuffers { rings: RINGS, ring_bytes: 4 << 20, fill_mark: 2 << 20 },
     start_events: false,
     second_programs: false,
     log: false,
@@ -81,9 +81,26 @@ fn number(device: &LoopDevice) -> u32 {
     major.parse::<u32>().unwrap() << 20 | minor.parse::<u32>().unwrap()
 }
 
+/// Rings of each CPU and program, in so many bytes.
+fn per_cpu(budget: u64) -> LoadOptions {
+    let lanes = Lanes::fit(budget, possible_cpus(), false, false).unwrap();
+    LoadOptions { transport: Transport::PerCpu(lanes), ..OPTIONS }
+}
+
+/// Detaches, so that all that was written can be read.
+fn detach(tracer: &mut Tracer, rings: &mut [Ring]) {
+    tracer.detach().unwrap();
+    rings.iter_mut().for_each(Ring::end);
+}
+
 #[test]
 fn direct_reads_come_out_as_they_went_in() {
-    check_direct_reads(load(&OPTIONS), "direct_reads_co");
+    check_direct_reads(load(&OPTIONS), RINGS, "direct_reads_co");
+}
+
+#[test]
+fn they_do_so_through_the_rings_of_each_cpu() {
+    check_direct_reads(load(&per_cpu(4 << 20)), 1, "they_do_so_thro");
 }
 
 /// Without `bpf_get_current_task_btf` (before 5.11) the programs ask helpers who runs; without the
@@ -94,21 +111,21 @@ fn the_ways_of_older_kernels_lead_to_the_same() {
         facts.task_btf_helper = false;
         facts.recursion_guard = false;
     });
-    check_direct_reads(tracer, "the_ways_of_old");
+    check_direct_reads(tracer, RINGS, "the_ways_of_old");
 }
 
-fn check_direct_reads(mut tracer: Tracer, thread_name: &str) {
+fn check_direct_reads(mut tracer: Tracer, count: usize, thread_name: &str) {
     let _turn = turn();
     let device = LoopDevice::new(1);
     let mut rings = tracer.take_rings().unwrap();
-    assert_eq!(rings.len(), OPTIONS.rings);
+    assert_eq!(rings.len(), count);
     let attached = tracer.attach().unwrap();
     assert_eq!(attached.programs.len(), Probe::ALL.len());
     assert!(attached.programs.iter().all(|program| program.missing.is_none()), "{attached:?}");
     read_blocks(&device, 100);
     let number = number(&device);
     let sequence = attribute(&device, "diskseq").parse::<u64>().unwrap();
-    tracer.detach().unwrap();
+    detach(&mut tracer, &mut rings);
 
     let mut received = Received::default();
     received.drain(&mut rings);
@@ -214,20 +231,34 @@ fn what_the_first_program_told_the_second_one_does_not() {
 
 #[test]
 fn what_a_full_ring_refuses_is_counted_exactly() {
+    check_full_rings(&LoadOptions {
+        transport: Transport::RingBuffers { rings: 1, ring_bytes: 4096, fill_mark: 2 << 20 },
+        ..OPTIONS
+    });
+}
+
+#[test]
+fn so_is_what_a_full_ring_of_a_cpu_refuses() {
+    check_full_rings(&per_cpu(64 << 10 << possible_cpus().ilog2()));
+}
+
+fn check_full_rings(options: &LoadOptions) {
     let _turn = turn();
     let device = LoopDevice::new(1);
-    let mut tracer = load(&LoadOptions { rings: 1, ring_bytes: 4096, ..OPTIONS });
+    let mut tracer = load(options);
     let mut rings = tracer.take_rings().unwrap();
     let reader = tracer.counters().unwrap();
     tracer.attach().unwrap();
     let mut received = Received::default();
-    // Nobody drains: a page takes some twenty reads. Twice, for gaps within the numbers.
+    // Nobody drains: they take far fewer reads. Twice, for gaps within the numbers.
     for _ in 0..2 {
-        read_blocks(&device, 300);
+        read_blocks(&device, 1_000);
+        // What was just written is held back for a while.
+        std::thread::sleep(std::time::Duration::from_millis(20));
         received.drain(&mut rings);
     }
     read_blocks(&device, 3);
-    tracer.detach().unwrap();
+    detach(&mut tracer, &mut rings);
     received.drain(&mut rings);
 
     let counters = reader.read().unwrap();
@@ -274,7 +305,10 @@ fn starts_are_traced_when_asked_for_and_only_then() {
 fn a_ring_wakes_its_reader_above_the_mark() {
     let _turn = turn();
     let device = LoopDevice::new(1);
-    let mut tracer = load(&LoadOptions { rings: 1, fill_mark: 32 << 10, ..OPTIONS });
+    let mut tracer = load(&LoadOptions {
+        transport: Transport::RingBuffers { rings: 1, ring_bytes: 4 << 20, fill_mark: 32 << 10 },
+        ..OPTIONS
+    });
     let rings = tracer.take_rings().unwrap();
     let poll = wake::Edge::new(&rings[0]);
     tracer.attach().unwrap();

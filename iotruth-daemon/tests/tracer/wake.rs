@@ -1,6 +1,6 @@
 //! Edge-triggered polling, as the readers do it.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use iotruth::kernel::Ring;
 
@@ -15,7 +15,7 @@ impl Edge {
         let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
         let mut event =
             libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
-        let ring = ring.as_fd().as_raw_fd();
+        let ring = ring.wake().expect("a BPF ring buffer wakes its reader").as_raw_fd();
         // SAFETY: both descriptors are open, and the event is only read.
         let added = unsafe {
             libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, ring, &raw mut event)

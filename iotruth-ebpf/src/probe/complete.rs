@@ -2,7 +2,7 @@
 //!
 //! Runs in hard interrupts too; the current task has nothing to do with the request.
 
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::{maps::Array, programs::BtfTracePointContext};
 use iotruth_common::{
     probe::{Probe, Program},
     record::CompleteRecord,
@@ -12,6 +12,7 @@ use crate::{
     argument::{request, status_and_bytes},
     emit::{Rest, emit, put},
     field::{Disk, Request},
+    maps::COMPLETES,
 };
 
 programs!(tell(Complete), block_rq_complete, block_rq_complete_first, block_rq_complete_second);
@@ -33,6 +34,8 @@ struct End {
 
 impl Rest for End {
     type Record = CompleteRecord;
+
+    const SLOTS: &'static Array<CompleteRecord> = &COMPLETES;
 
     #[inline(always)]
     fn write(self, slot: *mut CompleteRecord, _: Option<Disk>) {

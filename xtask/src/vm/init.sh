@@ -27,7 +27,7 @@ ip link set lo up
 dmesg -n 1
 # The firmware has left its last line open.
 echo
-echo "IOTRUTH-GUEST release $(uname -r)"
+echo "IOTRUTH-GUEST release $(uname -r), $TRANSPORT"
 while read -r scenario; do
     echo "IOTRUTH-GUEST begin $scenario"
     dmesg -c >/dev/null

@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::console::{self, Console};
+use super::{
+    Guest,
+    console::{self, Console},
+};
 use crate::workspace;
 
 /// Hardware help is left aside even where it is offered: nested machines cannot run these kernels.
@@ -24,28 +27,26 @@ const MACHINE: &str = "-accel tcg,thread=single -cpu max,-avx,-avx2 -m 1024 -smp
 /// Where it is set, the scenarios print what is in the list of mismatches.
 const EXAMPLES: &str = "IOTRUTH_EXAMPLES";
 
+/// How records travel in the daemons of the scenarios.
+const TRANSPORT: &str = "TRANSPORT";
+
 /// An error of the kernel ends the machine at once instead of leaving it standing.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 oops=panic rdinit=/init";
 
 /// What the kernel does not know, and has a value, becomes a variable of the guest's environment.
-fn kernel_arguments() -> String {
+fn kernel_arguments(transport: &str) -> String {
     let examples =
         std::env::var_os(EXAMPLES).map_or_else(String::new, |_| format!(" {EXAMPLES}=1"));
-    format!("{KERNEL_ARGUMENTS}{examples}")
+    format!("{KERNEL_ARGUMENTS} {TRANSPORT}={transport}{examples}")
 }
 
 /// Boots and returns everything that the console said, which is written to `log` too.
-pub(super) fn boot(
-    image: &Path,
-    initrd: &Path,
-    disks: &[String],
-    log: &Path,
-    limit: Duration,
-) -> Result<Console> {
+pub(super) fn boot(guest: &Guest, log: &Path, limit: Duration) -> Result<Console> {
     let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args(MACHINE.split_whitespace()).args(disks);
-    qemu.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
-    qemu.args(["-append", &kernel_arguments()]).env("PATH", workspace::search_path()?);
+    qemu.args(MACHINE.split_whitespace()).args(&guest.disks);
+    qemu.arg("-kernel").arg(&guest.image).arg("-initrd").arg(&guest.initrd);
+    qemu.args(["-append", &kernel_arguments(&guest.transport)])
+        .env("PATH", workspace::search_path()?);
     let mut child = qemu
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -20,6 +20,9 @@ pub(super) struct Series {
     pub(super) version: &'static str,
     pub(super) archive: Archive,
     pub(super) suite: &'static str,
+    /// How records travel there, unless told otherwise: each way is taken by an older and by a newer
+    /// kernel.
+    pub(super) transport: &'static str,
 }
 
 /// Every series of the matrix, the oldest first: the long-term kernels that Debian keeps up to date,
@@ -30,15 +33,29 @@ pub(super) const MATRIX: [Series; 4] = [
         version: "5.10",
         archive: Archive::Security,
         suite: "bullseye-security",
+        transport: "ring-buffers",
     },
-    Series { name: "6.1", version: "6.1", archive: Archive::Security, suite: "bookworm-security" },
+    Series {
+        name: "6.1",
+        version: "6.1",
+        archive: Archive::Security,
+        suite: "bookworm-security",
+        transport: "per-cpu",
+    },
     Series {
         name: "6.12",
         version: "6.12",
         archive: Archive::Security,
         suite: "bookworm-security",
+        transport: "ring-buffers",
     },
-    Series { name: "7.x", version: "7", archive: Archive::Main, suite: "trixie-backports" },
+    Series {
+        name: "7.x",
+        version: "7",
+        archive: Archive::Main,
+        suite: "trixie-backports",
+        transport: "per-cpu",
+    },
 ];
 
 /// What was asked for: a series, and which of its versions.

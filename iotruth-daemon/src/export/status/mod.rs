@@ -41,6 +41,9 @@ struct Answer<'a> {
     not_ready: Option<&'a str>,
     programs: Vec<ProgramEntry<'a>>,
     tracepoints_missing: Vec<&'static str>,
+    transport: &'static str,
+    /// Why it is not the cheaper one, where nobody has asked for that.
+    transport_reason: Option<&'a str>,
     ring_bytes: u32,
     rings: Vec<RingEntry>,
     readers: Vec<ReaderEntry>,
@@ -207,6 +210,8 @@ impl<'a> Answer<'a> {
                 .filter(|program| program.missing.is_some())
                 .map(|program| program.probe.tracepoint())
                 .collect(),
+            transport: status.transport,
+            transport_reason: status.transport_reason.as_deref(),
             ring_bytes: status.ring_bytes,
             rings: snapshot
                 .rings

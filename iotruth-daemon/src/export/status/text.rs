@@ -81,6 +81,8 @@ fn programs(out: &mut String, answer: &Answer<'_>) {
 
 fn rings(out: &mut String, answer: &Answer<'_>) {
     let bytes = size(u64::from(answer.ring_bytes));
+    let because = answer.transport_reason.map(|why| format!(": {why}")).unwrap_or_default();
+    let _ = writeln!(out, "transport: {}{because}", answer.transport);
     let _ = writeln!(out, "ring of {bytes:<11}{:>14}{:>12}", "received", "lost");
     for ring in &answer.rings {
         let _ = writeln!(out, "ring {:<14}{:>14}{:>12}", ring.ring, ring.received, ring.lost);

@@ -56,7 +56,7 @@ fn statistics_that_cannot_be_read_delay_the_start_and_do_not_prevent_it() {
     recover(&tree);
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, true);
+        auditee.answer(&mut engine, u64::MAX);
         findings.whole > 0
     });
 }
@@ -82,7 +82,7 @@ fn audits_that_are_given_up_are_counted() {
     assert_eq!((first.whole, first.since > 0), (0, true));
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, true);
+        auditee.answer(&mut engine, u64::MAX);
         findings.whole > 0
     });
     assert!(auditor.findings().since > first.since);
@@ -96,7 +96,7 @@ fn nobody_is_asked_to_remember_while_a_file_of_sysfs_is_waited_for() {
     auditor.attached(clock::monotonic());
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, true);
+        auditee.answer(&mut engine, u64::MAX);
         findings.whole > 0
     });
     tree.add("sda", SDA);
@@ -105,7 +105,7 @@ fn nobody_is_asked_to_remember_while_a_file_of_sysfs_is_waited_for() {
     let mut quiet = 0;
     while quiet < 100 {
         assert!(begin.elapsed().as_secs() < 20, "it goes on auditing");
-        auditee.answer(&mut engine, true);
+        auditee.answer(&mut engine, u64::MAX);
         thread::sleep(Duration::from_millis(5));
         quiet = if is_blocked(&auditor) { quiet + 1 } else { 0 };
     }
@@ -134,7 +134,7 @@ fn the_books_of_a_device_begin_when_it_is_met_and_not_with_its_first_audit() {
     let audit = thread::spawn(move || std::fs::write(places.statistics, line(1_000)).unwrap());
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, true);
+        auditee.answer(&mut engine, u64::MAX);
         findings.whole > 0
     });
     audit.join().unwrap();

@@ -11,6 +11,7 @@ use super::{
         memory::Looked,
         recorder::Recorded,
         sysfs::Places,
+        tick::Tick,
     },
     Counters, Mailbox, Memory, Reader, Source,
 };
@@ -54,7 +55,19 @@ impl Source for NoRing {
         match *self {}
     }
 
-    fn wake(&self) -> BorrowedFd<'_> {
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
+        match *self {}
+    }
+
+    fn reached(&self) -> u64 {
+        match *self {}
+    }
+
+    fn end(&mut self) {
+        match *self {}
+    }
+
+    fn had_two_writers(&self) -> bool {
         match *self {}
     }
 
@@ -86,7 +99,7 @@ fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
     let stop = Arc::default();
     let reader = Reader {
         sources: Vec::<NoRing>::new(),
-        ring_bytes: 4096,
+        tick: Tick::new(4096),
         counters: Still,
         memory,
         recorded,

@@ -36,6 +36,11 @@ fn binary() -> PathBuf {
         .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_iotruth")), PathBuf::from)
 }
 
+/// How records shall travel in all daemons; `None` where the test decides.
+pub(crate) fn transport() -> Option<String> {
+    std::env::var("TRANSPORT").ok()
+}
+
 /// The bare command, without this process's own settings.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(binary());
@@ -46,6 +51,9 @@ pub(crate) fn command() -> Command {
     }
     // Not the configuration of this machine.
     command.env("IOTRUTH_CONFIG", "/dev/null").env_remove("RUST_LOG");
+    if let Some(transport) = transport() {
+        command.env("IOTRUTH_TRANSPORT", transport);
+    }
     command.stdin(Stdio::null());
     command
 }

@@ -90,6 +90,11 @@ impl Status {
         rings.into_values().collect()
     }
 
+    /// How records travel.
+    pub(crate) fn transport(&self) -> &str {
+        self.json["transport"].as_str().unwrap_or_else(|| panic!("no transport: {self:?}"))
+    }
+
     /// What it has to say of itself.
     pub(crate) fn notes(&self) -> Vec<&str> {
         let notes = self.json["notes"].as_array().unwrap_or_else(|| panic!("no notes: {self:?}"));

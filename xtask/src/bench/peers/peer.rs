@@ -51,10 +51,13 @@ impl FromStr for Other {
 
 /// None, iotruth, the peers that are packaged, and those that were named.
 pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
-    let address = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .context("loopback has no free port")?
-        .to_string();
+    let address = || {
+        TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .map(|address| address.to_string())
+            .context("loopback has no free port")
+    };
+    let [first, second] = [address()?, address()?];
     let daemon = daemon.to_str().context("the path of the daemon is not UTF-8")?;
     let peer = |name: &str, about: &str, count, command: &[&str]| Peer {
         name: name.to_owned(),
@@ -63,6 +66,24 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             .then(|| command.iter().map(|word| (*word).to_owned()).collect()),
         count,
         address: None,
+    };
+    let iotruth = |name, about, address: String, transport| Peer {
+        address: Some(address.clone()),
+        ..peer(
+            name,
+            about,
+            Count::Metrics,
+            &[
+                daemon,
+                "daemon",
+                "--config",
+                "/dev/null",
+                "--listen",
+                &address,
+                "--transport",
+                transport,
+            ],
+        )
     };
     let histograms = Count::Histograms;
     let perf = [
@@ -78,15 +99,18 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
     ];
     let mut peers = vec![
         peer("none", "nobody traces", Count::Unknown, &[]),
-        Peer {
-            address: Some(address.clone()),
-            ..peer(
-                "iotruth",
-                "every request followed from its first event to its end",
-                Count::Metrics,
-                &[daemon, "daemon", "--config", "/dev/null", "--listen", &address],
-            )
-        },
+        iotruth(
+            "iotruth",
+            "every request followed from its first event to its end; rings of each CPU",
+            first,
+            "per-cpu",
+        ),
+        iotruth(
+            "iotruth, BPF ring buffers",
+            "the same, as on older kernels",
+            second,
+            "ring-buffers",
+        ),
         peer("biolatency", "one histogram, issue to completion", histograms, &["biolatency"]),
         peer("biolatency -Q", "one histogram, with the queue", histograms, &["biolatency", "-Q"]),
         peer(

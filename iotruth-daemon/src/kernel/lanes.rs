@@ -1,0 +1,172 @@
+//! How the memory for rings is dealt out, where each CPU and program has one of its own.
+
+use iotruth_common::{
+    per_cpu::{Cursors, Lane},
+    probe::{PROGRAMS, Probe, Program, Role},
+    record::{CompleteRecord, RequestRecord, SubmitRecord},
+};
+
+/// Arrays that the rings are in: one for each length of records.
+pub(super) const ARRAYS: usize = 3;
+
+/// The most slots of a ring; beyond, more memory is of no use.
+const MOST: u32 = 1 << 24;
+
+/// The rings of each CPU and program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// Where the rings of each program are, by [`Program::index`].
+    pub(super) of: [Lane; PROGRAMS],
+    /// CPUs that have such rings.
+    pub(super) cpus: u32,
+    /// Slots of the rings that are used most.
+    slots: u32,
+    /// Slots of one CPU, by array.
+    strides: [u32; ARRAYS],
+}
+
+impl Lanes {
+    /// The longest rings that fit into so many bytes; `None` where none do.
+    ///
+    /// `starts` says that every request has a record of its start, `second` that there are second
+    /// programs.
+    #[must_use]
+    pub fn fit(budget: u64, cpus: u32, starts: bool, second: bool) -> Option<Self> {
+        let mut slots = MOST;
+        while slots >= LEAST {
+            let lanes = Self::new(slots, cpus, starts, second);
+            if lanes.bytes() <= budget {
+                return Some(lanes);
+            }
+            slots /= 2;
+        }
+        None
+    }
+
+    fn new(slots: u32, cpus: u32, starts: bool, second: bool) -> Self {
+        let mut strides = [0; ARRAYS];
+        let mut of = [Lane::default(); PROGRAMS];
+        for (index, lane) in of.iter_mut().enumerate() {
+            let Some(program) = Program::from_index(index) else { continue };
+            if program.role == Role::Second && !second {
+                continue;
+            }
+            let slots = slots / share(program, starts);
+            if let Some(stride) = strides.get_mut(array(program.probe)) {
+                *lane = Lane { stride: 0, first: *stride, mask: slots - 1 };
+                *stride += slots;
+            }
+        }
+        for (index, lane) in of.iter_mut().enumerate() {
+            let array = Program::from_index(index).map_or(0, |program| array(program.probe));
+            lane.stride = strides.get(array).copied().unwrap_or_default();
+        }
+        Self { of, cpus, slots, strides }
+    }
+
+    /// Slots of the rings that are used most, such as those of issues and completions.
+    #[must_use]
+    pub const fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Slots of an array.
+    #[cfg(any(feature = "kernel", test))]
+    pub(super) fn entries(&self, array: usize) -> u32 {
+        self.cpus * self.strides.get(array).copied().unwrap_or_default()
+    }
+
+    /// Bytes of all of it.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let of = |(stride, bytes): (&u32, usize)| u64::from(*stride) * bytes as u64;
+        let slots: u64 = self.strides.iter().zip(LENGTHS).map(of).sum();
+        u64::from(self.cpus) * (slots + (PROGRAMS * size_of::<Cursors>()) as u64)
+    }
+}
+
+/// The least slots of the rings that are used most.
+const LEAST: u32 = 64;
+
+/// Bytes of a slot, by array.
+pub(super) const LENGTHS: [usize; ARRAYS] =
+    [size_of::<SubmitRecord>(), size_of::<CompleteRecord>(), size_of::<RequestRecord>()];
+
+/// The array that records of a probe are in.
+pub(super) const fn array(probe: Probe) -> usize {
+    match probe {
+        Probe::Start | Probe::Insert | Probe::Issue => 0,
+        Probe::Complete => 1,
+        Probe::Merge | Probe::Requeue | Probe::Remap => 2,
+    }
+}
+
+/// The part of the slots that a program gets: one in so many.
+const fn share(program: Program, starts: bool) -> u32 {
+    match (program.role, program.probe) {
+        // They tell what was skipped.
+        (Role::Second, _) => 16,
+        // A request that gets nowhere is sent back as often as it is issued.
+        (_, Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue) => 1,
+        (_, Probe::Start) if starts => 1,
+        (_, Probe::Merge | Probe::Remap) => 4,
+        (_, Probe::Start) => 8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+
+    use iotruth_common::probe::{PROGRAMS, Probe, Program};
+
+    use super::{LENGTHS, Lanes, array};
+
+    #[test]
+    fn the_budget_holds_all_rings_and_would_not_hold_twice_as_many() {
+        for cpus in [1, 2, 64, 256] {
+            for (starts, second) in [(false, false), (true, false), (false, true), (true, true)] {
+                let lanes = Lanes::fit(32 << 20, cpus, starts, second).unwrap();
+                assert!(lanes.bytes() <= 32 << 20, "{lanes:?}");
+                let twice = Lanes::new(2 * lanes.slots(), cpus, starts, second);
+                assert!(twice.bytes() > 32 << 20, "{lanes:?}");
+            }
+        }
+        assert_eq!(Lanes::fit(32 << 20, 2, false, false).unwrap().slots(), 32_768);
+        assert_eq!(Lanes::fit(64 << 10, 64, false, false), None);
+    }
+
+    #[test]
+    fn no_two_rings_overlap() {
+        let lanes = Lanes::fit(8 << 20, 3, false, true).unwrap();
+        for (which, _) in LENGTHS.iter().enumerate() {
+            let mut taken = vec![false; lanes.entries(which) as usize];
+            for cpu in 0..lanes.cpus {
+                let here =
+                    |index: &usize| array(Program::from_index(*index).unwrap().probe) == which;
+                for lane in (0..PROGRAMS).filter(here).map(|index| lanes.of[index]) {
+                    for slot in 0..=lane.mask {
+                        let place = (cpu * lane.stride + lane.first + slot) as usize;
+                        assert!(!std::mem::replace(&mut taken[place], true), "{place}");
+                    }
+                }
+            }
+            assert!(taken.into_iter().all(|taken| taken));
+        }
+    }
+
+    #[test]
+    fn what_is_rare_gets_less() {
+        let lanes = Lanes::fit(32 << 20, 2, false, true).unwrap();
+        let slots = |program: Program| lanes.of[program.index()].mask + 1;
+        assert_eq!(slots(Program::first(Probe::Issue)), lanes.slots());
+        assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 4);
+        assert_eq!(lanes.slots(), 32_768);
+        assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 16);
+        let all_starts = Lanes::fit(32 << 20, 2, true, true).unwrap();
+        assert_eq!(
+            all_starts.of[Program::first(Probe::Start).index()].mask + 1,
+            all_starts.slots()
+        );
+    }
+}

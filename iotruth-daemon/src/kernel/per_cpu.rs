@@ -1,0 +1,330 @@
+//! The rings of each CPU and program, read as one stream in the order of time.
+//!
+//! Nobody says in which order two CPUs wrote, so their records are merged by time stamp. A record may
+//! be handed out once nothing older can come any more. Each program counts its attempt before it reads
+//! the time, and publishes its record, or counts it as lost, at its end. So where a ring was found to
+//! have as many of the latter as of the former, all that comes later is of a later time. Where it has
+//! one less, a program is in the middle of it, perhaps on a CPU that its hypervisor has stopped, and
+//! that ring is as far as it was the last time. What the ring that is least far has reached, all may
+//! hand out.
+
+use std::{
+    mem::offset_of,
+    sync::{
+        Arc,
+        atomic::Ordering::{Acquire, Relaxed, Release},
+    },
+};
+
+use iotruth_common::{
+    counters::{CpuCounters, MAX_RINGS},
+    per_cpu::Cursors,
+    probe::{PROGRAMS, Probe, Program},
+    record::RequestRecord,
+};
+
+use super::{
+    lanes::{ARRAYS, LENGTHS, Lanes, array},
+    mapped::Mapped,
+};
+
+/// How long a store of a program may take to be seen by the reader, in nanoseconds: it waits in a
+/// buffer of its processor, for a microsecond or so. It is also how far the clocks of two processors
+/// may be apart.
+const LEEWAY: u64 = 1_000_000;
+
+/// How long a program may be in the middle of a record before the others are handed out all the same,
+/// in nanoseconds. Its own is lost then. Verdicts are held for longer than this.
+const PATIENCE: u64 = 400_000_000;
+
+/// Records that are merged at a time: few enough that they are still in the caches when they are
+/// handed out.
+const CHUNK: usize = 2048;
+
+/// The least of them that are taken from one ring at a time.
+const LEAST: usize = 16;
+
+/// The order of what happened at the same time, as far as clocks can tell: that in which a request
+/// lives.
+const ORDER: [Probe; 7] = [
+    Probe::Start,
+    Probe::Remap,
+    Probe::Insert,
+    Probe::Issue,
+    Probe::Complete,
+    Probe::Requeue,
+    Probe::Merge,
+];
+
+/// Bytes that are handed out of what is no record.
+const SPOILT: usize = size_of::<u64>();
+
+/// What the rings are made of.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) cursors: Mapped,
+    pub(super) counters: Mapped,
+    pub(super) slots: [Mapped; ARRAYS],
+}
+
+/// All rings, as one.
+#[derive(Debug)]
+pub(super) struct PerCpu {
+    lanes: Vec<Reading>,
+    /// Records that are to be handed out, by time, and how many of them were.
+    chunk: Vec<Entry>,
+    handed: usize,
+    /// All that is older was handed out.
+    reached: u64,
+    /// What `reached` is once the chunk is handed out.
+    reaching: u64,
+    /// No program runs any more.
+    ended: bool,
+    /// Numbers of one ring were not in their order.
+    two_writers: bool,
+    memory: Arc<Memory>,
+}
+
+/// A record of a chunk.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    time: u64,
+    /// The index of its ring, and its number there.
+    lane: u32,
+    number: u32,
+    /// It came after later ones were handed out, or two have written it.
+    spoilt: bool,
+}
+
+/// One ring: where it is, and how far it was read.
+#[derive(Debug)]
+struct Reading {
+    /// Offset of its cursors.
+    cursors: usize,
+    /// Offsets of what its program has counted on its CPU.
+    attempts: usize,
+    lost: usize,
+    /// Its array, and the offset of its first slot there.
+    array: usize,
+    first: usize,
+    slot_bytes: usize,
+    mask: u64,
+    /// Slots that were written when this was last looked at.
+    head: u64,
+    /// Slots that were taken.
+    tail: u64,
+    /// The attempt of the last one.
+    attempt: u32,
+    /// Whatever comes later is of a later time.
+    reached: u64,
+}
+
+impl PerCpu {
+    /// `memory` has rings like these, of which none has been read.
+    pub(super) fn new(memory: Arc<Memory>, lanes: &Lanes) -> Self {
+        let mut readings = Vec::new();
+        for probe in ORDER {
+            for program in [Program::first(probe), Program::second(probe)] {
+                for cpu in 0..lanes.cpus as usize {
+                    readings.extend(Reading::new(lanes, program, cpu));
+                }
+            }
+        }
+        Self {
+            lanes: readings,
+            chunk: Vec::with_capacity(CHUNK),
+            handed: 0,
+            reached: 0,
+            reaching: 0,
+            ended: false,
+            two_writers: false,
+            memory,
+        }
+    }
+
+    /// Hands out up to `limit` records in the order of their time, and says how many. Fewer than
+    /// `limit` means that there are no more before [`Self::reached`]. `now` reads the clock.
+    ///
+    /// What cannot be told in its turn is handed out as the beginning of a record, which is none.
+    pub(super) fn drain(
+        &mut self,
+        limit: usize,
+        now: impl Fn() -> u64,
+        mut handle: impl FnMut(&[u8]),
+    ) -> usize {
+        let mut drained = 0;
+        while drained < limit {
+            let room = limit - drained;
+            let entries = self.chunk.get(self.handed..).unwrap_or_default();
+            if entries.is_empty() {
+                self.free();
+                if !self.refill(now()) {
+                    break;
+                }
+                continue;
+            }
+            for entry in entries.iter().take(room) {
+                let Some(lane) = self.lanes.get(entry.lane as usize) else { continue };
+                let length = if entry.spoilt { SPOILT } else { lane.slot_bytes };
+                let Some(slots) = self.memory.slots.get(lane.array) else { continue };
+                // SAFETY: a program writes a slot only after the tail of its ring was moved beyond
+                // it, which is when the chunk is done.
+                handle(unsafe { slots.bytes(lane.slot(entry.number), length) });
+                drained += 1;
+            }
+            self.handed += entries.len().min(room);
+        }
+        drained
+    }
+
+    /// All records of before this time have been handed out.
+    pub(super) const fn reached(&self) -> u64 {
+        self.reached
+    }
+
+    /// Whether two programs have written into one ring at the same time, by the numbers of its records.
+    pub(super) const fn had_two_writers(&self) -> bool {
+        self.two_writers
+    }
+
+    /// No program runs any more: whatever is there can be handed out.
+    pub(super) const fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Gives the slots of a chunk that was handed out back to the programs.
+    fn free(&mut self) {
+        self.reached = self.reaching;
+        if self.chunk.is_empty() {
+            return;
+        }
+        self.chunk.clear();
+        self.handed = 0;
+        for lane in &self.lanes {
+            self.memory.cursors.word(lane.cursors + TAIL).store(lane.tail, Release);
+        }
+    }
+
+    /// Collects records that can be handed out; whether there are any.
+    fn refill(&mut self, now: u64) -> bool {
+        let mut until = u64::MAX;
+        let mut busy = 0;
+        for lane in &mut self.lanes {
+            lane.look(&self.memory, now);
+            until = until.min(lane.reached);
+            busy += usize::from(lane.head != lane.tail);
+        }
+        until = if self.ended { u64::MAX } else { until.max(now.saturating_sub(PATIENCE)) };
+        // Of each only so many, and so nothing that is later than the last one of any of these.
+        let most = (CHUNK / busy.max(1)).max(LEAST) as u64;
+        for lane in &mut self.lanes {
+            if lane.head - lane.tail > most {
+                lane.head = lane.tail + most;
+                until = until.min(lane.last(&self.memory));
+            }
+        }
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            let bounds = (self.reached, until);
+            self.two_writers |= lane.collect(&self.memory, index as u32, bounds, &mut self.chunk);
+        }
+        // Stable, so that what is of the same time stays in the order of the lanes.
+        self.chunk.sort_by_key(|entry| entry.time);
+        self.reaching = self.reached.max(until);
+        if self.chunk.is_empty() {
+            self.reached = self.reaching;
+        }
+        !self.chunk.is_empty()
+    }
+}
+
+/// Offset of the tail of a ring.
+const TAIL: usize = offset_of!(Cursors, tail);
+
+/// Offset of the time of a record.
+const TIME: usize = offset_of!(RequestRecord, time);
+
+/// Offset of the word of a record whose lower half is its attempt.
+const ATTEMPT: usize = offset_of!(RequestRecord, attempt);
+
+const _: () = assert!(cfg!(target_endian = "little") && ATTEMPT.is_multiple_of(8));
+
+impl Reading {
+    /// The ring of this CPU and program; `None` where there is no such program.
+    fn new(lanes: &Lanes, program: Program, cpu: usize) -> Option<Self> {
+        let lane = lanes.of.get(program.index()).filter(|lane| lane.mask > 0)?;
+        let array = array(program.probe);
+        let slot_bytes = *LENGTHS.get(array)?;
+        let counters = cpu * size_of::<CpuCounters>();
+        let stream = program.index() * MAX_RINGS * size_of::<u64>();
+        Some(Self {
+            cursors: (cpu * PROGRAMS + program.index()) * size_of::<Cursors>(),
+            attempts: counters + offset_of!(CpuCounters, attempts) + stream,
+            lost: counters + offset_of!(CpuCounters, lost) + stream,
+            array,
+            first: (cpu * lane.stride as usize + lane.first as usize) * slot_bytes,
+            slot_bytes,
+            mask: lane.mask.into(),
+            head: 0,
+            tail: 0,
+            attempt: 0,
+            reached: 0,
+        })
+    }
+
+    /// Looks how far the program is; it is later than `now`.
+    fn look(&mut self, memory: &Memory, now: u64) {
+        // In this order: of what was begun by then, nothing is missing from what was ended since.
+        let begun = memory.counters.word(self.attempts).load(Acquire);
+        self.head = memory.cursors.word(self.cursors).load(Acquire);
+        let lost = memory.counters.word(self.lost).load(Acquire);
+        if self.head + lost >= begun {
+            self.reached = now.saturating_sub(LEEWAY);
+        }
+    }
+
+    /// Takes all records that are not of a later time than `until`. What is of an earlier one than
+    /// `after` has come too late. Whether any of them has a number that it cannot have.
+    fn collect(
+        &mut self,
+        memory: &Memory,
+        lane: u32,
+        (after, until): (u64, u64),
+        chunk: &mut Vec<Entry>,
+    ) -> bool {
+        let Some(slots) = memory.slots.get(self.array) else { return false };
+        let mut two_writers = false;
+        while self.tail < self.head {
+            let slot = self.slot(self.tail as u32);
+            // Nobody writes what was published, before it is read.
+            let time = slots.word(slot + TIME).load(Relaxed);
+            if time > until {
+                break;
+            }
+            let attempt = slots.word(slot + ATTEMPT).load(Relaxed) as u32;
+            // Numbers only ever grow: or else two programs have written at the same time.
+            let step = attempt.wrapping_sub(self.attempt);
+            let backward = step == 0 || step > u32::MAX / 2;
+            two_writers |= backward;
+            let spoilt = backward || time < after;
+            self.attempt = attempt;
+            chunk.push(Entry { time, lane, number: self.tail as u32, spoilt });
+            self.tail += 1;
+        }
+        two_writers
+    }
+
+    /// The time of the last record that was found.
+    fn last(&self, memory: &Memory) -> u64 {
+        let slot = self.slot((self.head as u32).wrapping_sub(1));
+        memory.slots.get(self.array).map_or(0, |slots| slots.word(slot + TIME).load(Relaxed))
+    }
+
+    /// Offset of a slot within its array.
+    #[inline]
+    fn slot(&self, number: u32) -> usize {
+        self.first + (u64::from(number) & self.mask) as usize * self.slot_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Records in the rings of this CPU and program, which nobody else writes.
+//!
+//! Nobody is ever woken: the reader looks by itself.
+
+use core::ptr::null_mut;
+
+use aya_ebpf::maps::Array;
+use iotruth_common::{
+    per_cpu::Cursors,
+    probe::{PROGRAMS, Program},
+};
+
+use crate::{
+    globals::{TUNING, constant},
+    maps::CURSORS,
+};
+
+/// What makes a record known.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    head: *mut u64,
+    next: u64,
+}
+
+impl Place {
+    /// Of a record that travels another way.
+    pub(crate) const NOWHERE: Self = Self { head: null_mut(), next: 0 };
+
+    /// Hands the record to the reader: all of it was written before.
+    ///
+    /// Only used where the processor shows stores to others in their order (x86-64).
+    #[inline(always)]
+    pub(crate) fn publish(self) {
+        // Written out, since the compiler may move other stores behind a volatile one.
+        #[cfg(target_arch = "bpf")]
+        // SAFETY: the head is an aligned word of a map's value, as the verifier checks.
+        unsafe {
+            core::arch::asm!(
+                "*(u64 *)({head} + 0) = {next}",
+                head = in(reg) self.head,
+                next = in(reg) self.next,
+                options(nostack),
+            );
+        }
+        #[cfg(not(target_arch = "bpf"))]
+        // SAFETY: as above.
+        unsafe {
+            self.head.write(self.next);
+        }
+    }
+}
+
+/// Room for a record, and how to publish it; NULL where the ring is full.
+#[inline(always)]
+pub(crate) fn reserve<T>(cpu: u32, program: Program, slots: &Array<T>) -> (*mut T, Place) {
+    let full = (null_mut(), Place::NOWHERE);
+    let number = cpu * PROGRAMS as u32 + program.index() as u32;
+    let Some(cursors) = CURSORS.get_ptr_mut(number) else { return full };
+    let head = cursors.cast::<u64>();
+    let tail = cursors.wrapping_byte_add(core::mem::offset_of!(Cursors, tail)).cast::<u64>();
+    // SAFETY: an aligned word of a map's value, as the verifier checks; nobody else writes it.
+    let written = unsafe { head.read() };
+    // SAFETY: such a word too; the reader writes it, and a load is never torn.
+    let read = unsafe { tail.read_volatile() };
+    let lane = &TUNING.lanes[program.index()];
+    let mask = constant(&lane.mask);
+    if written.wrapping_sub(read) > u64::from(mask) {
+        return full;
+    }
+    let first = cpu * constant(&lane.stride) + constant(&lane.first);
+    let Some(slot) = slots.get_ptr_mut(first + (written as u32 & mask)) else { return full };
+    (slot, Place { head, next: written + 1 })
+}
