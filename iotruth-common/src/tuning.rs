@@ -30,6 +30,9 @@ pub struct Tuning {
 
 const _: () = assert!(core::mem::size_of::<Tuning>() == 32 + 12 * PROGRAMS);
 
-/// Marks that the two programs of a tracepoint share, where there are two: enough that the requests
-/// that are in use at one time rarely share one.
-pub const MARKS: u32 = 1 << 16;
+/// Bits of the number of a mark that the two programs of a tracepoint share.
+pub const MARK_BITS: u32 = 17;
+
+/// How many marks there are where there are two programs: enough that requests that are in use at one
+/// time rarely share one.
+pub const MARKS: u32 = 1 << MARK_BITS;

@@ -35,6 +35,10 @@ const TURN: usize = 1_024;
 /// for their names meanwhile, and whoever looks whether it still goes round.
 const LONGEST_DRAIN: u64 = 50_000_000;
 
+/// How long a program may take from counting an event to its record, in nanoseconds: longer than a
+/// reader of rings of each CPU waits for one.
+const LONGEST_RECORD: u64 = 450_000_000;
+
 /// How often the counters of lost events are read while there is traffic, in nanoseconds.
 const AUDIT_EVERY: u64 = 100_000_000;
 
@@ -212,11 +216,17 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         }
         let mut events = Vec::with_capacity(self.sources.len().max(1));
         // What there is at first is shown at once: no record, but which rings are drained.
-        let mut rounds = Rounds { drained: true, unpublished: true, ..Rounds::default() };
+        let mut rounds = Rounds {
+            drained: true,
+            unpublished: true,
+            longest_record: LONGEST_RECORD,
+            ..Rounds::default()
+        };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             if stopping {
                 self.sources.iter_mut().for_each(Source::end);
+                rounds.longest_record = 0;
             }
             if !stopping && rounds.drained && !self.auditee.is_waiting() {
                 wait(epoll.as_fd(), &mut events, self.tick.duration())?;
@@ -303,11 +313,17 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         Ok(())
     }
 
-    /// Settles the books with the counters that were read, once every record was taken that was
-    /// written before.
+    /// Settles the books with the counters that were read, once every record was taken that they
+    /// count.
+    ///
+    /// A program may have counted one that it has not written yet, and may be preempted in between. If
+    /// one does not come for long, it is lost, and verdicts that rest on it are given up.
     fn settle(&mut self, rounds: &mut Rounds) {
         let engine = &self.recorded.engine;
-        let taken = |audit: &mut Audit| rounds.reached >= audit.read || engine.has_taken(audit);
+        let taken = |audit: &mut Audit| {
+            let waited = rounds.reached >= audit.read + rounds.longest_record;
+            waited || engine.has_taken(audit)
+        };
         if let Some(audit) = rounds.audit.take_if(taken) {
             self.recorded.tell(&Input::StreamsCounted(&rounds.streams));
             rounds.streams.clear();
@@ -393,6 +409,8 @@ struct Rounds {
     drained: bool,
     /// Nothing is left in them that was written before this time.
     reached: u64,
+    /// [`LONGEST_RECORD`], until no more are written.
+    longest_record: u64,
     /// Whether records were taken since the counters were read.
     unaudited: bool,
     /// Whether something changed since the last snapshot.

@@ -73,8 +73,9 @@ pub(crate) fn strict_but(daemon: &Daemon, provoked: &[Provoked<'_>], endless: u6
 /// Nothing is lost, nothing is unjudged, and nothing is left open.
 ///
 /// A kernel skips a program that is running already on the same CPU and counts that. Where a task can
-/// be preempted inside a program, the second one may be skipped as well: there, and only where the
-/// kernel says so, requests may be unjudged; the line of the scenario then says so too.
+/// be preempted inside a program, the second one may be skipped as well, and between the two nobody
+/// knows yet whether it will be: there, and only where the kernel says so, requests may be unjudged; the
+/// line of the scenario then says so too.
 pub(crate) fn whole(daemon: &Daemon) -> Figures {
     whole_but(daemon, 0)
 }
@@ -113,8 +114,16 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
     if skipped == 0 {
         let inferred = scrape.existing("iotruth_lives_inferred_total", &[]);
         let unjudged = |reason| scrape.count("iotruth_unjudged_total", &[("reason", reason)]);
-        assert_eq!((unjudged("pre_existing"), unjudged("loss")), (0, 0), "pre-existing, loss");
-        assert_eq!((all, lost("inferred")), (inferred, inferred), "unjudged, lost");
+        assert_eq!(unjudged("pre_existing"), 0, "pre-existing");
+        let distrusted = unjudged("loss");
+        if distrusted > 0 {
+            assert!(kernel::preempts_programs() && runs > 0, "{distrusted} unjudged as a loss");
+            println!(
+                "\nIOTRUTH-NOTE {distrusted} requests unjudged, while tasks were preempted between the \
+                 two programs"
+            );
+        }
+        assert_eq!((all, lost("inferred")), (inferred + distrusted, inferred), "unjudged, lost");
     } else {
         assert!(kernel::preempts_programs(), "{skipped} skipped and not made up for");
         println!("\nIOTRUTH-NOTE {skipped} events skipped: {all} requests unjudged");

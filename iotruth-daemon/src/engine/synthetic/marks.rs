@@ -26,11 +26,15 @@ impl Marks {
 
     /// Whether this program tells an event of a request.
     pub(super) fn leave(&mut self, program: Program, rq: &Request) -> bool {
-        let place = (rq.address >> 8) as usize % self.0.len();
+        let places = [rq.address >> 8, rq.address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40];
+        let [first, second] = places.map(|hash| hash as usize % self.0.len());
         let mark = (rq.address, program.probe, rq.len > 0);
+        let ours = |told: (u64, _, _)| told.0 == rq.address;
+        let unused = self.0[first].is_none();
+        let place = if self.0[first].is_none_or(ours) { first } else { second };
         let told = self.0[place];
-        let unknown = |told: (u64, _, _)| told == mark || told.0 != rq.address;
-        if program.role == Role::Second && told.is_some_and(unknown) {
+        let unknown = !unused && !told.is_some_and(ours);
+        if program.role == Role::Second && (told == Some(mark) || unknown) {
             return false;
         }
         self.0[place] = Some(mark);
