@@ -104,13 +104,15 @@ pub(super) const fn array(probe: Probe) -> usize {
 /// The part of the slots that a program gets: one in so many.
 const fn share(program: Program, starts: bool) -> u32 {
     match (program.role, program.probe) {
-        // They tell what was skipped.
-        (Role::Second, _) => 16,
         // A request that gets nowhere is sent back as often as it is issued.
-        (_, Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue) => 1,
-        (_, Probe::Start) if starts => 1,
-        (_, Probe::Merge | Probe::Remap) => 4,
-        (_, Probe::Start) => 8,
+        (role, Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue) => match role {
+            Role::Only | Role::First => 1,
+            // What was skipped, for as long as a task is preempted in the first program.
+            Role::Second => 8,
+        },
+        (Role::Only | Role::First, Probe::Start) if starts => 1,
+        (Role::Only | Role::First, Probe::Merge | Probe::Remap) => 4,
+        _ => 16,
     }
 }
 
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(slots(Program::first(Probe::Issue)), lanes.slots());
         assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 4);
         assert_eq!(lanes.slots(), 32_768);
-        assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 16);
+        assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 8);
         let all_starts = Lanes::fit(32 << 20, 2, true, true).unwrap();
         assert_eq!(
             all_starts.of[Program::first(Probe::Start).index()].mask + 1,

@@ -6,7 +6,7 @@
 //! have as many of the latter as of the former, all that comes later is of a later time. Where it has
 //! one less, a program is in the middle of it, perhaps on a CPU that its hypervisor has stopped, and
 //! that ring is as far as it was the last time. What the ring that is least far has reached, all may
-//! hand out.
+//! hand out. They wait for it as long as they have room.
 
 use std::{
     mem::offset_of,
@@ -42,7 +42,7 @@ const PATIENCE: u64 = 400_000_000;
 const CHUNK: usize = 2048;
 
 /// The least of them that are taken from one ring at a time.
-const LEAST: usize = 16;
+const LEAST: usize = 64;
 
 /// The order of what happened at the same time, as far as clocks can tell: that in which a request
 /// lives.
@@ -103,7 +103,7 @@ struct Reading {
     cursors: usize,
     /// Offsets of what its program has counted on its CPU.
     attempts: usize,
-    lost: usize,
+    refused: usize,
     /// Its array, and the offset of its first slot there.
     array: usize,
     first: usize,
@@ -113,6 +113,10 @@ struct Reading {
     head: u64,
     /// Slots that were taken.
     tail: u64,
+    /// Slots that the program may write again.
+    freed: u64,
+    /// Records that had been refused by then.
+    lost: u64,
     /// The attempt of the last one.
     attempt: u32,
     /// Whatever comes later is of a later time.
@@ -200,8 +204,10 @@ impl PerCpu {
         }
         self.chunk.clear();
         self.handed = 0;
-        for lane in &self.lanes {
+        // The others are left alone: a store takes the line away from the program.
+        for lane in self.lanes.iter_mut().filter(|lane| lane.tail != lane.freed) {
             self.memory.cursors.word(lane.cursors + TAIL).store(lane.tail, Release);
+            lane.freed = lane.tail;
         }
     }
 
@@ -209,12 +215,17 @@ impl PerCpu {
     fn refill(&mut self, now: u64) -> bool {
         let mut until = u64::MAX;
         let mut busy = 0;
+        let mut patience = PATIENCE;
         for lane in &mut self.lanes {
             lane.look(&self.memory, now);
             until = until.min(lane.reached);
             busy += usize::from(lane.head != lane.tail);
+            if lane.head - lane.tail > lane.mask - lane.mask / 4 {
+                // Rather one record than all that will find no room.
+                patience = LEEWAY;
+            }
         }
-        until = if self.ended { u64::MAX } else { until.max(now.saturating_sub(PATIENCE)) };
+        until = if self.ended { u64::MAX } else { until.max(now.saturating_sub(patience)) };
         // Of each only so many, and so nothing that is later than the last one of any of these.
         let most = (CHUNK / busy.max(1)).max(LEAST) as u64;
         for lane in &mut self.lanes {
@@ -259,13 +270,15 @@ impl Reading {
         Some(Self {
             cursors: (cpu * PROGRAMS + program.index()) * size_of::<Cursors>(),
             attempts: counters + offset_of!(CpuCounters, attempts) + stream,
-            lost: counters + offset_of!(CpuCounters, lost) + stream,
+            refused: counters + offset_of!(CpuCounters, lost) + stream,
             array,
             first: (cpu * lane.stride as usize + lane.first as usize) * slot_bytes,
             slot_bytes,
             mask: lane.mask.into(),
             head: 0,
             tail: 0,
+            freed: 0,
+            lost: 0,
             attempt: 0,
             reached: 0,
         })
@@ -276,8 +289,8 @@ impl Reading {
         // In this order: of what was begun by then, nothing is missing from what was ended since.
         let begun = memory.counters.word(self.attempts).load(Acquire);
         self.head = memory.cursors.word(self.cursors).load(Acquire);
-        let lost = memory.counters.word(self.lost).load(Acquire);
-        if self.head + lost >= begun {
+        self.lost = memory.counters.word(self.refused).load(Acquire);
+        if self.head + self.lost >= begun {
             self.reached = now.saturating_sub(LEEWAY);
         }
     }
@@ -301,11 +314,13 @@ impl Reading {
                 break;
             }
             let attempt = slots.word(slot + ATTEMPT).load(Relaxed) as u32;
-            // Numbers only ever grow: or else two programs have written at the same time.
+            // Numbers only ever grow, and all that are missing were refused: or else two programs have
+            // written at the same time.
             let step = attempt.wrapping_sub(self.attempt);
-            let backward = step == 0 || step > u32::MAX / 2;
-            two_writers |= backward;
-            let spoilt = backward || time < after;
+            let missing = attempt.wrapping_sub(self.tail as u32 + 1);
+            let wrong = step == 0 || step > u32::MAX / 2 || missing > self.lost as u32;
+            two_writers |= wrong;
+            let spoilt = wrong || time < after;
             self.attempt = attempt;
             chunk.push(Entry { time, lane, number: self.tail as u32, spoilt });
             self.tail += 1;

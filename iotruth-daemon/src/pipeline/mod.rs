@@ -123,7 +123,14 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         drop(stop_http);
         http.await?;
         match joined {
-            Err(error) if error.is::<TwoWriters>() => return Err(error),
+            // Nothing begins anew that was told to stop.
+            Err(error) if error.is::<TwoWriters>() && outcome.is_err() => {
+                tokio::select! {
+                    biased;
+                    name = signals.next() => info!("{name}"),
+                    () = std::future::ready(()) => return Err(error),
+                }
+            }
             joined => outcome.and(joined)?,
         }
         info!("stopped");

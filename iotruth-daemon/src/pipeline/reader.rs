@@ -228,8 +228,10 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 self.sources.iter_mut().for_each(Source::end);
                 rounds.longest_record = 0;
             }
-            if !stopping && rounds.drained && !self.auditee.is_waiting() {
-                wait(epoll.as_fd(), &mut events, self.tick.duration())?;
+            if !stopping && rounds.drained {
+                let asked = self.auditee.is_waiting();
+                let time = if asked { Tick::SHORTEST } else { self.tick.duration() };
+                wait(epoll.as_fd(), &mut events, time)?;
             }
             let now = clock::monotonic();
             self.mailbox.rounds.fetch_add(1, Ordering::Relaxed);
@@ -250,8 +252,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 rounds.looked = now;
             }
             self.lookout.ask(&mut self.recorded.engine, look);
-            // After a look that left nothing in the rings, or else lives seem to be open whose ends
-            // lie in there.
+            // After a look that left nothing in the rings but what was just written, or else lives seem
+            // to be open whose ends lie in there.
             if look && rounds.drained && !stopping {
                 self.take_census(&mut rounds);
             }

@@ -15,7 +15,7 @@ pub(super) struct Tick {
 
 impl Tick {
     /// Under full load.
-    const SHORTEST: Duration = Duration::from_millis(2);
+    pub(super) const SHORTEST: Duration = Duration::from_millis(2);
     /// When nothing happens. It bounds how late a stop or a quiet record is noticed.
     pub(super) const LONGEST: Duration = Duration::from_millis(100);
     /// [`Self::many`] where the rings are large.
