@@ -1,6 +1,12 @@
 //! What is measured.
 
-use std::{fmt, time::Instant};
+use std::{
+    fmt,
+    panic::resume_unwind,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 
@@ -10,9 +16,13 @@ use super::{
 };
 use crate::bench::{
     fio::Load,
+    http::get,
     place::{Place, time_programs},
     process::{self, Usage},
 };
+
+/// How often a daemon is scraped, where it is.
+const SCRAPE_EVERY: Duration = Duration::from_secs(1);
 
 /// A load, and what is looked at under it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +106,8 @@ fn watch(place: &Place, peer: &Peer, load: Load) -> Result<Measured> {
     };
     let before = usage(&tracer)?;
     let (cpus, begin) = (process::cpus()?, Instant::now());
-    let done = load.run(place.device(), place.folder())?;
+    let scraped = peer.address.as_deref().filter(|_| peer.scraped);
+    let done = scraped_meanwhile(scraped, || load.run(place.device(), place.folder()))?;
     let idle = process::cpus()?.idle.saturating_sub(cpus.idle);
     let all = begin.elapsed().as_nanos() as u64 * cpus.count;
     if let Some(tracer) = &mut tracer {
@@ -115,6 +126,24 @@ fn watch(place: &Place, peer: &Peer, load: Load) -> Result<Measured> {
         usage: after,
         missed: seen.requests.map(|requests| done.reads.saturating_sub(requests)),
         told_lost: seen.told_lost,
+    })
+}
+
+/// Does something while the daemon at this address, if there is one, is scraped.
+fn scraped_meanwhile<T>(address: Option<&str>, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let Some(address) = address else { return act() };
+    thread::scope(|scope| {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let scraper = scope.spawn(move || -> Result<()> {
+            while stopped.recv_timeout(SCRAPE_EVERY) == Err(RecvTimeoutError::Timeout) {
+                get(address, "/metrics")?;
+            }
+            Ok(())
+        });
+        let done = act();
+        drop(stop);
+        scraper.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        done
     })
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Peer {
     pub(super) count: Count,
     /// Where it answers over HTTP, if it does.
     pub(super) address: Option<String>,
+    /// Whether it is asked for its metrics every second.
+    pub(super) scraped: bool,
 }
 
 /// A peer that somebody names on the command line.
@@ -57,7 +59,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             .map(|address| address.to_string())
             .context("loopback has no free port")
     };
-    let [first, second] = [address()?, address()?];
+    let [first, second, third] = [address()?, address()?, address()?];
     let daemon = daemon.to_str().context("the path of the daemon is not UTF-8")?;
     let peer = |name: &str, about: &str, count, command: &[&str]| Peer {
         name: name.to_owned(),
@@ -66,6 +68,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             .then(|| command.iter().map(|word| (*word).to_owned()).collect()),
         count,
         address: None,
+        scraped: false,
     };
     let iotruth = |name, about, address: String, transport| Peer {
         address: Some(address.clone()),
@@ -111,6 +114,15 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             second,
             "ring-buffers",
         ),
+        Peer {
+            scraped: true,
+            ..iotruth(
+                "iotruth, scraped",
+                "the same as the first, asked for its metrics every second",
+                third,
+                "per-cpu",
+            )
+        },
         peer("biolatency", "one histogram, issue to completion", histograms, &["biolatency"]),
         peer("biolatency -Q", "one histogram, with the queue", histograms, &["biolatency", "-Q"]),
         peer(
