@@ -118,10 +118,12 @@ impl Plan {
     pub(super) fn tick(&self) -> Tick {
         match self.transport {
             Transport::RingBuffers { ring_bytes, .. } => Tick::new(ring_bytes as usize / RECORD),
-            // Nobody wakes it, so it looks before the fastest CPU there is has filled half of its rings.
+            // Nobody wakes it, so it looks before the fastest CPU there is has filled its rings. What was
+            // written last is left in them.
             Transport::PerCpu(lanes) => {
                 let slots = lanes.slots();
-                Tick::new(slots as usize).at_most(Duration::from_secs(1) * slots / FASTEST / 2)
+                let full = Duration::from_secs(1) * slots / FASTEST;
+                Tick::new(slots as usize).at_most(full.saturating_sub(Duration::from_millis(1)))
             }
         }
     }
