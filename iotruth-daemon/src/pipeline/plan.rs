@@ -67,11 +67,11 @@ const LEAST_RINGS: usize = 4;
 /// CPUs that one reader serves. One reader keeps up with more than 10 million records a second.
 const CPUS_PER_READER: usize = 16;
 
-/// The least slots of a busy CPU and program: they last for eight milliseconds at the highest rate.
+/// The least slots of a busy CPU and program: they last for 13 milliseconds at the highest rate.
 const LEAST_SLOTS: u32 = 4096;
 
-/// Requests that a CPU may take in a second.
-const FASTEST: u32 = 500_000;
+/// Requests that a CPU may take in a second before a reader that found nothing looks again.
+const FASTEST: u32 = 300_000;
 
 /// Bytes that the largest record takes up in a BPF ring buffer.
 const RECORD: usize = size_of::<SubmitRecord>() + 8;
@@ -118,7 +118,7 @@ impl Plan {
     pub(super) fn tick(&self) -> Tick {
         match self.transport {
             Transport::RingBuffers { ring_bytes, .. } => Tick::new(ring_bytes as usize / RECORD),
-            // Nobody wakes it, so it looks before the fastest CPU there is has filled its rings. What was
+            // Nobody wakes it, so it looks before the fastest CPU can have filled its rings. What was
             // written last is left in them.
             Transport::PerCpu(lanes) => {
                 let slots = lanes.slots();
