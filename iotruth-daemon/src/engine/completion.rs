@@ -127,7 +127,8 @@ impl Engine {
             }
             // It was started, and the issue was not seen.
             Stage::Started | Stage::Queued | Stage::Requeued
-                if !idle && !self.ends_unsent(record, life) =>
+                if (!idle && !self.ends_unsent(record, life))
+                    || (idle && self.was_sent_unseen(record, life)) =>
             {
                 life.incomplete = true;
                 return;
@@ -157,6 +158,18 @@ impl Engine {
         let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
         let alone = empty && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
         life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
+    }
+
+    /// Whether an idle request was with the driver before, and neither its issue nor what sent it back was
+    /// seen.
+    ///
+    /// A request has no timeout when it is allocated (`blk_mq_rq_ctx_init`), and is given one when the
+    /// driver starts it (`blk_add_timer`). Drivers set one of their own before that for commands other
+    /// than reads and writes; of one that does for those as well (mmc) nothing is told.
+    fn was_sent_unseen(&self, record: &CompleteRecord, life: &Life) -> bool {
+        let head = &record.request;
+        let plain = head.cmd_flags as u8 <= 1 && !self.flavor.passthrough(head.cmd_flags);
+        plain && record.timeout > 0 && !life.first_issue.has_come()
     }
 
     /// Whether an nvme driver ended it without asking the controller, or gave it to another path.

@@ -229,6 +229,7 @@ fn what_goes_on_after_an_unseen_requeue_was_not_refused_at_once() {
         kernel.after(5).plain(Probe::Requeue, &mut rq);
         if reused {
             rq.allocated = kernel.after(5).now;
+            rq.timeout = 0;
         }
         kernel.after(5).insert(&mut rq);
         kernel.after(5).complete(&mut rq, 4096, IOERR);
@@ -236,6 +237,27 @@ fn what_goes_on_after_an_unseen_requeue_was_not_refused_at_once() {
         let told: &[Kind] = if reused { &[Kind::DispatchFailure] } else { &[] };
         assert_eq!(kinds(&snapshot), told);
         assert_eq!(snapshot.lives.inferred, 2 - u64::from(reused));
+    }
+}
+
+#[test]
+fn what_has_a_timeout_was_not_refused_at_once() {
+    for hidden in [0, 2] {
+        let mut kernel = Kernel::with(Starts::All);
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+        kernel.after(5).start(&mut rq);
+        kernel.after(5).insert(&mut rq);
+        if hidden > 0 {
+            kernel.hide = hidden;
+            kernel.after(5).issue(&mut rq);
+            kernel.after(5).plain(Probe::Requeue, &mut rq);
+        }
+        kernel.after(5).complete(&mut rq, 4096, IOERR);
+        let snapshot = snapshot(&mut kernel);
+        let told: &[Kind] = if hidden == 0 { &[Kind::DispatchFailure] } else { &[] };
+        assert_eq!(kinds(&snapshot), told);
+        assert_eq!(snapshot.lives.inferred, u64::from(hidden > 0));
     }
 }
 

@@ -109,10 +109,13 @@ pub(super) fn excused(kind: Kind, life: &History) -> u64 {
     let flush =
         (life.lost || life.flush_lost) && failures(life).any(|failure| failure == Failure::Flush);
     // One that is refused at a later attempt looks like one that is refused at the first, if nothing
-    // is seen of what the driver had of it: each issue, and each requeue and part that followed.
+    // is seen of what the driver had of it: each issue, and each requeue and part that followed. Only of
+    // reads and writes the timeout tells.
     let driven = |event: &&Event| event.probe == Probe::Issue || event.state != STATE_IDLE;
-    let again = life.events.last().is_some_and(|end| end.state == STATE_IDLE)
-        && life.events.iter().filter(driven).all(|event| event.missing)
+    let mut had = life.events.iter().skip_while(|event| event.probe != Probe::Issue).filter(driven);
+    let again = life.cmd_flags as u8 > 1
+        && life.events.last().is_some_and(|end| end.state == STATE_IDLE)
+        && had.all(|event| event.missing)
         && failures(life).any(|failure| failure == Failure::Error);
     u64::from(flush || again)
 }
