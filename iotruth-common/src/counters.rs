@@ -2,7 +2,8 @@
 
 use crate::probe::PROGRAMS;
 
-/// How many rings the eBPF object declares; the daemon uses a power of two of them, at most all.
+/// How many BPF ring buffers the eBPF object declares; the daemon uses a power of two of them, at most
+/// all. The rings of each CPU and program are ring 0 together.
 pub const MAX_RINGS: usize = 16;
 
 /// What one CPU counted, by program and ring. One element of the `COUNTERS` array per CPU.

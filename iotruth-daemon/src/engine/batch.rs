@@ -2,8 +2,9 @@
 //!
 //! With many requests open, what is known of them is in no cache. A look into memory takes as long as
 //! several events, and ten looks at the same time take no longer than one. So where that is so, records are
-//! collected, a few at a time, and the lines that they will need are asked for as they come. A ring
-//! gives room for the next record as soon as it is asked for it, so they are copied.
+//! collected, a few at a time, and the lines that they will need are asked for as they come. A
+//! BPF ring buffer gives the room of a record back as soon as it is asked for the next one, so they are
+//! copied.
 
 use iotruth_common::record::{CompleteRecord, RequestRecord, SubmitRecord};
 

@@ -14,7 +14,7 @@ use super::{
     device::DeviceId,
     engine::Engine,
     kind::Kind,
-    life::{Events, Life, Stage, timeline_event},
+    life::{Life, Stage, timeline_event},
     moment::Moment,
     operation::Operation,
     owner::{Owner, Task},
@@ -143,48 +143,17 @@ impl Engine {
         self.lives.open += 1;
         // The time 0 is none to a moment.
         let time = head.time.max(1);
+        let extent = (head.sector, head.data_len);
+        let event = timeline_event(probe, head, time, 0, 0);
         let life = Life {
-            stage: Stage::Started,
-            begin: probe,
             proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
-            incomplete: false,
             io_stat: self.says_statistics(probe, head),
-            flush_sequence: false,
-            data_failed: false,
-            data_idle: false,
-            flush_failed: false,
-            waits_for_flush: false,
-            flushes: 0,
-            setback: false,
-            dropped: false,
-            failed: None,
-            key,
-            kinds: 0,
-            device,
-            hardware_queue: 0,
             tag: head.tag,
-            start_time: 0,
-            watch: None,
             cmd_flags: head.cmd_flags,
             ring_lost: head.ring_lost,
             blind: self.blind,
-            remaining: head.data_len,
-            sector: head.sector,
-            extent: (head.sector, head.data_len),
-            asked: (head.sector, head.data_len),
-            done: 0,
-            done_since_issue: 0,
-            queue: head.queue,
-            first: time,
-            last: time,
-            first_issue: Moment::NEVER,
-            last_issue: Moment::NEVER,
-            pre_flushed: Moment::NEVER,
-            flush_ended: 0,
-            data_done: Moment::NEVER,
-            owner: Owner::default(),
-            events: Events::new(timeline_event(probe, head, time, 0, 0)),
+            ..Life::new(key, device, head.queue, extent, event)
         };
         if life.proved
             && let Some(device) = self.devices.get_mut(device)

@@ -119,6 +119,61 @@ pub(super) struct Life {
 }
 
 impl Life {
+    /// A life of which nothing is known but its first event, and that it was about these bytes.
+    #[inline]
+    pub(super) fn new(
+        key: Key,
+        device: u16,
+        queue: u64,
+        extent: (u64, u32),
+        event: TimelineEvent,
+    ) -> Self {
+        let (sector, remaining) = extent;
+        Self {
+            stage: Stage::Started,
+            begin: event.probe,
+            proved: false,
+            beginning_lost: false,
+            incomplete: false,
+            io_stat: None,
+            flush_sequence: false,
+            data_failed: false,
+            data_idle: false,
+            flush_failed: false,
+            waits_for_flush: false,
+            flushes: 0,
+            setback: false,
+            dropped: false,
+            failed: None,
+            key,
+            kinds: 0,
+            device,
+            hardware_queue: 0,
+            tag: -1,
+            cmd_flags: 0,
+            ring_lost: 0,
+            blind: 0,
+            remaining,
+            sector,
+            extent,
+            asked: extent,
+            done: 0,
+            done_since_issue: 0,
+            queue,
+            first: event.time,
+            last: event.time,
+            first_issue: Moment::NEVER,
+            last_issue: Moment::NEVER,
+            pre_flushed: Moment::NEVER,
+            flush_ended: 0,
+            data_done: Moment::NEVER,
+            owner: Owner::default(),
+            start_time: 0,
+            watch: None,
+            events: Events::new(event),
+        }
+    }
+
     /// Time of an event, never before the one that went before it: clocks of two CPUs may differ by
     /// a few nanoseconds, and the phases must add up.
     pub(super) fn advance(&mut self, time: u64) -> u64 {

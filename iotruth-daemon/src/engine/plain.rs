@@ -11,7 +11,7 @@ use iotruth_common::{
 };
 
 use super::{
-    life::{Events, Life, Stage},
+    life::{Life, Stage},
     moment::Moment,
     owner::{Owner, Task},
     table::Key,
@@ -251,54 +251,28 @@ impl Plain {
             status: 0,
         };
         let (begin, then) = self.path.probes();
-        let mut events = Events::new(event(begin, first, rest.cpus[0]));
-        for (probe, (time, cpu)) in then.iter().zip(times.into_iter().zip(rest.cpus).skip(1)) {
-            events.push(event(*probe, time, cpu));
-        }
         let issue = if self.path.is_issued() { Moment::at(newest) } else { Moment::NEVER };
         let extent = (self.sector, self.length);
-        Life {
+        let opening = event(begin, first, rest.cpus[0]);
+        let mut life = Life {
             stage: self.stage(),
-            begin,
             proved: true,
-            beginning_lost: false,
-            incomplete: false,
             io_stat: rest.io_stat,
-            flush_sequence: false,
-            data_failed: false,
-            data_idle: false,
-            flush_failed: false,
-            waits_for_flush: false,
-            flushes: 0,
-            setback: false,
-            dropped: false,
-            failed: None,
-            key,
-            kinds: 0,
-            device: self.device,
             hardware_queue: rest.hardware_queue,
             tag: rest.tag,
             cmd_flags: rest.cmd_flags,
             ring_lost: lost.0,
             blind: lost.1,
-            remaining: self.length,
-            sector: self.sector,
-            extent,
-            asked: extent,
-            done: 0,
-            done_since_issue: 0,
-            queue: self.queue,
-            first,
             last: newest,
             first_issue: issue,
             last_issue: issue,
-            pre_flushed: Moment::NEVER,
-            flush_ended: 0,
-            data_done: Moment::NEVER,
             owner: rest.owner(),
             start_time: rest.start_time,
-            watch: None,
-            events,
+            ..Life::new(key, self.device, self.queue, extent, opening)
+        };
+        for (probe, (time, cpu)) in then.iter().zip(times.into_iter().zip(rest.cpus).skip(1)) {
+            life.events.push(event(*probe, time, cpu));
         }
+        life
     }
 }

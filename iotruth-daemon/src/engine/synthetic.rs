@@ -6,25 +6,27 @@ use bytemuck::Zeroable;
 use iotruth_common::{
     counters::MAX_RINGS,
     layout::Layout,
-    probe::{PROBES, Probe, Program, Role},
+    probe::{PROBES, Probe, Program},
     record::{
         CompleteRecord, RequestRecord, STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT, SubmitRecord,
     },
 };
 
 mod marks;
+mod telling;
 mod twin;
 
 use marks::Marks;
 pub(super) use marks::Skip;
+pub(super) use telling::Counters;
+use telling::Written;
 use twin::Twin;
 
 use super::{
-    Audit, Engine, EngineConfig, Input, Limits, Policy, StreamCount,
+    Engine, EngineConfig, Input, Limits,
     account::{Column, Columns},
     device::DeviceId,
     flavor::Flavor,
-    recording,
 };
 
 /// When the programs were attached.
@@ -112,31 +114,6 @@ pub(super) enum Starts {
     Flagged,
     /// The kernel is older than 6.5.
     None,
-}
-
-/// A record in a ring.
-#[derive(Debug)]
-pub(super) enum Written {
-    Submit(SubmitRecord),
-    Complete(CompleteRecord),
-    Plain(RequestRecord),
-}
-
-impl Written {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Submit(record) => bytemuck::bytes_of(record),
-            Self::Complete(record) => bytemuck::bytes_of(record),
-            Self::Plain(record) => bytemuck::bytes_of(record),
-        }
-    }
-}
-
-/// The counters at one moment.
-#[derive(Clone, Debug)]
-pub(super) struct Counters {
-    pub(super) audit: Audit,
-    pub(super) streams: Vec<StreamCount>,
 }
 
 /// Writes records into an engine; the clock is moved by the test.
@@ -433,126 +410,6 @@ impl Kernel {
     pub(super) fn skip(&mut self, runs: u64) {
         self.recursion[0] += runs;
         self.untold += runs;
-    }
-
-    /// The counters are read, as the reader does it every tenth of a second.
-    pub(super) fn audit(&mut self) {
-        let counters = self.counters();
-        self.settle(&counters);
-    }
-
-    /// What the counters are now.
-    pub(super) fn counters(&mut self) -> Counters {
-        self.now += 1;
-        let mut audit = Audit { read: self.now, ..Audit::default() };
-        for probe in 0..PROBES {
-            audit.lost[probe] = self.refused[probe];
-        }
-        for ((_, program, ring), attempts) in &self.attempts {
-            audit.attempts[program.probe as usize][*ring] += attempts;
-            if program.role == Role::Second {
-                audit.made_up[program.probe as usize] += attempts;
-            }
-        }
-        audit.recursion = self.recursion;
-        audit.second_recursion = self.second_recursion;
-        let count = |(key, attempts): (&(u16, Program, usize), &u64)| StreamCount {
-            cpu: key.0,
-            program: key.1.to_wire(),
-            ring: key.2 as u8,
-            attempts: *attempts as u32,
-            lost: self.refused_of.get(key).copied().unwrap_or_default() as u32,
-        };
-        let mut streams: Vec<_> = self.attempts.iter().map(count).collect();
-        streams.sort_unstable_by_key(|stream| (stream.cpu, stream.program, stream.ring));
-        Counters { audit, streams }
-    }
-
-    /// Takes all records, and then the counters that were read before; new devices get their names.
-    pub(super) fn settle(&mut self, counters: &Counters) {
-        (0..MAX_RINGS).for_each(|ring| self.drain(ring));
-        self.feed(&Input::StreamsCounted(&counters.streams));
-        self.feed(&Input::Audit(&counters.audit));
-        for id in self.engine.take_unnamed() {
-            self.feed(&Input::DeviceNamed { id, name: "disk", policy: Policy::Follow });
-        }
-    }
-
-    /// Takes all that is in a ring.
-    pub(super) fn drain(&mut self, ring: usize) {
-        let unread = self.unread.as_mut().and_then(|rings| rings.get_mut(ring));
-        let taken = unread.map(std::mem::take).unwrap_or_default();
-        let mut records = self.engine.batches(ring);
-        for record in &taken {
-            records.take(record.bytes());
-        }
-        records.finish();
-        for record in &taken {
-            self.note(&Input::Record { ring, bytes: record.bytes() }, true);
-        }
-    }
-
-    /// Tells the engine, and keeps it for whoever wants a recording.
-    pub(super) fn feed(&mut self, input: &Input<'_>) {
-        let changed = self.engine.feed(input);
-        self.note(input, changed);
-    }
-
-    /// Keeps what the engine was told, and tells its twin.
-    fn note(&mut self, input: &Input<'_>, changed: bool) {
-        if let Some(tape) = &mut self.tape {
-            recording::push(input, tape);
-        }
-        if let Some(twin) = &mut self.twin {
-            twin.feed(input, changed, &self.engine, self.now);
-        }
-    }
-
-    /// From now on, when nothing was told yet, the engine is compared with one that applies the rules
-    /// to every event.
-    pub(super) fn compare(&mut self) {
-        let config = config(self.starts, self.engine.attached, self.marks.is_some());
-        self.twin = Some(Box::new(Twin::of(&mut self.engine, config, self.now)));
-    }
-
-    /// How the two have differed, which ends the comparison.
-    pub(super) fn difference(&mut self) -> Option<String> {
-        self.twin.take()?.differs(&mut self.engine, self.now)
-    }
-
-    /// Keeps all that the engine is told from now on, when nothing was told yet.
-    pub(super) fn record(&mut self) {
-        let mut tape = Vec::new();
-        recording::begin(
-            &config(self.starts, self.engine.attached, self.marks.is_some()),
-            &mut tape,
-        );
-        self.tape = Some(tape);
-    }
-
-    /// What was kept, as a recording.
-    pub(super) fn recording(&self) -> Vec<u64> {
-        let tape = self.tape.as_deref().unwrap_or_default();
-        let end = recording::Ending::Stopped.word();
-        let frame = [recording::frame(0, tape.len())];
-        let head = recording::head(self.now, 0);
-        [&head[..], &frame, tape, end.as_slice()].concat()
-    }
-
-    fn write(&mut self, record: Written) {
-        if self.drop > 0 {
-            self.drop -= 1;
-            return;
-        }
-        if self.garble > 0 {
-            self.garble -= 1;
-            self.feed(&Input::Record { ring: self.ring, bytes: &record.bytes()[..60] });
-            return;
-        }
-        match self.unread.as_mut().and_then(|rings| rings.get_mut(self.ring)) {
-            Some(ring) => ring.push_back(record),
-            None => self.feed(&Input::Record { ring: self.ring, bytes: record.bytes() }),
-        }
     }
 
     /// Keeps an event for those who want to read the stream, with what ends with it.

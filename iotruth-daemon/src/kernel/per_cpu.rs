@@ -19,7 +19,7 @@ use std::{
 use iotruth_common::{
     counters::{CpuCounters, MAX_RINGS},
     per_cpu::Cursors,
-    probe::{PROGRAMS, Probe, Program},
+    probe::{PROBES, PROGRAMS, Probe, Program},
     record::RequestRecord,
 };
 
@@ -46,7 +46,7 @@ const LEAST: usize = 64;
 
 /// The order of what happened at the same time, as far as clocks can tell: that in which a request
 /// lives.
-const ORDER: [Probe; 7] = [
+const ORDER: [Probe; PROBES] = [
     Probe::Start,
     Probe::Remap,
     Probe::Insert,
@@ -80,7 +80,7 @@ pub(super) struct PerCpu {
     reaching: u64,
     /// No program runs any more.
     ended: bool,
-    /// Numbers of one ring were not in their order.
+    /// Numbers of one ring were such as a single writer cannot leave.
     two_writers: bool,
     memory: Arc<Memory>,
 }
@@ -109,14 +109,12 @@ struct Reading {
     first: usize,
     slot_bytes: usize,
     mask: u64,
-    /// Slots that were written when this was last looked at.
+    /// Slots that were written, and records that were refused, when this was last looked at.
     head: u64,
-    /// Slots that were taken.
-    tail: u64,
-    /// Slots that the program may write again.
-    freed: u64,
-    /// Records that had been refused by then.
     lost: u64,
+    /// Slots that were taken, and those of them that the program may write again.
+    tail: u64,
+    freed: u64,
     /// The attempt of the last one.
     attempt: u32,
     /// Whatever comes later is of a later time.

@@ -154,13 +154,11 @@ impl Tracer {
             Some(Map::Array(data)) => map(name, data, entries, bytes),
             _ => Err(no_array(name)),
         };
-        let slots = |array_number: usize| {
-            let (name, bytes) = (SLOTS[array_number], LENGTHS[array_number]);
-            array(name, lanes.entries(array_number) as usize, bytes)
-        };
+        let slots =
+            |number: usize| array(SLOTS[number], lanes.entries(number) as usize, LENGTHS[number]);
         let memory = Memory {
             cursors: map(CURSORS, cursors, lanes.cpus as usize * PROGRAMS, cursor)?,
-            counters: array(counters::MAP, possible_cpus() as usize, size_of::<CpuCounters>())?,
+            counters: array(counters::MAP, lanes.cpus as usize, size_of::<CpuCounters>())?,
             slots: [slots(0)?, slots(1)?, slots(2)?],
         };
         Ok(vec![Ring::per_cpu(PerCpu::new(Arc::new(memory), lanes))])

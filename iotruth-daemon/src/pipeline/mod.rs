@@ -73,8 +73,9 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// As [`start`], with what was planned. `because` says why records shall not travel in the cheaper
-/// way.
+/// Follows requests until it is told to stop or can no longer see. `begin` is when it was asked to, in
+/// nanoseconds of `CLOCK_MONOTONIC`; `because` says why records do not travel in the cheaper way, where
+/// that turned out to be wrong.
 fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -107,7 +108,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         );
         let outcome = watch_over(&mut signals, &readers, &mut publisher).await;
         if let Err(error) = &outcome {
-            error!("{error:#}; /readyz fails from now on, and the daemon ends");
+            error!("{error:#}; /readyz fails from now on");
             publisher.not_ready(format!("{error:#}"));
             tokio::time::sleep(LAST_WORDS).await;
         }

@@ -26,7 +26,8 @@ pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 const LOOKS_PER_AUDIT: u32 = 5;
 
 /// What to do where the kernel skips programs.
-const SKIPPED: &str = "the kernel skips eBPF programs that are running already on the same CPU, and those                        events are lost: second_programs = \"always\" makes up for them";
+const SKIPPED: &str = "the kernel skips eBPF programs that are running already on the same CPU, and \
+                       those events are lost: second_programs = \"always\" makes up for them";
 
 /// Merges, and swaps a new view in when something changed.
 #[derive(Debug)]
@@ -126,12 +127,8 @@ impl Publisher {
             }
         }
         // Where it is held up may change from look to look.
-        let same = |old: &Late, new: &Late| old.reader() == new.reader();
-        let changed = match (&late, &self.late) {
-            (Some(new), Some(old)) => !same(old, new),
-            (new, old) => new.is_some() != old.is_some(),
-        };
-        if changed {
+        let reader = |late: &Option<Late>| late.as_ref().map(Late::reader);
+        if reader(&late) != reader(&self.late) {
             match (&late, &self.late) {
                 (Some(late), _) => warn!("{late}"),
                 (None, Some(old)) => info!("reader {} goes round again", old.reader()),

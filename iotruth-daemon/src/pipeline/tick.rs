@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Adapts to the traffic: short under load, so that rings never fill; long when all is quiet, so
-/// that an idle host is left alone. A ring above its fill mark wakes the reader whatever this says.
+/// that an idle host is left alone. A BPF ring buffer above its fill mark wakes the reader
+/// whatever this says.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tick {
     now: Duration,

@@ -55,7 +55,7 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
         layout,
         flavor: enumerators::resolve(&index, arguments.status_is_errno)?,
         task_btf_helper: enumerators::task_helper(&index)?,
-        recursion_guard: recursion::guarded(&index),
+        recursion_guard: index.recursion_guard,
         preemptible_tracepoints: preemption::tracepoints(&index)?,
         missing_probes: arguments.missing,
         notes,
