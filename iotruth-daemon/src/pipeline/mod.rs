@@ -14,6 +14,7 @@ mod lookout;
 mod memory;
 mod outcome;
 mod plan;
+mod priority;
 mod process;
 mod publish;
 mod pulse;

@@ -254,8 +254,8 @@ enum Late {
     /// It would go round if it were given a CPU.
     #[error(
         "reader {number} waits for a CPU: the machine has more to do than it can, and what does not \
-         fit into the rings meanwhile is lost and counted; give the daemon a lower nice value or CPUs \
-         of its own"
+         fit into the rings meanwhile is lost and counted; let it have a nice value of -20, or give \
+         it CPUs of its own"
     )]
     Starved { number: usize },
     /// It waits within the kernel.

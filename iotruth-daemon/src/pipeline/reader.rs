@@ -19,6 +19,7 @@ use super::{
     clock,
     lookout::Lookout,
     memory::{Looked, Memory},
+    priority,
     recorder::Recorded,
     tick::Tick,
     unseen::Unseen,
@@ -194,6 +195,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         number: usize,
     ) -> std::io::Result<thread::JoinHandle<anyhow::Result<()>>> {
         thread::Builder::new().name(format!("reader/{number}")).spawn(move || {
+            priority::raise(&format!("reader {number}"));
             let outcome = self.run();
             if let Err(error) = &outcome {
                 error!("reader {number}: {error:#}");

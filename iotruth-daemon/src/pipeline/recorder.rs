@@ -21,7 +21,7 @@ use std::{
 use anyhow::Context as _;
 use tracing::{info, warn};
 
-use super::{clock, reader::Source};
+use super::{clock, priority, reader::Source};
 use crate::engine::{
     Engine, EngineConfig, Input,
     recording::{self, Ending},
@@ -81,7 +81,10 @@ impl Recorder {
         progress.say(tape.sentence());
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
-            .spawn(move || tape.write(&written, &behind, &shown))
+            .spawn(move || {
+                priority::raise("the recorder");
+                tape.write(&written, &behind, &shown);
+            })
             .context("cannot start the recorder thread")?;
         Ok(Self { chunks, overrun, progress, thread })
     }

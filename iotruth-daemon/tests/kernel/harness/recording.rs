@@ -65,7 +65,8 @@ fn same(live: &[Entry], replayed: &Snapshot, ending: Ending) {
     for entry in live {
         let again = replayed.mismatches.iter().find(|again| again.id == entry.id());
         let Some(again) = again else {
-            assert_eq!(ending, Ending::Full, "the replay does not know {entry:?}");
+            let early = matches!(ending, Ending::Full | Ending::TooSlow);
+            assert!(early, "a recording that ended {ending:?} does not know {entry:?}");
             continue;
         };
         // The machine's own disk goes on while the daemon is asked.
