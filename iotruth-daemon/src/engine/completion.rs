@@ -5,6 +5,7 @@
 //! already completed, and twice in a flush sequence, for its data and for its end.
 
 use iotruth_common::{
+    layout::ABSENT,
     probe::Probe,
     record::{CompleteRecord, STATE_IDLE},
 };
@@ -40,7 +41,9 @@ impl Engine {
         }
         let mut open = self.take(key, head.time);
         let mut maybe_same = false;
-        if let Some(over) = open.take_if(|open| !open.can_complete(head)) {
+        let another =
+            |open: &mut Box<Life>| !open.can_complete(head) || self.was_never_sent(record, open);
+        if let Some(over) = open.take_if(another) {
             maybe_same = over.overlaps(head);
             self.supersede(over, head.ring_lost);
         }
@@ -170,6 +173,12 @@ impl Engine {
         let head = &record.request;
         let plain = head.cmd_flags as u8 <= 1 && !self.flavor.passthrough(head.cmd_flags);
         plain && record.timeout > 0 && !life.first_issue.has_come()
+    }
+
+    /// Whether what was completed cannot be this life, which the driver had: without a timeout, it was
+    /// never with the driver since it was allocated.
+    fn was_never_sent(&self, record: &CompleteRecord, life: &Life) -> bool {
+        self.layout.request_timeout != ABSENT && record.timeout == 0 && life.first_issue.has_come()
     }
 
     /// Whether an nvme driver ended it without asking the controller, or gave it to another path.

@@ -49,7 +49,7 @@ pub(super) const LIMITS: Limits =
 pub(super) const TICK: u64 = 4_000_000;
 
 /// What a queue gives its driver for a request, unless somebody says otherwise: 30 s in ticks.
-const TIMEOUT: u32 = 7_500;
+pub(super) const TIMEOUT: u32 = 7_500;
 
 /// Where the fields of a request are in the memory of the little block layer.
 fn layout() -> Layout {

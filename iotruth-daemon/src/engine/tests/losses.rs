@@ -1,7 +1,7 @@
 //! What is told of lives of which records are missing.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use iotruth_common::probe::Probe;
+use iotruth_common::{probe::Probe, record::STATE_COMPLETE};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
@@ -258,6 +258,27 @@ fn what_has_a_timeout_was_not_refused_at_once() {
         let told: &[Kind] = if hidden == 0 { &[Kind::DispatchFailure] } else { &[] };
         assert_eq!(kinds(&snapshot), told);
         assert_eq!(snapshot.lives.inferred, u64::from(hidden > 0));
+    }
+}
+
+#[test]
+fn what_has_no_timeout_was_not_with_the_driver() {
+    let multipath = READ | Flavor::linux_6_12().req.drv;
+    for hidden in [0, 1] {
+        let mut kernel = Kernel::with(Starts::All);
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut sent = kernel.allocate(0x40, multipath, 8, 4096);
+        kernel.after(5).issue(&mut sent);
+        // Nothing is left of either, for its bios have gone to another path.
+        (sent.len, sent.bio) = (0, false);
+        kernel.hide = hidden;
+        kernel.after(5).complete(&mut sent, 0, 0);
+        let mut unsent = kernel.allocate(0x40, multipath, 8, 0);
+        (unsent.state, unsent.bio) = (STATE_COMPLETE, false);
+        kernel.after(5).complete(&mut unsent, 0, 0);
+        let snapshot = snapshot(&mut kernel);
+        let told: &[Kind] = if hidden == 0 { &[Kind::PathFailover] } else { &[] };
+        assert_eq!(kinds(&snapshot), told);
     }
 }
 

@@ -24,7 +24,7 @@ use iotruth_common::{
 use super::{FLUSH, READ, WRITE};
 use crate::engine::{
     flavor::Flavor,
-    synthetic::{Kernel, Request},
+    synthetic::{Kernel, Request, TIMEOUT},
 };
 
 /// What is asked of the device.
@@ -186,7 +186,7 @@ impl Player {
             "q" => kernel.plain(Probe::Requeue, &mut rq),
             "d" => kernel.issue(&mut rq),
             "c" => {
-                rq.state = 1;
+                (rq.state, rq.timeout) = (1, TIMEOUT);
                 kernel.complete(&mut rq, 0, status);
             }
             unknown => assert_eq!(unknown, "d", "unknown token of a flush"),

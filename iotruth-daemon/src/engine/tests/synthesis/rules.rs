@@ -96,11 +96,6 @@ fn is_failover(life: &History) -> bool {
 /// How often a kind may be told of a life although it is not what happened, because with a record
 /// missing that nobody counts nothing tells the two apart.
 pub(super) fn excused(kind: Kind, life: &History) -> u64 {
-    // One that was never issued may follow one whose completion is missing, on the same address: its
-    // end then looks like that of the one before, which the driver had.
-    if kind == Kind::PathFailover {
-        return u64::from(is_moved(life) && life.issues().next().is_none());
-    }
     if kind != Kind::DispatchFailure {
         return 0;
     }
