@@ -199,7 +199,8 @@ impl Engine {
         let device = self.devices.place(id);
         let mut life = self.take(Key::new(ring, head), head.time);
         let mut maybe_same = false;
-        if let Some(open) = life.take_if(|open| ends_before(open, probe, head)) {
+        let over = |open: &mut Box<Life>| ends_before(open, probe, record);
+        if let Some(open) = life.take_if(over) {
             // A start is the first event of its request, and so is whatever began after the last
             // event of the open life. Else it may be the same request, whose requeue was not seen.
             maybe_same =
@@ -459,7 +460,11 @@ impl Engine {
 }
 
 /// Whether an open life must have ended, unseen, before this event of its address.
-fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
+fn ends_before(life: &Life, probe: Probe, record: &SubmitRecord) -> bool {
+    let head = &record.request;
+    if life.stage != Stage::Started && made_after(record, life.last) {
+        return true;
+    }
     if head.state != STATE_IDLE {
         // What is wrong with it is to be told of this very request.
         return !life.can_be(head);
@@ -470,6 +475,15 @@ fn ends_before(life: &Life, probe: Probe, head: &RequestRecord) -> bool {
             | (Stage::Started | Stage::Queued | Stage::Requeued, Probe::Issue)
     );
     !next || !life.can_be(head)
+}
+
+/// Whether the request of a record was made after the last event of an open life on its address, so that
+/// it is another one. Not to be asked after a start: `blk_account_io_start` sets the time once more.
+///
+/// The time may be older than the request: the kernel reads it once for several, and a request that
+/// others were merged into has the oldest of theirs.
+pub(super) const fn made_after(record: &SubmitRecord, last: u64) -> bool {
+    record.start_time > last.saturating_add(LOSS_SLACK)
 }
 
 /// The owner that a first event tells of.

@@ -16,7 +16,7 @@ use super::{
     devices::Policy,
     engine::Engine,
     flavor::Flavor,
-    join::{LOSS_SLACK, owner},
+    join::{LOSS_SLACK, made_after, owner},
     operation::Operation,
     owner::Owner,
     phase::Phase,
@@ -95,6 +95,10 @@ impl Engine {
                 let Some(step) = head.time.checked_sub(address.last) else { return false };
                 let lasted = u64::from(plain.lasted) + step;
                 let uncounted = path.is_issued() && !counted;
+                let started = plain.path == Path::Started;
+                if !started && made_after(record, address.last) {
+                    return false;
+                }
                 if !plain.is_extent_of(head) || lasted > u64::from(u32::MAX) || uncounted {
                     return false;
                 }

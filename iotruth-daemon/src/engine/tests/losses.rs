@@ -283,6 +283,27 @@ fn what_has_no_timeout_was_not_with_the_driver() {
 }
 
 #[test]
+fn what_was_made_after_an_event_is_not_its_request() {
+    for hidden in [0, 1] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(0x40, READ, 0, true);
+        let mut refused = kernel.after(100_000).allocate(0x40, READ, 8, 4096);
+        kernel.after(5).insert(&mut refused);
+        kernel.hide = hidden;
+        kernel.after(5).complete(&mut refused, 4096, IOERR);
+        // The same is asked for again, and not queued.
+        let mut again = kernel.after(100_000).allocate(0x40, READ, 8, 4096);
+        kernel.after(5).issue(&mut again);
+        kernel.after(70_000).complete(&mut again, 4096, 0);
+        let snapshot = snapshot(&mut kernel);
+        let reads = figures(&snapshot, Operation::Read);
+        assert_eq!((reads.requests, snapshot.lives.inferred), (3, hidden as u64));
+        let queued = reads.phases[Phase::Queue as usize].as_ref().unwrap().count();
+        assert_eq!(queued, 2 - hidden as u64, "the last one was not, and the first one was");
+    }
+}
+
+#[test]
 fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);

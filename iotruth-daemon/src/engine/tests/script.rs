@@ -66,6 +66,8 @@ pub(super) struct Player {
     next: usize,
     address: u64,
     rq: Request,
+    /// When the flush request was made ready that is under way.
+    flush: Option<u64>,
 }
 
 /// Distance from a request to the `flush_rq` of its hardware queue.
@@ -93,7 +95,7 @@ fn allocate(kernel: &Kernel, ask: Ask, address: u64) -> Request {
 
 impl Player {
     pub(super) fn new(kernel: &Kernel, ask: Ask, script: &'static str, address: u64) -> Self {
-        Self { ask, script, next: 0, address, rq: allocate(kernel, ask, address) }
+        Self { ask, script, next: 0, address, rq: allocate(kernel, ask, address), flush: None }
     }
 
     /// Plays the next group of tokens; false if there is none.
@@ -175,10 +177,11 @@ impl Player {
         }
     }
 
-    fn flush(&self, kernel: &mut Kernel, name: &str, status: i32) {
+    fn flush(&mut self, kernel: &mut Kernel, name: &str, status: i32) {
         let flavor = Flavor::linux_6_12();
         let flags = FLUSH | flavor.req.preflush;
         let mut rq = kernel.allocate(self.address + FLUSH_RQ, flags, u64::MAX, 0);
+        rq.allocated = *self.flush.get_or_insert(kernel.now);
         rq.bio = false;
         rq.worker = true;
         rq.rq_flags = flavor.rqf.flush_seq;
@@ -186,6 +189,7 @@ impl Player {
             "q" => kernel.plain(Probe::Requeue, &mut rq),
             "d" => kernel.issue(&mut rq),
             "c" => {
+                self.flush = None;
                 (rq.state, rq.timeout) = (1, TIMEOUT);
                 kernel.complete(&mut rq, 0, status);
             }
