@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use iotruth_common::probe::{Probe, Program};
+use iotruth_common::probe::{PROGRAMS, Probe, Program};
 
 use crate::engine::{device::DeviceId, ledger::DeviceAudit, snapshot::Snapshot};
 
@@ -73,6 +73,8 @@ pub struct Status {
     pub notes: Vec<String>,
     /// Counters of the process.
     pub process: ProcessStatus,
+    /// What following the requests costs.
+    pub cost: CostStatus,
 }
 
 /// How long the start took, until the last program was attached.
@@ -110,6 +112,8 @@ pub struct ReaderStatus {
     pub rings: usize,
     /// Age of the oldest record that its newest snapshot was the first to show.
     pub lag: Duration,
+    /// How full its fullest ring was found since the snapshot before, as a part of it.
+    pub fill: f64,
 }
 
 /// The audits against `/proc/diskstats`.
@@ -136,4 +140,15 @@ pub struct ProcessStatus {
     pub open_files: u64,
     /// When the process started, in seconds since 1970.
     pub start: f64,
+}
+
+/// What following the requests costs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CostStatus {
+    /// CPUs that the daemon used in the last second or so.
+    pub daemon: f64,
+    /// CPUs that the programs used, as far as one run in 1,024 tells.
+    pub programs: f64,
+    /// How long each program has run, by [`Program::index`]; as far as one run in 1,024 tells.
+    pub run_times: [Duration; PROGRAMS],
 }

@@ -1,6 +1,9 @@
 //! Counts an event and writes its record, whichever way it travels.
 
-use core::{ffi::c_void, mem::size_of};
+use core::{
+    ffi::c_void,
+    mem::{offset_of, size_of},
+};
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -10,8 +13,8 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::{debug, warn};
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS},
-    probe::{Program, Role},
+    counters::{LONGEST_TIMED, ProgramCounters, RingCounters, TIMED},
+    probe::{PROGRAMS, Program, Role},
     record::RequestRecord,
 };
 
@@ -79,32 +82,35 @@ pub(crate) fn emit<R: Rest>(
     }
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let shard = if per_cpu() { 0 } else { shard(request) };
-    let index = program.index() * MAX_RINGS + shard as usize;
-    let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
-    let Some(losses) = RING_LOST.get_ptr_mut(0) else { return };
-    let lost_here = losses.cast::<u64>().wrapping_add(shard as usize);
+    let (Some(counters), Some(losses)) = (counters(cpu, program), RING_LOST.get_ptr_mut(0)) else {
+        return;
+    };
+    let ring = if per_cpu() { 0 } else { ring(request) };
+    let [attempts, lost] = ring_counters(counters, ring);
+    let timer = Timer::start(counters, load_shared(attempts));
+    let lost_here = losses.cast::<u64>().wrapping_add(ring as usize);
     // In this order: what the record knows of losses happened before its time, and whoever finds the
     // counters as high as what was written knows that all that comes is of a later time.
-    let counted = if nested() { 0 } else { count(attempts(counters, index)) };
+    let counted = if nested() { 0 } else { count(attempts) };
     let ring_lost = load_shared(lost_here) as u32;
     // SAFETY: as above.
     let time = unsafe { bpf_ktime_get_ns() };
     // Between the two an interrupt would make records come out of the order of their numbers.
-    let counted = if nested() { count(attempts(counters, index)) } else { counted };
+    let counted = if nested() { count(attempts) } else { counted };
     let attempt = counted as u32;
 
     let (slot, place) = if per_cpu() {
-        per_cpu::reserve(cpu, program, R::SLOTS)
+        per_cpu::reserve(counters, cpu, program, R::SLOTS)
     } else {
-        (ring_buffer::reserve(shard), Place::NOWHERE)
+        (ring_buffer::reserve(ring), Place::NOWHERE)
     };
     if slot.is_null() {
-        count(lost(counters, index));
-        add_shared(lost_here);
+        count(lost);
+        add_shared(lost_here, 1);
         if constant(&TUNING.log) != 0 {
-            say_full(ctx.as_ptr(), shard, program.probe as u8);
+            say_full(ctx.as_ptr(), ring, program.probe as u8);
         }
+        timer.stop();
         return;
     }
 
@@ -129,11 +135,12 @@ pub(crate) fn emit<R: Rest>(
     if per_cpu() {
         place.publish();
     } else {
-        ring_buffer::submit(slot, shard, attempt);
+        ring_buffer::submit(slot, ring, attempt);
     }
+    timer.stop();
 
     if constant(&TUNING.log) != 0 && attempt == 1 {
-        say_first(ctx.as_ptr(), shard, program.probe as u8, cpu);
+        say_first(ctx.as_ptr(), ring, program.probe as u8, cpu);
     }
 }
 
@@ -159,8 +166,8 @@ pub(crate) fn pass_over(program: Program, request: Request) {
     if mark::leave(program, request) && matches!(program.role, Role::Second) {
         // SAFETY: the helper has no preconditions.
         let cpu = unsafe { bpf_get_smp_processor_id() };
-        let Some(counters) = COUNTERS.get_ptr_mut(cpu) else { return };
-        count(passed(counters));
+        let Some(counters) = counters(cpu, program) else { return };
+        count(word(counters, offset_of!(ProgramCounters, passed)));
     }
 }
 
@@ -169,24 +176,24 @@ pub(crate) fn pass_over(program: Program, request: Request) {
 /// A function of its own, since what a message is made of has to lie on the stack.
 #[cold]
 #[inline(never)]
-fn say_full(ctx: *mut c_void, shard: u32, probe: u8) {
+fn say_full(ctx: *mut c_void, ring: u32, probe: u8) {
     let ctx = BtfTracePointContext::new(ctx);
-    warn!(&ctx, "ring {} is full: a record of probe {} is lost", shard, probe);
+    warn!(&ctx, "ring {} is full: a record of probe {} is lost", ring, probe);
 }
 
 /// Says that a program has written its first record on this CPU into this ring.
 #[cold]
 #[inline(never)]
-fn say_first(ctx: *mut c_void, shard: u32, probe: u8, cpu: u32) {
+fn say_first(ctx: *mut c_void, ring: u32, probe: u8, cpu: u32) {
     let ctx = BtfTracePointContext::new(ctx);
-    debug!(&ctx, "first record of probe {} on CPU {} in ring {}", probe, cpu, shard);
+    debug!(&ctx, "first record of probe {} on CPU {} in ring {}", probe, cpu, ring);
 }
 
 /// The ring for a request: a hash of its hardware queue, which one life never leaves.
 ///
 /// The number of the queue would not do, because every disk with a single queue has number 0.
 #[inline(always)]
-fn shard(request: Request) -> u32 {
+fn ring(request: Request) -> u32 {
     let key = request.hardware_queue().map_or_else(|| request.pointer(), HardwareQueue::pointer);
     (spread(scalar(key)) >> 60) as u32 & constant(&TUNING.ring_mask)
 }
@@ -226,23 +233,58 @@ pub(crate) fn scalar(pointer: *const c_void) -> u64 {
     }
 }
 
-/// Where attempts of this program and ring are counted.
+/// What this program counts on this CPU.
 #[inline(always)]
-fn attempts(counters: *mut CpuCounters, index: usize) -> *mut u64 {
-    counters.cast::<u64>().wrapping_add(index)
+fn counters(cpu: u32, program: Program) -> Option<*mut ProgramCounters> {
+    COUNTERS.get_ptr_mut(cpu * PROGRAMS as u32 + program.index() as u32)
 }
 
-/// Where refused records of this program and ring are counted.
+/// The word at this offset of what a program counts.
 #[inline(always)]
-fn lost(counters: *mut CpuCounters, index: usize) -> *mut u64 {
-    let first = counters.wrapping_byte_add(core::mem::offset_of!(CpuCounters, lost));
-    first.cast::<u64>().wrapping_add(index)
+pub(crate) fn word(counters: *mut ProgramCounters, offset: usize) -> *mut u64 {
+    counters.wrapping_byte_add(offset).cast()
 }
 
-/// Where starts are counted that need not be told.
+/// Where attempts and refused records of this ring are counted.
 #[inline(always)]
-fn passed(counters: *mut CpuCounters) -> *mut u64 {
-    counters.wrapping_byte_add(core::mem::offset_of!(CpuCounters, passed)).cast::<u64>()
+fn ring_counters(counters: *mut ProgramCounters, ring: u32) -> [*mut u64; 2] {
+    let first = counters
+        .wrapping_byte_add(offset_of!(ProgramCounters, rings))
+        .cast::<RingCounters>()
+        .wrapping_add(ring as usize);
+    [offset_of!(RingCounters, attempts), offset_of!(RingCounters, lost)]
+        .map(|offset| first.wrapping_byte_add(offset).cast())
+}
+
+/// Times one run in [`TIMED`].
+#[derive(Clone, Copy)]
+struct Timer {
+    run_time: *mut u64,
+    /// 0 where this run is not timed.
+    begin: u64,
+}
+
+impl Timer {
+    /// `runs` is how many there were before that wanted to tell something.
+    #[inline(always)]
+    fn start(counters: *mut ProgramCounters, runs: u64) -> Self {
+        let run_time = word(counters, offset_of!(ProgramCounters, run_time));
+        let timed = runs % TIMED == TIMED - 1;
+        // SAFETY: the helper has no preconditions.
+        let begin = if timed { unsafe { bpf_ktime_get_ns() } } else { 0 };
+        Self { run_time, begin }
+    }
+
+    #[inline(always)]
+    fn stop(self) {
+        if self.begin != 0 {
+            // SAFETY: as above.
+            let end = unsafe { bpf_ktime_get_ns() };
+            let took = end.wrapping_sub(self.begin);
+            // Rare, so that whether others write it need not be asked.
+            add_shared(self.run_time, if took < LONGEST_TIMED { took } else { LONGEST_TIMED });
+        }
+    }
 }
 
 /// Adds one to a counter of this CPU and gives its new value.
@@ -253,7 +295,7 @@ fn passed(counters: *mut CpuCounters) -> *mut u64 {
 #[inline(always)]
 fn count(counter: *mut u64) -> u64 {
     if nested() {
-        add_shared(counter);
+        add_shared(counter, 1);
         return load_shared(counter);
     }
     // SAFETY: the counter is in a map's value, as the verifier checks.
@@ -263,25 +305,25 @@ fn count(counter: *mut u64) -> u64 {
     value
 }
 
-/// Adds one to a counter that others write too.
+/// Adds to a counter that others write too.
 #[inline(always)]
-fn add_shared(counter: *mut u64) {
+fn add_shared(counter: *mut u64, amount: u64) {
     // The atomic addition without a result, which kernels before 5.12 have, must be asked for by
     // name: the compiler picks the one that returns the old value.
     #[cfg(target_arch = "bpf")]
     // SAFETY: the counter is an aligned word of a map's value, as the verifier checks.
     unsafe {
         core::arch::asm!(
-            "lock *(u64 *)({counter} + 0) += {one}",
+            "lock *(u64 *)({counter} + 0) += {amount}",
             counter = in(reg) counter,
-            one = in(reg) 1_u64,
+            amount = in(reg) amount,
             options(nostack),
         );
     }
     #[cfg(not(target_arch = "bpf"))]
     // SAFETY: as above.
     unsafe {
-        *counter += 1;
+        *counter += amount;
     }
 }
 

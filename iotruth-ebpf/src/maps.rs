@@ -7,8 +7,7 @@ use aya_ebpf::{
     maps::{Array, RingBuf},
 };
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS, RingLost},
-    per_cpu::Cursors,
+    counters::{MAX_RINGS, ProgramCounters, RingLost},
     record::{CompleteRecord, RequestRecord, SubmitRecord},
     reread::Reread,
 };
@@ -16,17 +15,13 @@ use iotruth_common::{
 /// `BPF_F_MMAPABLE`: the daemon maps the array.
 const MAPPED: u32 = 1 << 10;
 
-/// What each CPU counted; the daemon makes it as long as there are possible CPUs.
+/// What each program counted on each CPU, and where its ring there is read and written; the daemon makes
+/// it as long as there are possible CPUs.
 ///
 /// A plain array looked up by CPU number, not a per-CPU array: the verifier inlines its look-up on
 /// every kernel.
 #[map]
-pub(crate) static COUNTERS: Array<CpuCounters> = Array::with_max_entries(1, MAPPED);
-
-/// Where the rings of each CPU and program are read and written; the daemon makes it as long as there
-/// are such rings.
-#[map]
-pub(crate) static CURSORS: Array<Cursors> = Array::with_max_entries(1, MAPPED);
+pub(crate) static COUNTERS: Array<ProgramCounters> = Array::with_max_entries(1, MAPPED);
 
 /// The slots of all rings of a CPU and program whose records are as long as these.
 #[map]

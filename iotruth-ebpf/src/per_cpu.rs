@@ -2,17 +2,14 @@
 //!
 //! Nobody is ever woken: the reader looks by itself.
 
-use core::ptr::null_mut;
+use core::{mem::offset_of, ptr::null_mut};
 
 use aya_ebpf::maps::Array;
-use iotruth_common::{
-    per_cpu::Cursors,
-    probe::{PROGRAMS, Program},
-};
+use iotruth_common::{counters::ProgramCounters, probe::Program};
 
 use crate::{
+    emit::word,
     globals::{TUNING, constant},
-    maps::CURSORS,
 };
 
 /// What makes a record known.
@@ -52,12 +49,15 @@ impl Place {
 
 /// Room for a record, and how to publish it; NULL where the ring is full.
 #[inline(always)]
-pub(crate) fn reserve<T>(cpu: u32, program: Program, slots: &Array<T>) -> (*mut T, Place) {
+pub(crate) fn reserve<T>(
+    counters: *mut ProgramCounters,
+    cpu: u32,
+    program: Program,
+    slots: &Array<T>,
+) -> (*mut T, Place) {
     let full = (null_mut(), Place::NOWHERE);
-    let number = cpu * PROGRAMS as u32 + program.index() as u32;
-    let Some(cursors) = CURSORS.get_ptr_mut(number) else { return full };
-    let head = cursors.cast::<u64>();
-    let tail = cursors.wrapping_byte_add(core::mem::offset_of!(Cursors, tail)).cast::<u64>();
+    let head = word(counters, offset_of!(ProgramCounters, head));
+    let tail = word(counters, offset_of!(ProgramCounters, tail));
     // SAFETY: an aligned word of a map's value, as the verifier checks; nobody else writes it.
     let written = unsafe { head.read() };
     // SAFETY: such a word too; the reader writes it, and a load is never torn.

@@ -18,7 +18,7 @@ use iotruth::{
         snapshot::{DeviceFigures, OperationFigures, Snapshot},
         timeline::{Timeline, TimelineEvent},
     },
-    view::{Anchor, AuditStatus, ProcessStatus, ProgramStatus, StartUp, Status, View},
+    view::{Anchor, AuditStatus, CostStatus, ProcessStatus, ProgramStatus, StartUp, Status, View},
 };
 use iotruth_common::probe::Probe;
 
@@ -174,5 +174,6 @@ fn status() -> Status {
         not_ready: None,
         notes: Vec::new(),
         process: ProcessStatus::default(),
+        cost: CostStatus::default(),
     }
 }

@@ -119,6 +119,8 @@ impl Stream {
         let request = self.request(self.ended);
         self.ended += 1;
         let mut record = CompleteRecord::zeroed();
+        // 30 s, in ticks of 4 ms: the driver had it.
+        record.timeout = 7_500;
         record.request = self.head(request, Probe::Complete, STATE_COMPLETE);
         record.bytes = LENGTH;
         self.write(request, bytemuck::bytes_of(&record));

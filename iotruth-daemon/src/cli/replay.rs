@@ -18,7 +18,7 @@ use crate::{
         query::Format,
         replay::{Source, replay},
     },
-    view::{Anchor, AuditStatus, ProcessStatus, StartUp, Status, View},
+    view::{Anchor, AuditStatus, CostStatus, ProcessStatus, StartUp, Status, View},
 };
 
 /// Flags of `iotruth replay`.
@@ -78,6 +78,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         notes: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
+        cost: CostStatus::default(),
     };
     let view = View {
         snapshot: Arc::new(snapshot),

@@ -27,7 +27,8 @@ use crate::{
         timeline::{Timeline, TimelineEvent},
     },
     view::{
-        Anchor, AuditStatus, ProcessStatus, ProgramStatus, ReaderStatus, StartUp, Status, View,
+        Anchor, AuditStatus, CostStatus, ProcessStatus, ProgramStatus, ReaderStatus, StartUp,
+        Status, View,
     },
 };
 
@@ -133,7 +134,11 @@ fn in_flight() -> InFlight {
 pub(crate) fn fresh() -> View {
     View {
         snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
-        status: Arc::new(Status { audits: AuditStatus::default(), ..status(None) }),
+        status: Arc::new(Status {
+            audits: AuditStatus::default(),
+            cost: CostStatus::default(),
+            ..status(None)
+        }),
         ledger: Arc::default(),
         anchor: anchor(),
     }
@@ -211,8 +216,8 @@ fn status(not_ready: Option<String>) -> Status {
         transport_reason: Some("rings is set".to_owned()),
         ring_bytes: 8 << 20,
         readers: vec![
-            ReaderStatus { rings: 1, lag: Duration::from_millis(12) },
-            ReaderStatus { rings: 1, lag: Duration::from_millis(2_012) },
+            ReaderStatus { rings: 1, lag: Duration::from_millis(12), fill: 0.25 },
+            ReaderStatus { rings: 1, lag: Duration::from_millis(2_012), fill: 0.5 },
         ],
         audits: AuditStatus { whole: 40, given_up: 2, age: Duration::from_millis(3_250) },
         not_ready,
@@ -223,6 +228,11 @@ fn status(not_ready: Option<String>) -> Status {
             resident: 30 << 20,
             open_files: 23,
             start: 1_777_888_199.75,
+        },
+        cost: CostStatus {
+            daemon: 0.025,
+            programs: 0.0125,
+            run_times: std::array::from_fn(|program| Duration::from_millis(100 * program as u64)),
         },
     }
 }

@@ -75,6 +75,12 @@ pub enum Ring {}
 impl Ring {
     /// Cannot be called.
     #[must_use]
+    pub const fn take_fill(&mut self) -> f64 {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    #[must_use]
     pub const fn number(&self) -> usize {
         match *self {}
     }
@@ -113,6 +119,12 @@ impl Ring {
 pub enum CounterReader {}
 
 impl CounterReader {
+    /// Cannot be called.
+    #[must_use]
+    pub const fn peek(&self) -> Counters {
+        match *self {}
+    }
+
     /// Cannot be called.
     pub const fn read(&self) -> Result<Counters, KernelError> {
         match *self {}

@@ -1,56 +1,79 @@
 //! What the programs counted beside the rings.
 
-use std::{fmt, os::fd::AsFd};
-
-use aya::{
-    maps::{Array, MapData},
-    programs::ProgramFd,
+use std::{
+    fmt,
+    mem::offset_of,
+    os::fd::AsFd,
+    sync::{Arc, atomic::Ordering},
 };
+
+use aya::programs::ProgramFd;
+use bytemuck::Zeroable;
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS},
+    counters::{ProgramCounters, RingCounters},
     probe::{PROGRAMS, Program, Role},
 };
 
-use super::{Counters, KernelError, recursion};
-
-/// An element of the map, in a type that aya knows to be plain.
-pub(super) type Words = [u64; 2 * PROGRAMS * MAX_RINGS + 1];
-
-const _: () = assert!(size_of::<Words>() == size_of::<CpuCounters>());
+use super::{Counters, KernelError, mapped::Mapped, recursion};
 
 /// Name of the map.
 pub(super) const MAP: &str = "COUNTERS";
 
 /// Reads the counters; independent of the tracer, for a thread of its own.
 pub struct CounterReader {
-    counters: Array<MapData, Words>,
+    counters: Arc<Mapped>,
+    cpus: usize,
+    /// How many rings are in use.
+    rings: usize,
     programs: Vec<(Program, ProgramFd)>,
 }
 
 impl CounterReader {
     pub(super) const fn new(
-        counters: Array<MapData, Words>,
+        counters: Arc<Mapped>,
+        cpus: usize,
+        rings: usize,
         programs: Vec<(Program, ProgramFd)>,
     ) -> Self {
-        Self { counters, programs }
+        Self { counters, cpus, rings, programs }
     }
 
-    /// Reads all of them. A system call for each CPU and each program.
+    /// Reads all of them. A system call for each program, for what the kernel counts itself.
     ///
     /// Not one moment: a CPU that was read early counts on while the others are read. But the skips
     /// are read after all else, so that whatever a second program has told, the skip that it told it
     /// for is among them.
     pub fn read(&self) -> Result<Counters, KernelError> {
-        let mut cpus = Vec::with_capacity(self.counters.len() as usize);
-        for cpu in 0..self.counters.len() {
-            let words = self
-                .counters
-                .get(&cpu, 0)
-                .map_err(|source| KernelError::Map { map: MAP.into(), source: source.into() })?;
-            // One element: the sizes are equal, and both are aligned to 8.
-            cpus.extend_from_slice(bytemuck::cast_slice::<u64, CpuCounters>(&words));
+        let counters = self.peek();
+        Ok(Counters { recursion: self.recursion()?, ..counters })
+    }
+
+    /// Reads what the programs have counted themselves, and not how often they were skipped: without a
+    /// system call.
+    #[must_use]
+    pub fn peek(&self) -> Counters {
+        let mut counted = vec![ProgramCounters::zeroed(); self.cpus * PROGRAMS];
+        for (cpu, counted) in counted.chunks_exact_mut(PROGRAMS).enumerate() {
+            for (program, _) in &self.programs {
+                if let Some(counted) = counted.get_mut(program.index()) {
+                    self.read_one(cpu * PROGRAMS + program.index(), counted);
+                }
+            }
         }
-        Ok(Counters { cpus, recursion: self.recursion()? })
+        Counters { counted, recursion: [0; PROGRAMS] }
+    }
+
+    /// Reads what one program has counted on one CPU.
+    fn read_one(&self, element: usize, to: &mut ProgramCounters) {
+        let first = element * size_of::<ProgramCounters>();
+        let word = |offset: usize| self.counters.word(first + offset).load(Ordering::Acquire);
+        to.passed = word(offset_of!(ProgramCounters, passed));
+        to.run_time = word(offset_of!(ProgramCounters, run_time));
+        for (ring, to) in to.rings.iter_mut().enumerate().take(self.rings) {
+            let ring = offset_of!(ProgramCounters, rings) + ring * size_of::<RingCounters>();
+            to.attempts = word(ring + offset_of!(RingCounters, attempts));
+            to.lost = word(ring + offset_of!(RingCounters, lost));
+        }
     }
 
     /// Whether there are second programs.

@@ -1,7 +1,8 @@
 //! How the memory for rings is dealt out, where each CPU and program has one of its own.
 
 use iotruth_common::{
-    per_cpu::{Cursors, Lane},
+    counters::ProgramCounters,
+    per_cpu::Lane,
     probe::{PROGRAMS, Probe, Program, Role},
     record::{CompleteRecord, RequestRecord, SubmitRecord},
 };
@@ -81,7 +82,7 @@ impl Lanes {
     pub fn bytes(&self) -> u64 {
         let of = |(stride, bytes): (&u32, usize)| u64::from(*stride) * bytes as u64;
         let slots: u64 = self.strides.iter().zip(LENGTHS).map(of).sum();
-        u64::from(self.cpus) * (slots + (PROGRAMS * size_of::<Cursors>()) as u64)
+        u64::from(self.cpus) * (slots + (PROGRAMS * size_of::<ProgramCounters>()) as u64)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS},
+    counters::{ProgramCounters, RingCounters},
     probe::{PROGRAMS, Probe, Program},
 };
 
@@ -28,7 +28,7 @@ pub struct LoadOptions {
 pub enum Transport {
     /// In BPF ring buffers, which all CPUs and programs write.
     RingBuffers {
-        /// Rings in use: a power of two, at most [`MAX_RINGS`].
+        /// Rings in use: a power of two, at most [`MAX_RINGS`](iotruth_common::counters::MAX_RINGS).
         rings: usize,
         /// Size of each ring: a power of two and a multiple of the page size.
         ring_bytes: u32,
@@ -75,8 +75,8 @@ pub struct Attached {
 /// What the kernel side counted, at one moment.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Attempts and refused records of each CPU; the index is the CPU number.
-    pub cpus: Vec<CpuCounters>,
+    /// What each program counted on each CPU, at `cpu * PROGRAMS + program`.
+    pub counted: Vec<ProgramCounters>,
     /// How often each program was skipped because it was already running on that CPU, by
     /// [`Program::index`]; always 0 before Linux 5.12.
     pub recursion: [u64; PROGRAMS],
@@ -86,53 +86,51 @@ impl Counters {
     /// Records that this program tried to write into this ring, by all CPUs.
     #[must_use]
     pub fn attempts(&self, program: Program, ring: usize) -> u64 {
-        self.sum(program, ring, |cpu| &cpu.attempts)
+        self.of_ring(program, ring).map(|counters| counters.attempts).sum()
     }
 
     /// Records of this program that this ring refused, on all CPUs.
     #[must_use]
     pub fn lost(&self, program: Program, ring: usize) -> u64 {
-        self.sum(program, ring, |cpu| &cpu.lost)
+        self.of_ring(program, ring).map(|counters| counters.lost).sum()
     }
 
     /// Runs that first programs were skipped for and second ones were not, by all CPUs: what they
     /// tried to write, or need not have written.
     #[must_use]
     pub fn made_up(&self, probe: Probe) -> u64 {
-        let second = Program::second(probe);
-        let told: u64 = (0..MAX_RINGS).map(|ring| self.attempts(second, ring)).sum();
-        let passed = match probe {
-            Probe::Start => self.cpus.iter().map(|cpu| cpu.passed).sum(),
-            Probe::Complete
-            | Probe::Merge
-            | Probe::Requeue
-            | Probe::Remap
-            | Probe::Issue
-            | Probe::Insert => 0,
-        };
-        told + passed
+        let counted = self.of(Program::second(probe));
+        let runs = counted.map(|program| {
+            program.passed + program.rings.iter().map(|ring| ring.attempts).sum::<u64>()
+        });
+        runs.sum()
+    }
+
+    /// How long the runs of this program took that were timed, in nanoseconds, on all CPUs.
+    #[must_use]
+    pub fn run_time(&self, program: Program) -> u64 {
+        self.of(program).map(|counters| counters.run_time).sum()
     }
 
     /// Records that were tried, by all programs into all rings.
     #[must_use]
     pub fn total_attempts(&self) -> u64 {
-        self.cpus.iter().flat_map(|cpu| &cpu.attempts).sum()
+        self.counted.iter().flat_map(|program| &program.rings).map(|ring| ring.attempts).sum()
     }
 
     /// Records that were refused, by all rings.
     #[must_use]
     pub fn total_lost(&self) -> u64 {
-        self.cpus.iter().flat_map(|cpu| &cpu.lost).sum()
+        self.counted.iter().flat_map(|program| &program.rings).map(|ring| ring.lost).sum()
     }
 
-    fn sum(
-        &self,
-        program: Program,
-        ring: usize,
-        of: impl Fn(&CpuCounters) -> &[u64; PROGRAMS * MAX_RINGS],
-    ) -> u64 {
-        let index = program.index() * MAX_RINGS + ring;
-        self.cpus.iter().filter_map(|cpu| of(cpu).get(index)).sum()
+    /// What a program counted, by CPU.
+    fn of(&self, program: Program) -> impl Iterator<Item = &ProgramCounters> {
+        self.counted.iter().skip(program.index()).step_by(PROGRAMS)
+    }
+
+    fn of_ring(&self, program: Program, ring: usize) -> impl Iterator<Item = &RingCounters> {
+        self.of(program).filter_map(move |program| program.rings.get(ring))
     }
 }
 
@@ -140,8 +138,9 @@ impl Counters {
 mod tests {
     #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+    use bytemuck::Zeroable as _;
     use iotruth_common::{
-        counters::{CpuCounters, MAX_RINGS},
+        counters::{ProgramCounters, RingCounters},
         probe::{PROGRAMS, Probe, Program},
     };
 
@@ -149,18 +148,17 @@ mod tests {
 
     #[test]
     fn counters_add_up_over_cpus_by_program_and_ring() {
-        const PAIRS: usize = PROGRAMS * MAX_RINGS;
-        let mut cpus = [CpuCounters { attempts: [0; PAIRS], lost: [0; PAIRS], passed: 0 }; 3];
+        let mut counted = vec![ProgramCounters::zeroed(); 3 * PROGRAMS];
         let [issue, insert] = [Probe::Issue, Probe::Insert].map(Program::first);
-        let second = Program::second(Probe::Issue);
-        let issue_in_ring_2 = issue.index() * MAX_RINGS + 2;
-        cpus[0].attempts[second.index() * MAX_RINGS + 2] = 1000;
-        cpus[0].attempts[issue_in_ring_2] = 5;
-        cpus[2].attempts[issue_in_ring_2] = 7;
-        cpus[2].attempts[issue_in_ring_2 + 1] = 100;
-        cpus[2].passed = 7;
-        cpus[1].lost[issue_in_ring_2] = 1;
-        let counters = Counters { cpus: cpus.to_vec(), recursion: [0; PROGRAMS] };
+        let [second, start] = [Probe::Issue, Probe::Start].map(Program::second);
+        let at = |cpu: usize, program: Program| cpu * PROGRAMS + program.index();
+        counted[at(0, second)].rings[2].attempts = 1000;
+        counted[at(0, issue)].rings[2].attempts = 5;
+        counted[at(2, issue)].rings[2].attempts = 7;
+        counted[at(2, issue)].rings[3] = RingCounters { attempts: 100, lost: 0 };
+        counted[at(2, start)].passed = 7;
+        counted[at(1, issue)].rings[2].lost = 1;
+        let counters = Counters { counted, recursion: [0; PROGRAMS] };
         assert_eq!(counters.attempts(issue, 2), 12);
         assert_eq!(counters.attempts(issue, 3), 100);
         assert_eq!(counters.attempts(insert, 2), 0);

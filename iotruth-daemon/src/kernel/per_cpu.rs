@@ -17,8 +17,7 @@ use std::{
 };
 
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS},
-    per_cpu::Cursors,
+    counters::{ProgramCounters, RingCounters},
     probe::{PROBES, PROGRAMS, Probe, Program},
     record::RequestRecord,
 };
@@ -62,8 +61,8 @@ const SPOILT: usize = size_of::<u64>();
 /// What the rings are made of.
 #[derive(Debug)]
 pub(super) struct Memory {
-    pub(super) cursors: Mapped,
-    pub(super) counters: Mapped,
+    /// What each program counts on each CPU, and how far its ring was written and read.
+    pub(super) counters: Arc<Mapped>,
     pub(super) slots: [Mapped; ARRAYS],
 }
 
@@ -80,6 +79,8 @@ pub(super) struct PerCpu {
     reaching: u64,
     /// No program runs any more.
     ended: bool,
+    /// How full the fullest ring was found since that was asked.
+    fullest: f64,
     /// Numbers of one ring were such as a single writer cannot leave.
     two_writers: bool,
     memory: Arc<Memory>,
@@ -99,11 +100,8 @@ struct Entry {
 /// One ring: where it is, and how far it was read.
 #[derive(Debug)]
 struct Reading {
-    /// Offset of its cursors.
-    cursors: usize,
-    /// Offsets of what its program has counted on its CPU.
-    attempts: usize,
-    refused: usize,
+    /// Offset of what its program counts on its CPU.
+    counters: usize,
     /// Its array, and the offset of its first slot there.
     array: usize,
     first: usize,
@@ -139,6 +137,7 @@ impl PerCpu {
             reached: 0,
             reaching: 0,
             ended: false,
+            fullest: 0.0,
             two_writers: false,
             memory,
         }
@@ -179,6 +178,11 @@ impl PerCpu {
         drained
     }
 
+    /// How full the fullest ring was found since this was asked before.
+    pub(super) const fn take_fill(&mut self) -> f64 {
+        std::mem::replace(&mut self.fullest, 0.0)
+    }
+
     /// All records of before this time have been handed out.
     pub(super) const fn reached(&self) -> u64 {
         self.reached
@@ -204,7 +208,7 @@ impl PerCpu {
         self.handed = 0;
         // The others are left alone: a store takes the line away from the program.
         for lane in self.lanes.iter_mut().filter(|lane| lane.tail != lane.freed) {
-            self.memory.cursors.word(lane.cursors + TAIL).store(lane.tail, Release);
+            self.memory.counters.word(lane.counters + TAIL).store(lane.tail, Release);
             lane.freed = lane.tail;
         }
     }
@@ -218,6 +222,8 @@ impl PerCpu {
             lane.look(&self.memory, now);
             until = until.min(lane.reached);
             busy += usize::from(lane.head != lane.tail);
+            let fill = (lane.head - lane.tail) as f64 / (lane.mask + 1) as f64;
+            self.fullest = self.fullest.max(fill);
             if lane.head - lane.tail > lane.mask - lane.mask / 4 {
                 // Rather one record than all that will find no room.
                 patience = LEEWAY;
@@ -246,8 +252,11 @@ impl PerCpu {
     }
 }
 
-/// Offset of the tail of a ring.
-const TAIL: usize = offset_of!(Cursors, tail);
+/// Offsets of what a program counts of its ring, and of how far that was written and read.
+const ATTEMPTS: usize = offset_of!(ProgramCounters, rings) + offset_of!(RingCounters, attempts);
+const REFUSED: usize = offset_of!(ProgramCounters, rings) + offset_of!(RingCounters, lost);
+const HEAD: usize = offset_of!(ProgramCounters, head);
+const TAIL: usize = offset_of!(ProgramCounters, tail);
 
 /// Offset of the time of a record.
 const TIME: usize = offset_of!(RequestRecord, time);
@@ -263,12 +272,8 @@ impl Reading {
         let lane = lanes.of.get(program.index()).filter(|lane| lane.mask > 0)?;
         let array = array(program.probe);
         let slot_bytes = *LENGTHS.get(array)?;
-        let counters = cpu * size_of::<CpuCounters>();
-        let stream = program.index() * MAX_RINGS * size_of::<u64>();
         Some(Self {
-            cursors: (cpu * PROGRAMS + program.index()) * size_of::<Cursors>(),
-            attempts: counters + offset_of!(CpuCounters, attempts) + stream,
-            refused: counters + offset_of!(CpuCounters, lost) + stream,
+            counters: (cpu * PROGRAMS + program.index()) * size_of::<ProgramCounters>(),
             array,
             first: (cpu * lane.stride as usize + lane.first as usize) * slot_bytes,
             slot_bytes,
@@ -285,9 +290,10 @@ impl Reading {
     /// Looks how far the program is; it is later than `now`.
     fn look(&mut self, memory: &Memory, now: u64) {
         // In this order: of what was begun by then, nothing is missing from what was ended since.
-        let begun = memory.counters.word(self.attempts).load(Acquire);
-        self.head = memory.cursors.word(self.cursors).load(Acquire);
-        self.lost = memory.counters.word(self.refused).load(Acquire);
+        let word = |offset: usize| memory.counters.word(self.counters + offset).load(Acquire);
+        let begun = word(ATTEMPTS);
+        self.head = word(HEAD);
+        self.lost = word(REFUSED);
         if self.head + self.lost >= begun {
             self.reached = now.saturating_sub(LEEWAY);
         }

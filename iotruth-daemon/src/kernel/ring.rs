@@ -13,7 +13,16 @@ use super::{per_cpu::PerCpu, system};
 pub struct Ring {
     number: usize,
     records: Records,
+    /// Bytes of a BPF ring buffer.
+    bytes: usize,
+    /// Bytes that were taken since nothing was left in it.
+    taken: usize,
+    /// How full it was found, at most, since that was asked.
+    fullest: f64,
 }
+
+/// What a BPF ring buffer has before each record, in bytes.
+const HEADER: usize = 8;
 
 /// How they travel.
 enum Records {
@@ -24,12 +33,13 @@ enum Records {
 }
 
 impl Ring {
-    pub(super) const fn buffer(number: usize, records: RingBuf<MapData>) -> Self {
-        Self { number, records: Records::Buffer(records) }
+    pub(super) const fn buffer(number: usize, records: RingBuf<MapData>, bytes: u32) -> Self {
+        let records = Records::Buffer(records);
+        Self { number, records, bytes: bytes as usize, taken: 0, fullest: 0.0 }
     }
 
     pub(super) const fn per_cpu(records: PerCpu) -> Self {
-        Self { number: 0, records: Records::PerCpu(records) }
+        Self { number: 0, records: Records::PerCpu(records), bytes: 0, taken: 0, fullest: 0.0 }
     }
 
     /// Which ring this is: the index in [`super::Counters`].
@@ -62,10 +72,24 @@ impl Ring {
                     let Some(record) = records.next() else { break };
                     handle(&record);
                     drained += 1;
+                    self.taken += record.len() + HEADER;
+                }
+                self.fullest = self.fullest.max(self.taken as f64 / self.bytes as f64).min(1.0);
+                if drained < limit {
+                    self.taken = 0;
                 }
                 drained
             }
             Records::PerCpu(records) => records.drain(limit, system::monotonic, handle),
+        }
+    }
+
+    /// How full it was found since this was asked before, as a part of it: the fullest of the rings of
+    /// each CPU and program. What a BPF ring buffer had is what was taken until nothing was left.
+    pub fn take_fill(&mut self) -> f64 {
+        match &mut self.records {
+            Records::Buffer(_) => std::mem::take(&mut self.fullest),
+            Records::PerCpu(records) => records.take_fill(),
         }
     }
 

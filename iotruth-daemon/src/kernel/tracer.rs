@@ -9,9 +9,8 @@ use aya::{
 };
 use aya_log::Level;
 use iotruth_common::{
-    counters::{CpuCounters, MAX_RINGS},
+    counters::{MAX_RINGS, ProgramCounters},
     layout::{ABSENT, Layout},
-    per_cpu::Cursors,
     probe::{PROGRAMS, Probe, Program},
     reread::REREAD_BYTES,
     tuning::{MARKS, Tuning},
@@ -37,9 +36,7 @@ const RINGS: [&str; MAX_RINGS] = [
     "RING10", "RING11", "RING12", "RING13", "RING14", "RING15",
 ];
 
-/// Name of the map that has the cursors of the rings of each CPU and program, and names of those that
-/// have their slots.
-const CURSORS: &str = "CURSORS";
+/// Names of the maps that have the slots of the rings of each CPU and program.
 const SLOTS: [&str; ARRAYS] = ["SUBMITS", "COMPLETES", "REQUESTS"];
 
 /// The map of the marks that the two programs of a tracepoint share.
@@ -54,6 +51,8 @@ pub struct Tracer {
     reread: ProgramFd,
     links: Vec<(Program, BtfTracePointLinkId)>,
     times: LoadTimes,
+    counters: Arc<Mapped>,
+    lanes_taken: bool,
 }
 
 impl Tracer {
@@ -93,7 +92,20 @@ impl Tracer {
         };
         let loaded = verified.into_iter().map(|one| (one.program, one.descriptor)).collect();
         let transport = options.transport;
-        Ok(Self { ebpf, layout, transport, loaded, reread, links: Vec::new(), times })
+        let counted = possible_cpus() as usize * PROGRAMS * size_of::<ProgramCounters>();
+        let counters = Arc::new(map_array(&ebpf, counters::MAP, counted)?);
+        let links = Vec::new();
+        Ok(Self {
+            ebpf,
+            layout,
+            transport,
+            loaded,
+            reread,
+            links,
+            times,
+            counters,
+            lanes_taken: false,
+        })
     }
 
     /// How long [`Tracer::load`] took.
@@ -127,15 +139,15 @@ impl Tracer {
     ///
     /// They outlive the tracer, so what is left in them can be drained after [`Tracer::detach`].
     pub fn take_rings(&mut self) -> Result<Vec<Ring>, KernelError> {
-        let rings = match self.transport {
-            Transport::RingBuffers { rings, .. } => rings,
+        let (rings, bytes) = match self.transport {
+            Transport::RingBuffers { rings, ring_bytes, .. } => (rings, ring_bytes),
             Transport::PerCpu(lanes) => return self.take_lanes(&lanes),
         };
         let mut taken = Vec::with_capacity(rings);
         for (number, name) in RINGS.into_iter().enumerate().take(rings) {
             let Some(map) = self.ebpf.take_map(name) else { break };
             let records = RingBuf::try_from(map).map_err(|source| unusable(name, source))?;
-            taken.push(Ring::buffer(number, records));
+            taken.push(Ring::buffer(number, records, bytes));
         }
         Ok(taken)
     }
@@ -143,30 +155,20 @@ impl Tracer {
     /// The rings of each CPU and program, which are one to whoever reads them.
     fn take_lanes(&mut self, lanes: &Lanes) -> Result<Vec<Ring>, KernelError> {
         // They are taken once: nobody else may move the tails.
-        let Some(cursors) = self.ebpf.take_map(CURSORS) else { return Ok(Vec::new()) };
-        let Map::Array(cursors) = &cursors else { return Err(no_array(CURSORS)) };
-        let cursor = size_of::<Cursors>();
-        let map = |name: &str, data: &MapData, entries: usize, bytes: usize| {
-            Mapped::array(data.fd().as_fd(), entries * bytes)
-                .map_err(|source| KernelError::Map { map: name.into(), source: source.into() })
+        if std::mem::replace(&mut self.lanes_taken, true) {
+            return Ok(Vec::new());
+        }
+        let slots = |number: usize| {
+            let bytes = lanes.entries(number) as usize * LENGTHS[number];
+            map_array(&self.ebpf, SLOTS[number], bytes)
         };
-        let array = |name: &str, entries: usize, bytes: usize| match self.ebpf.map(name) {
-            Some(Map::Array(data)) => map(name, data, entries, bytes),
-            _ => Err(no_array(name)),
-        };
-        let slots =
-            |number: usize| array(SLOTS[number], lanes.entries(number) as usize, LENGTHS[number]);
-        let memory = Memory {
-            cursors: map(CURSORS, cursors, lanes.cpus as usize * PROGRAMS, cursor)?,
-            counters: array(counters::MAP, lanes.cpus as usize, size_of::<CpuCounters>())?,
-            slots: [slots(0)?, slots(1)?, slots(2)?],
-        };
+        let counters = Arc::clone(&self.counters);
+        let memory = Memory { counters, slots: [slots(0)?, slots(1)?, slots(2)?] };
         Ok(vec![Ring::per_cpu(PerCpu::new(Arc::new(memory), lanes))])
     }
 
     /// A reader of the counters, which outlives the tracer too.
     pub fn counters(&self) -> Result<CounterReader, KernelError> {
-        let counters = self.array(counters::MAP)?;
         let mut programs = Vec::with_capacity(self.loaded.len());
         for (program, descriptor) in &self.loaded {
             let descriptor = descriptor.try_clone().map_err(|source| KernelError::Program {
@@ -175,7 +177,12 @@ impl Tracer {
             })?;
             programs.push((*program, descriptor));
         }
-        Ok(CounterReader::new(counters, programs))
+        let rings = match self.transport {
+            Transport::RingBuffers { rings, .. } => rings,
+            Transport::PerCpu(_) => 1,
+        };
+        let counters = Arc::clone(&self.counters);
+        Ok(CounterReader::new(counters, possible_cpus() as usize, rings, programs))
     }
 
     /// A reader of open requests, for the reader with this number, of which there are at most
@@ -224,6 +231,13 @@ impl fmt::Debug for Tracer {
             .field("attached", &attached)
             .finish_non_exhaustive()
     }
+}
+
+/// Maps the values of an array.
+fn map_array(ebpf: &Ebpf, name: &str, bytes: usize) -> Result<Mapped, KernelError> {
+    let Some(Map::Array(data)) = ebpf.map(name) else { return Err(no_array(name)) };
+    Mapped::array(data.fd().as_fd(), bytes)
+        .map_err(|source| KernelError::Map { map: name.into(), source: source.into() })
 }
 
 fn no_array(name: &str) -> KernelError {
@@ -350,12 +364,11 @@ fn create_maps(
         .override_global("LAYOUT", bytemuck::bytes_of(layout), true)
         .override_global("TUNING", bytemuck::bytes_of(tuning), true)
         .override_global(aya_log::LEVEL, &level, true)
-        .map_max_entries(counters::MAP, possible_cpus())
+        .map_max_entries(counters::MAP, possible_cpus() * PROGRAMS as u32)
         .map_max_entries(MARKS_MAP, if second { MARKS } else { 1 });
     let (rings, ring_bytes) = match options.transport {
         Transport::RingBuffers { rings, ring_bytes, .. } => (rings, ring_bytes),
         Transport::PerCpu(lanes) => {
-            loader.map_max_entries(CURSORS, lanes.cpus * PROGRAMS as u32);
             for (array, name) in SLOTS.into_iter().enumerate() {
                 loader.map_max_entries(name, lanes.entries(array));
             }

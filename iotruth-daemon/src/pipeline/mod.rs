@@ -12,6 +12,7 @@ mod fake;
 mod helper;
 mod lookout;
 mod memory;
+mod meter;
 mod outcome;
 mod plan;
 mod priority;
@@ -39,6 +40,7 @@ use tracing::{error, info, warn};
 use self::{
     auditor::{Auditee, Auditor},
     lookout::{Lookout, Surroundings},
+    meter::Meter,
     outcome::Readers,
     plan::{Machine, Plan},
     publish::Publisher,
@@ -53,7 +55,7 @@ use crate::{
     config::{Config, Fault, Transport},
     engine::{EngineConfig, Limits},
     http,
-    view::{AuditStatus, Status, View},
+    view::{AuditStatus, CostStatus, Status, View},
 };
 
 /// How long a daemon that has gone blind still answers, so that a probe can read why.
@@ -107,7 +109,8 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
             plan.readers.len(),
             tracing.start_up.total.as_millis(),
         );
-        let outcome = watch_over(&mut signals, &readers, &mut publisher).await;
+        let mut meter = Meter::new(tracing.counter_reader()?);
+        let outcome = watch_over(&mut signals, &readers, &mut publisher, &mut meter).await;
         if let Err(error) = &outcome {
             error!("{error:#}; /readyz fails from now on");
             publisher.not_ready(format!("{error:#}"));
@@ -215,6 +218,7 @@ fn read(
         not_ready: None,
         notes: tracing.notes.clone(),
         process: process::status(process::start()),
+        cost: CostStatus::default(),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
     let progress = recorder.map(Recorder::progress);
@@ -243,6 +247,7 @@ async fn watch_over(
     signals: &mut Signals,
     readers: &Readers,
     publisher: &mut Publisher,
+    meter: &mut Meter,
 ) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(publish::PUBLISH_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -254,6 +259,9 @@ async fn watch_over(
             }
             _ = tick.tick() => {
                 readers.check()?;
+                if let Some(cost) = meter.look() {
+                    publisher.show_cost(cost);
+                }
                 publisher.look()?;
             }
         }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::snapshot::{Loss, Snapshot},
-    view::{Anchor, AuditStatus, ReaderStatus, Status, View},
+    view::{Anchor, AuditStatus, CostStatus, ReaderStatus, Status, View},
 };
 
 /// How often the snapshots are looked at.
@@ -179,7 +179,11 @@ impl Publisher {
             .mailboxes
             .iter()
             .zip(&self.rings)
-            .map(|(mailbox, rings)| ReaderStatus { rings: *rings, lag: mailbox.lag() })
+            .map(|(mailbox, rings)| ReaderStatus {
+                rings: *rings,
+                lag: mailbox.lag(),
+                fill: mailbox.fill(),
+            })
             .collect();
         let start = self.view.borrow().status.process.start;
         let process = audit.then(|| process::status(start));
@@ -208,6 +212,11 @@ impl Publisher {
             let ledger = Arc::clone(&findings.audited);
             *view = Arc::new(View { snapshot, status, ledger, anchor: self.anchor });
         });
+    }
+
+    /// Shows what following the requests costs.
+    pub(super) fn show_cost(&self, cost: CostStatus) {
+        self.update(|status| status.cost = cost);
     }
 
     /// From now on `/readyz` fails, for this reason.

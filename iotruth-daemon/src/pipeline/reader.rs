@@ -68,6 +68,9 @@ pub(super) trait Source: Send {
     /// and this time, in nanoseconds of `CLOCK_MONOTONIC`.
     fn reached(&self) -> u64;
 
+    /// How full it was found since this was asked before, as a part of it.
+    fn take_fill(&mut self) -> f64;
+
     /// No more records are written.
     fn end(&mut self);
 
@@ -97,6 +100,8 @@ pub(super) struct Mailbox {
     thread: AtomicU32,
     /// From the oldest record that a snapshot was the first to have, to that snapshot.
     lag: AtomicU64,
+    /// How full its fullest ring was found since the snapshot before, in bits of a `f64`.
+    fill: AtomicU64,
     /// What it cannot do at the moment.
     note: Mutex<Option<String>>,
 }
@@ -122,6 +127,11 @@ impl Mailbox {
         Duration::from_nanos(self.lag.load(Ordering::Relaxed))
     }
 
+    /// How full its fullest ring was found since the snapshot before, as a part of it.
+    pub(super) fn fill(&self) -> f64 {
+        f64::from_bits(self.fill.load(Ordering::Relaxed))
+    }
+
     /// What it cannot do at the moment, in a sentence.
     pub(super) fn note(&self) -> Option<String> {
         self.note.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -137,7 +147,8 @@ impl Mailbox {
         }
     }
 
-    fn publish(&self, snapshot: Snapshot, lag: u64) {
+    fn publish(&self, snapshot: Snapshot, lag: u64, fill: f64) {
+        self.fill.store(fill.to_bits(), Ordering::Relaxed);
         self.lag.store(lag, Ordering::Relaxed);
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
@@ -380,7 +391,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         let now = clock::monotonic();
         self.recorded.flush();
         let lag = self.recorded.engine.take_oldest().map_or(0, |oldest| now.saturating_sub(oldest));
-        self.mailbox.publish(self.recorded.engine.snapshot(now), lag);
+        let fill = self.sources.iter_mut().map(Source::take_fill).fold(0.0, f64::max);
+        self.mailbox.publish(self.recorded.engine.snapshot(now), lag, fill);
         rounds.published = now;
         rounds.unpublished = false;
     }

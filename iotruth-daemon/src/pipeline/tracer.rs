@@ -38,9 +38,6 @@ const LOG_EVERY: Duration = Duration::from_millis(200);
 const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
                                 attached, as where a disk hangs: coverage begins with the first audit";
 
-/// Streams of one CPU.
-const STREAMS: usize = PROGRAMS * MAX_RINGS;
-
 /// How often counters that seem to tell of a loss are read again at most.
 const READ_AGAIN: usize = 8;
 
@@ -162,6 +159,11 @@ impl Tracing {
         numbers.iter().filter_map(|number| self.rings.get_mut(*number)?.take()).collect()
     }
 
+    /// The counters as they are.
+    pub(super) fn counter_reader(&self) -> Result<CounterReader, KernelError> {
+        self.tracer.counters()
+    }
+
     /// The counters, for the reader of these rings.
     pub(super) fn counters(&self, rings: &[usize]) -> Result<Counting, KernelError> {
         self.tracer.counters().map(|counters| Counting::new(counters, rings.to_vec()))
@@ -214,6 +216,10 @@ impl Source for Ring {
 
     fn reached(&self) -> u64 {
         Self::reached(self)
+    }
+
+    fn take_fill(&mut self) -> f64 {
+        Self::take_fill(self)
     }
 
     fn end(&mut self) {
@@ -284,24 +290,22 @@ impl Counting {
 
     /// Adds the streams that went on.
     fn tell(&mut self, counted: &kernel::Counters, streams: &mut Vec<StreamCount>) {
-        self.told.resize(counted.cpus.len() * STREAMS, 0);
-        for (cpu, (counters, told)) in
-            counted.cpus.iter().zip(self.told.chunks_exact_mut(STREAMS)).enumerate()
+        self.told.resize(counted.counted.len() * MAX_RINGS, 0);
+        for (element, (counters, told)) in
+            counted.counted.iter().zip(self.told.chunks_exact_mut(MAX_RINGS)).enumerate()
         {
-            let counts = counters.attempts.iter().zip(&counters.lost).zip(told).enumerate();
-            for (stream, ((attempts, lost), told)) in counts {
-                let (program, ring) = (stream / MAX_RINGS, stream % MAX_RINGS);
-                if *told == *attempts || !self.rings.contains(&ring) {
+            let Some(program) = Program::from_index(element % PROGRAMS) else { continue };
+            for (ring, (count, told)) in counters.rings.iter().zip(told).enumerate() {
+                if *told == count.attempts || !self.rings.contains(&ring) {
                     continue;
                 }
-                *told = *attempts;
-                let Some(program) = Program::from_index(program) else { continue };
+                *told = count.attempts;
                 streams.push(StreamCount {
-                    cpu: cpu as u16,
+                    cpu: (element / PROGRAMS) as u16,
                     program: program.to_wire(),
                     ring: ring as u8,
-                    attempts: *attempts as u32,
-                    lost: *lost as u32,
+                    attempts: count.attempts as u32,
+                    lost: count.lost as u32,
                 });
             }
         }

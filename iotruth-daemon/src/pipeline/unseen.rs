@@ -76,6 +76,10 @@ impl<S: Source> Source for WithoutRecord<S> {
         self.source.reached()
     }
 
+    fn take_fill(&mut self) -> f64 {
+        self.source.take_fill()
+    }
+
     fn end(&mut self) {
         self.source.end();
     }
@@ -167,6 +171,10 @@ mod tests {
 
         fn reached(&self) -> u64 {
             u64::MAX
+        }
+
+        fn take_fill(&mut self) -> f64 {
+            0.0
         }
 
         fn end(&mut self) {}

@@ -14,6 +14,7 @@ mod batched_writes;
 mod bpf_log;
 mod busy_start;
 mod config_errors;
+mod cost;
 mod coverage;
 mod dead_reader;
 mod elevator_switch;

@@ -13,7 +13,7 @@ use iotruth::{
         snapshot::Snapshot,
     },
     export::metrics::metrics,
-    view::{Anchor, AuditStatus, ProcessStatus, StartUp, Status, View},
+    view::{Anchor, AuditStatus, CostStatus, ProcessStatus, StartUp, Status, View},
 };
 
 use crate::harness::{
@@ -90,6 +90,7 @@ fn every_figure_of_a_device_is_the_same_again() {
         notes: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
+        cost: CostStatus::default(),
     };
     let view = View {
         snapshot: Arc::new(snapshot),

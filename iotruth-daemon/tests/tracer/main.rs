@@ -20,7 +20,6 @@ use iotruth::{
     kernel::{Lanes, LoadOptions, Ring, Tracer, Transport, possible_cpus, preflight, read_btf},
 };
 use iotruth_common::{
-    counters::MAX_RINGS,
     probe::{PROGRAMS, Probe, Program, Role},
     record::{STATE_COMPLETE, STATE_IDLE, STATE_IN_FLIGHT},
 };
@@ -178,8 +177,8 @@ fn check_direct_reads(mut tracer: Tracer, count: usize, thread_name: &str) {
     assert_eq!(counters.total_lost(), 0);
     assert_eq!(counters.total_attempts(), received.count());
     for ((cpu, program, ring), attempts) in &received.attempts {
-        let index = program.index() * MAX_RINGS + ring;
-        let counted = counters.cpus[*cpu as usize].attempts[index];
+        let element = *cpu as usize * PROGRAMS + program.index();
+        let counted = counters.counted[element].rings[*ring].attempts;
         assert_eq!(attempts.last().copied().map(u64::from), Some(counted));
         assert!(attempts.iter().copied().eq(1..=counted as u32), "a gap without a loss");
     }

@@ -74,6 +74,49 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_ring_fill_ratio",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "ratio",
+        help: "How full the fullest ring was found since the snapshot before, which is a fifth of a second old while there is traffic. At 1 records are lost; of BPF ring buffers it is what was taken until nothing was left, and may be 1 before.",
+        collect: |shown, samples| {
+            let fill = shown.view.status.readers.iter().map(|reader| reader.fill);
+            samples.value(&[], fill.fold(0.0, f64::max));
+        },
+    },
+    Row {
+        name: "iotruth_program_seconds_total",
+        kind: Type::Counter,
+        labels: &["program"],
+        unit: "seconds",
+        help: "Time that the eBPF programs of this name ran on the CPUs of whoever did I/O, as far as one run in 1,024 tells, which is timed and counts for 33 microseconds at most. What it takes to call a program, and runs that have nothing to tell (starts of plain reads and writes, and nearly all runs of second programs), are not in it.",
+        collect: |shown, samples| {
+            let cost = &shown.view.status.cost;
+            for program in &shown.view.status.programs {
+                let run_time = |of: Program| cost.run_times[of.index()].as_secs_f64();
+                let (first, second) =
+                    (Program::first(program.probe), Program::second(program.probe));
+                if program.missing.is_none() {
+                    samples.value(&[program.probe.tracepoint()], run_time(first));
+                }
+                if program.second {
+                    samples.value(&[second.name()], run_time(second));
+                }
+            }
+        },
+    },
+    Row {
+        name: "iotruth_cpus",
+        kind: Type::Gauge,
+        labels: &["part"],
+        unit: "CPUs",
+        help: "CPUs that following the requests used in the last second: the daemon itself, and its eBPF programs as far as one run in 1,024 tells.",
+        collect: |shown, samples| {
+            samples.value(&["daemon"], shown.view.status.cost.daemon);
+            samples.value(&["programs"], shown.view.status.cost.programs);
+        },
+    },
+    Row {
         name: "iotruth_build_info",
         kind: Type::Gauge,
         labels: &["version", "kernel"],

@@ -51,7 +51,16 @@ struct Answer<'a> {
     ledger: Ledger<'a>,
     devices: Vec<DeviceEntry<'a>>,
     process: ProcessEntry,
+    cost: CostEntry,
     notes: &'a [String],
+}
+
+/// What following the requests costs.
+#[derive(Debug, Serialize)]
+struct CostEntry {
+    daemon_cpus: f64,
+    program_cpus: f64,
+    ring_fill_ratio: f64,
 }
 
 /// How long the start took, until the last program was attached.
@@ -248,6 +257,15 @@ impl<'a> Answer<'a> {
                 resident_bytes: status.process.resident,
                 resident_anonymous_bytes: status.process.resident_anonymous,
                 open_files: status.process.open_files,
+            },
+            cost: CostEntry {
+                daemon_cpus: status.cost.daemon,
+                program_cpus: status.cost.programs,
+                ring_fill_ratio: status
+                    .readers
+                    .iter()
+                    .map(|reader| reader.fill)
+                    .fold(0.0, f64::max),
             },
             notes: &status.notes,
         }

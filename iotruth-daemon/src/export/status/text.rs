@@ -60,11 +60,20 @@ fn head(out: &mut String, answer: &Answer<'_>) {
     let process = &answer.process;
     let _ = writeln!(
         out,
-        "{:.2} s of CPU, {:.1} MiB resident ({:.1} MiB of it anonymous), {} open files\n",
+        "{:.2} s of CPU, {:.1} MiB resident ({:.1} MiB of it anonymous), {} open files",
         process.cpu_seconds,
         process.resident_bytes as f64 / f64::from(1 << 20),
         process.resident_anonymous_bytes as f64 / f64::from(1 << 20),
         process.open_files
+    );
+    let cost = &answer.cost;
+    let _ = writeln!(
+        out,
+        "at the moment {:.2} % of a CPU: {:.2} % the daemon, {:.2} % its programs; rings {:.0} % full\n",
+        100.0 * (cost.daemon_cpus + cost.program_cpus),
+        100.0 * cost.daemon_cpus,
+        100.0 * cost.program_cpus,
+        100.0 * cost.ring_fill_ratio
     );
 }
 

@@ -12,12 +12,13 @@ use std::{
 };
 
 use iotruth_common::{
-    counters::CpuCounters,
-    per_cpu::Cursors,
+    counters::ProgramCounters,
     probe::{PROGRAMS, Probe, Program},
 };
 
-use super::{ATTEMPT, LEEWAY, Memory, PATIENCE, PerCpu, Reading, SPOILT, TAIL, TIME};
+use super::{
+    ATTEMPT, ATTEMPTS, HEAD, LEEWAY, Memory, PATIENCE, PerCpu, REFUSED, Reading, SPOILT, TAIL, TIME,
+};
 use crate::kernel::{Lanes, lanes::LENGTHS, mapped::Mapped};
 
 /// An hour after the machine was started.
@@ -31,8 +32,7 @@ fn rings() -> (Arc<Memory>, Lanes, PerCpu) {
     let lanes = Lanes::fit(1 << 20, 2, false, true).unwrap();
     let new = |bytes: usize| Mapped::anonymous(bytes).unwrap();
     let memory = Arc::new(Memory {
-        cursors: new(2 * PROGRAMS * size_of::<Cursors>()),
-        counters: new(2 * size_of::<CpuCounters>()),
+        counters: Arc::new(new(2 * PROGRAMS * size_of::<ProgramCounters>())),
         slots: from_fn(|array| new(lanes.entries(array) as usize * LENGTHS[array])),
     });
     let reader = PerCpu::new(Arc::clone(&memory), &lanes);
@@ -50,19 +50,21 @@ impl Writer {
         Self { memory: Arc::clone(memory), ring: Reading::new(lanes, program, cpu).unwrap() }
     }
 
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.memory.counters.word(self.ring.counters + offset)
+    }
+
     /// Begins a record; its number.
     fn begin(&self) -> u64 {
-        self.memory.counters.word(self.ring.attempts).fetch_add(1, SeqCst) + 1
+        self.word(ATTEMPTS).fetch_add(1, SeqCst) + 1
     }
 
     /// Ends it; whether there was room.
     fn end(&self, attempt: u64, time: u64) -> bool {
-        let head = self.memory.cursors.word(self.ring.cursors);
+        let head = self.word(HEAD);
         let number = head.load(Relaxed);
-        if number - self.memory.cursors.word(self.ring.cursors + TAIL).load(Relaxed)
-            > self.ring.mask
-        {
-            self.memory.counters.word(self.ring.refused).fetch_add(1, Release);
+        if number - self.word(TAIL).load(Relaxed) > self.ring.mask {
+            self.word(REFUSED).fetch_add(1, Release);
             return false;
         }
         let slots = &self.memory.slots[self.ring.array];
@@ -183,7 +185,7 @@ fn two_writers_of_one_slot_are_found_out() {
     // One is interrupted by another while it fills its slot, and fills and publishes it once more.
     let outer = issue.begin();
     assert!(issue.write(NOW + 2));
-    let head = memory.cursors.word(issue.ring.cursors);
+    let head = issue.word(HEAD);
     head.store(head.load(Relaxed) - 1, Relaxed);
     assert!(issue.end(outer, NOW + 1));
     assert!(issue.write(NOW + 3));
@@ -224,7 +226,7 @@ fn a_full_ring_refuses_and_counts_that() {
     assert_eq!(drain(&mut reader, NOW + room + LEEWAY).len() as u64, room);
     assert!(issue.write(NOW + room + 2));
     assert_eq!(drain(&mut reader, NOW + room + 2 + LEEWAY), [NOW + room + 2]);
-    assert_eq!(memory.counters.word(issue.ring.refused).load(Relaxed), 2);
+    assert_eq!(issue.word(REFUSED).load(Relaxed), 2);
 }
 
 #[test]
@@ -282,10 +284,10 @@ fn under_load_nothing_is_lost_but_what_is_counted_and_all_is_in_order() {
     let mut counted = BTreeMap::<&str, u64>::new();
     for program in programs {
         for cpu in [0, 1] {
-            let ring = Writer::new(&memory, &lanes, program, cpu).ring;
-            *counted.entry("attempts").or_default() +=
-                memory.counters.word(ring.attempts).load(Relaxed);
-            *counted.entry("lost").or_default() += memory.counters.word(ring.refused).load(Relaxed);
+            let writer = Writer::new(&memory, &lanes, program, cpu);
+            let word = |offset: usize| writer.word(offset).load(Relaxed);
+            *counted.entry("attempts").or_default() += word(ATTEMPTS);
+            *counted.entry("lost").or_default() += word(REFUSED);
         }
     }
     assert_eq!(counted["attempts"], written + counted["lost"]);

@@ -63,6 +63,10 @@ impl Source for NoRing {
         match *self {}
     }
 
+    fn take_fill(&mut self) -> f64 {
+        match *self {}
+    }
+
     fn end(&mut self) {
         match *self {}
     }
