@@ -64,6 +64,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Runs the daemon until it is told to stop, or until it can no longer see.
 pub fn start(config: Config) -> anyhow::Result<()> {
     let begin = clock::monotonic();
+    priority::raise_session();
     match follow(&Arc::new(config.clone()), None, begin) {
         Err(error) if error.is::<TwoWriters>() => {
             warn!("{error}; all begins anew with BPF ring buffers, and without a recording");

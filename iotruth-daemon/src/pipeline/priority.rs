@@ -1,7 +1,15 @@
 //! How the threads are scheduled that lose something when they have to wait.
 
-use rustix::{io, process::setpriority_process};
+use std::{fs, io::ErrorKind};
+
+use rustix::{
+    io,
+    process::{getpid, getsid, setpriority_process},
+};
 use tracing::warn;
+
+/// Where the kernel makes each session a group of its own (`CONFIG_SCHED_AUTOGROUP`): its nice value.
+const GROUP: &str = "/proc/self/autogroup";
 
 /// The nice value of the highest priority.
 ///
@@ -19,6 +27,27 @@ pub(super) fn raise(thread: &str) {
              dispatching requests it may be given a CPU too late, and what is lost then is counted; \
              allow it with LimitNICE={FIRST} in the unit, which is RLIMIT_NICE, or with CAP_SYS_NICE"
         );
+    }
+}
+
+/// Gives the daemon's own session the same, where it has one, as a service does: nice values of threads count
+/// only within their group. A session that others are in as well, such as that of a shell, is left alone.
+///
+/// Where a CPU controller has groups for services, neither of both counts; only the configuration of that can
+/// give the daemon more.
+///
+/// Source: `sched(7)`, "The autogroup feature".
+pub(super) fn raise_session() {
+    if getsid(None) != Ok(getpid()) {
+        return;
+    }
+    match fs::write(GROUP, FIRST.to_string()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => warn!(
+            "the session of the daemon cannot have a nice value of {FIRST} ({error}): on a machine that is \
+             busy its readers may be given a CPU too late, and what is lost then is counted"
+        ),
     }
 }
 

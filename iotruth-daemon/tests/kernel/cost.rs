@@ -64,7 +64,7 @@ fn the_account_of_the_daemon_is_that_of_the_kernel() {
     thread::sleep(Duration::from_secs(2));
     let last = daemon.scrape();
     for (tracepoint, event) in [("block_rq_issue", "issue"), ("block_rq_complete", "complete")] {
-        let runs = |scrape: &Scrape| scrape.existing("iotruth_events_total", &[("event", event)]);
+        let runs = |scrape: &Scrape| scrape.existing("iotruth_events_total", &[("kind", event)]);
         let events = (runs(&after) - runs(&before)) as f64;
         let run = (programs(&last, tracepoint) - programs(&before, tracepoint)) / events;
         println!("{account}; {:.0} ns for each run of {tracepoint}", run * 1e9);

@@ -28,6 +28,7 @@ mod http_errors;
 mod kernel_errors;
 mod loss_storm;
 mod phases;
+mod priority;
 mod privilege_errors;
 mod recording;
 mod recreated_device;

@@ -1,0 +1,47 @@
+//! Readers come before others, and a session that is the daemon's own with them.
+
+use std::{fs, os::unix::process::CommandExt as _};
+
+use crate::harness::{daemon::Daemon, turn::turn};
+
+/// The nice value of a thread, which is the 19th field.
+fn nice(pid: u32, thread: &str) -> i32 {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let stats =
+        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap());
+    let mut ours = stats.filter(|stat| stat.contains(&format!("({thread})")));
+    let stat = ours.next().unwrap_or_else(|| panic!("there is no thread {thread}"));
+    let field = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().nth(16));
+    field.and_then(|field| field.parse().ok()).expect("a nice value")
+}
+
+#[test]
+fn readers_come_before_others() {
+    let _turn = turn();
+    let daemon = Daemon::start_with(&[], |command| {
+        // SAFETY: the call is safe between fork and exec: it allocates nothing and takes no lock.
+        unsafe { command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into)) };
+    });
+    let ours = nice(std::process::id(), &test_thread());
+    assert_eq!((nice(daemon.pid(), "reader/0"), nice(daemon.pid(), "recorder")), (-20, -20));
+    assert_eq!(nice(daemon.pid(), "iotruth"), ours, "the rest of it stays as it was");
+    // Only where the kernel has such groups.
+    if let Ok(group) = fs::read_to_string(format!("/proc/{}/autogroup", daemon.pid())) {
+        assert!(group.ends_with("nice -20\n"), "{group}");
+    }
+}
+
+#[test]
+fn the_session_of_others_is_left_alone() {
+    let _turn = turn();
+    let before = fs::read_to_string("/proc/self/autogroup").unwrap_or_default();
+    let daemon = Daemon::start(&[]);
+    assert_eq!(nice(daemon.pid(), "reader/0"), -20);
+    assert_eq!(fs::read_to_string("/proc/self/autogroup").unwrap_or_default(), before);
+}
+
+fn test_thread() -> String {
+    let stat = fs::read_to_string("/proc/thread-self/stat").expect("a thread of ours");
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    name.expect("a name in parentheses").0.to_owned()
+}
