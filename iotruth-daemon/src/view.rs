@@ -77,6 +77,14 @@ pub struct Status {
     pub cost: CostStatus,
 }
 
+impl Status {
+    /// How full the fullest ring of all readers was found, as a part of it.
+    #[must_use]
+    pub fn ring_fill(&self) -> f64 {
+        self.readers.iter().map(|reader| reader.fill).fold(0.0, f64::max)
+    }
+}
+
 /// How long the start took, until the last program was attached.
 #[derive(Clone, Debug, Default)]
 pub struct StartUp {

@@ -16,7 +16,7 @@ use iotruth_common::{
 const MAPPED: u32 = 1 << 10;
 
 /// What each program counted on each CPU, and where its ring there is read and written; the daemon makes
-/// it as long as there are possible CPUs.
+/// it long enough for all programs on all possible CPUs.
 ///
 /// A plain array looked up by CPU number, not a per-CPU array: the verifier inlines its look-up on
 /// every kernel.

@@ -14,6 +14,8 @@ mod attach;
 #[cfg(feature = "kernel")]
 mod btf;
 #[cfg(feature = "kernel")]
+mod buffer;
+#[cfg(feature = "kernel")]
 mod counters;
 #[cfg(feature = "kernel")]
 mod logger;

@@ -1,45 +1,30 @@
 //! One ring of records, to be drained by one thread.
 
-use std::{
-    fmt,
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::{fmt, os::fd::BorrowedFd};
 
-use aya::maps::{MapData, RingBuf};
-
-use super::{per_cpu::PerCpu, system};
+use super::{buffer::Buffer, per_cpu::PerCpu, system};
 
 /// An ordered stream of records; all records of a life are in one, in order.
 pub struct Ring {
     number: usize,
     records: Records,
-    /// Bytes of a BPF ring buffer.
-    bytes: usize,
-    /// Bytes that were taken since nothing was left in it.
-    taken: usize,
-    /// How full it was found, at most, since that was asked.
-    fullest: f64,
 }
-
-/// What a BPF ring buffer has before each record, in bytes.
-const HEADER: usize = 8;
 
 /// How they travel.
 enum Records {
     /// In a BPF ring buffer.
-    Buffer(RingBuf<MapData>),
+    Buffer(Buffer),
     /// In the rings of each CPU and program.
     PerCpu(PerCpu),
 }
 
 impl Ring {
-    pub(super) const fn buffer(number: usize, records: RingBuf<MapData>, bytes: u32) -> Self {
-        let records = Records::Buffer(records);
-        Self { number, records, bytes: bytes as usize, taken: 0, fullest: 0.0 }
+    pub(super) const fn buffer(number: usize, records: Buffer) -> Self {
+        Self { number, records: Records::Buffer(records) }
     }
 
     pub(super) const fn per_cpu(records: PerCpu) -> Self {
-        Self { number: 0, records: Records::PerCpu(records), bytes: 0, taken: 0, fullest: 0.0 }
+        Self { number: 0, records: Records::PerCpu(records) }
     }
 
     /// Which ring this is: the index in [`super::Counters`].
@@ -55,7 +40,7 @@ impl Ring {
     #[must_use]
     pub fn wake(&self) -> Option<BorrowedFd<'_>> {
         match &self.records {
-            Records::Buffer(records) => Some(records.as_fd()),
+            Records::Buffer(records) => Some(records.wake()),
             Records::PerCpu(_) => None,
         }
     }
@@ -64,31 +49,18 @@ impl Ring {
     ///
     /// Returns how many there were; fewer than `limit` means that those were all that can be handed
     /// out now.
-    pub fn drain(&mut self, limit: usize, mut handle: impl FnMut(&[u8])) -> usize {
+    pub fn drain(&mut self, limit: usize, handle: impl FnMut(&[u8])) -> usize {
         match &mut self.records {
-            Records::Buffer(records) => {
-                let mut drained = 0;
-                while drained < limit {
-                    let Some(record) = records.next() else { break };
-                    handle(&record);
-                    drained += 1;
-                    self.taken += record.len() + HEADER;
-                }
-                self.fullest = self.fullest.max(self.taken as f64 / self.bytes as f64).min(1.0);
-                if drained < limit {
-                    self.taken = 0;
-                }
-                drained
-            }
+            Records::Buffer(records) => records.drain(limit, handle),
             Records::PerCpu(records) => records.drain(limit, system::monotonic, handle),
         }
     }
 
     /// How full it was found since this was asked before, as a part of it: the fullest of the rings of
     /// each CPU and program. What a BPF ring buffer had is what was taken until nothing was left.
-    pub fn take_fill(&mut self) -> f64 {
+    pub const fn take_fill(&mut self) -> f64 {
         match &mut self.records {
-            Records::Buffer(_) => std::mem::take(&mut self.fullest),
+            Records::Buffer(records) => records.take_fill(),
             Records::PerCpu(records) => records.take_fill(),
         }
     }

@@ -18,7 +18,9 @@ use iotruth_common::{
 
 use super::{
     Attached, CounterReader, KernelError, Lanes, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
-    Transport, attach, counters,
+    Transport, attach,
+    buffer::Buffer,
+    counters,
     lanes::{ARRAYS, LENGTHS},
     logger,
     mapped::Mapped,
@@ -147,7 +149,7 @@ impl Tracer {
         for (number, name) in RINGS.into_iter().enumerate().take(rings) {
             let Some(map) = self.ebpf.take_map(name) else { break };
             let records = RingBuf::try_from(map).map_err(|source| unusable(name, source))?;
-            taken.push(Ring::buffer(number, records, bytes));
+            taken.push(Ring::buffer(number, Buffer::new(records, bytes)));
         }
         Ok(taken)
     }

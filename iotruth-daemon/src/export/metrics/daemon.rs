@@ -80,8 +80,7 @@ pub(super) const ROWS: &[Row] = &[
         unit: "ratio",
         help: "How full the fullest ring was found since the snapshot before, which is a fifth of a second old while there is traffic. At 1 records are lost; of BPF ring buffers it is what was taken until nothing was left, and may be 1 before.",
         collect: |shown, samples| {
-            let fill = shown.view.status.readers.iter().map(|reader| reader.fill);
-            samples.value(&[], fill.fold(0.0, f64::max));
+            samples.value(&[], shown.view.status.ring_fill());
         },
     },
     Row {

@@ -261,11 +261,7 @@ impl<'a> Answer<'a> {
             cost: CostEntry {
                 daemon_cpus: status.cost.daemon,
                 program_cpus: status.cost.programs,
-                ring_fill_ratio: status
-                    .readers
-                    .iter()
-                    .map(|reader| reader.fill)
-                    .fold(0.0, f64::max),
+                ring_fill_ratio: status.ring_fill(),
             },
             notes: &status.notes,
         }
