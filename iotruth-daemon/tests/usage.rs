@@ -70,7 +70,7 @@ fn errors_are_printed_once_with_cause_and_remedy() {
     assert!(error.starts_with(&start) && error.lines().count() == 1, "{error}");
 
     let (code, _, error) = iotruth(&["daemon"], &[("IOTRUTH_CONFIG", "/nonexistent.toml")]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 1, "{error}");
     let start = "iotruth: cannot read the configuration /nonexistent.toml; ";
     assert!(error.starts_with(start) && error.matches("No such file").count() == 1, "{error}");
 }
@@ -79,7 +79,7 @@ fn errors_are_printed_once_with_cause_and_remedy() {
 fn a_device_that_does_not_exist_is_refused() {
     let arguments = ["daemon", "--config", "/dev/null", "--device", "nosuchdisk"];
     let (code, _, error) = iotruth(&arguments, &[]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 1, "{error}");
     assert!(error.starts_with("iotruth: there is no device nosuchdisk; "), "{error}");
 }
 
@@ -88,7 +88,7 @@ fn a_device_that_does_not_exist_is_refused() {
 fn a_binary_without_ebpf_says_so() {
     let arguments = ["daemon", "--config", "/dev/null", "--listen", "127.0.0.1:0"];
     let (code, _, error) = iotruth(&arguments, &[]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 1, "{error}");
     assert!(error.starts_with("iotruth: this binary was built without eBPF"), "{error}");
     assert!(error.contains("cargo xtask build"), "{error}");
 }

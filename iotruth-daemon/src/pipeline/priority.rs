@@ -2,11 +2,10 @@
 
 use std::{fs, io::ErrorKind};
 
-use rustix::{
-    io,
-    process::{getpid, getsid, setpriority_process},
-};
+use rustix::{io, process::setpriority_process};
 use tracing::warn;
+
+use super::process;
 
 /// Where the kernel makes each session a group of its own (`CONFIG_SCHED_AUTOGROUP`): its nice value.
 const GROUP: &str = "/proc/self/autogroup";
@@ -38,7 +37,7 @@ pub(super) fn raise(thread: &str) {
 ///
 /// Source: `sched(7)`, "The autogroup feature".
 pub(super) fn raise_session() {
-    if getsid(None) != Ok(getpid()) {
+    if !process::leads_session() {
         return;
     }
     match fs::write(GROUP, FIRST.to_string()) {

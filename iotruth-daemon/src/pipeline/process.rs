@@ -35,11 +35,30 @@ pub(super) fn start() -> f64 {
     since_boot().unwrap_or_default()
 }
 
+/// Whether this process leads its session, which then is its own.
+///
+/// Not `getsid(2)`: where the leader is outside of our PID namespace, as after `docker exec`, that is 0, and
+/// `rustix` takes it for something that cannot be.
+pub(super) fn leads_session() -> bool {
+    fs::read_to_string("/proc/self/stat").is_ok_and(|stat| leads(&stat))
+}
+
+/// Whether the session, which is field 6 of `stat`, has the process's number.
+fn leads(stat: &str) -> bool {
+    let process = stat.split_once(' ').map(|(process, _)| process);
+    process.is_some() && process == field(stat, 6)
+}
+
+/// A field by its number in `proc_pid_stat(5)`, from the third on.
+fn field(stat: &str, number: usize) -> Option<&str> {
+    // The second is the name in parentheses and may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)
+}
+
 /// Boot time plus field 22 of `stat`.
 fn since_boot() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the name in parentheses and may hold anything.
-    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let ticks: f64 = field(&stat, 22)?.parse().ok()?;
     let boot = fs::read_to_string("/proc/stat").ok()?;
     let boot: f64 =
         boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
@@ -48,13 +67,21 @@ fn since_boot() -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{kilobytes, start, status};
+    use super::{kilobytes, leads, start, status};
 
     #[test]
     fn a_field_is_found_by_its_name() {
         let text = "Name:\tx\nVmRSS:\t    2048 kB\nRssAnon:\t 12 kB\n";
         assert_eq!(kilobytes(text, "RssAnon:"), 12);
         assert_eq!(kilobytes(text, "RssFile:"), 0);
+    }
+
+    #[test]
+    fn a_session_is_ours_where_its_number_is_ours() {
+        assert!(leads("77 (a ) b (7) S 1 77 77 0 -1"));
+        assert!(!leads("77 (iotruth) S 1 77 12 0 -1"), "of a shell");
+        assert!(!leads("77 (iotruth) S 1 0 0 0 -1"), "its leader is outside of our PID namespace");
+        assert!(!leads(""));
     }
 
     #[test]
