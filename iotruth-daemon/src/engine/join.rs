@@ -138,8 +138,10 @@ impl Engine {
         };
         address.last = head.time;
         // Its first events may be among what was lost, unless nothing was lost since the address
-        // was last free, or the request was made after the loss.
+        // was last free, or the request was made after the loss. What became of a clone, which is made
+        // anew when it is dispatched, may be among it as well, and then this is the clone or is not.
         let unbroken = address.lost == (head.ring_lost, self.blind);
+        let after_loss = after_loss && address.clone.is_none();
         self.lives.open += 1;
         // The time 0 is none to a moment.
         let time = head.time.max(1);

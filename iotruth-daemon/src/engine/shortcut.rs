@@ -86,8 +86,9 @@ impl Engine {
                 let proved = address.synced
                     || record.start_time >= self.attached
                     || probe == Probe::Start && head.time >= self.attached;
-                let whole =
-                    unbroken || record.start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
+                let whole = unbroken
+                    || address.clone.is_none()
+                        && record.start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
                 proved && whole && self.begin_plain(probe, record, place, counted)
             }
             Occupant::Plain(plain) => {

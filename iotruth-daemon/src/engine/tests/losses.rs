@@ -343,6 +343,27 @@ fn a_second_requeue_after_one_that_was_not_seen_is_of_the_same_request() {
 }
 
 #[test]
+fn what_follows_a_clone_of_which_records_were_refused_may_be_that_clone() {
+    let mut kernel = Kernel::with(Starts::Flagged);
+    kernel.ordinary(0x40, READ, 0, true);
+    let mut clone = kernel.after(5).allocate(0x40, READ, 8, 4096);
+    kernel.plain(Probe::Remap, &mut clone);
+    // Nothing else is seen of it.
+    kernel.refuse = 2;
+    kernel.issue(&mut clone);
+    kernel.complete(&mut clone, 4096, 0);
+    kernel.ordinary(0x80, READ, 0, true);
+    let mut rq = kernel.after(20_000).allocate(0x40, READ, 16, 4096);
+    kernel.insert(&mut rq);
+    kernel.issue(&mut rq);
+    kernel.plain(Probe::Requeue, &mut rq);
+    kernel.complete(&mut rq, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.judged, snapshot.lives.inferred), (1, 0));
+    assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 2);
+}
+
+#[test]
 fn a_refused_end_is_a_loss_even_if_no_record_comes_after_it() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
