@@ -9,6 +9,8 @@
 //! hand out. They wait for it as long as they have room.
 
 use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
     mem::offset_of,
     sync::{
         Arc,
@@ -36,8 +38,7 @@ const LEEWAY: u64 = 1_000_000;
 /// in nanoseconds. Its own is lost then. Verdicts are held for longer than this.
 const PATIENCE: u64 = 400_000_000;
 
-/// Records that are merged at a time: few enough that they are still in the caches when they are
-/// handed out.
+/// Records that are merged at a time, before the programs have room for as many again.
 const CHUNK: usize = 2048;
 
 /// The least of them that are taken from one ring at a time.
@@ -70,31 +71,18 @@ pub(super) struct Memory {
 #[derive(Debug)]
 pub(super) struct PerCpu {
     lanes: Vec<Reading>,
-    /// Records that are to be handed out, by time, and how many of them were.
-    chunk: Vec<Entry>,
-    handed: usize,
+    /// The rings that have records to be handed out: the time of the next one, and the index, so that what
+    /// is of the same time comes in the order of the rings.
+    next: BinaryHeap<Reverse<(u64, u32)>>,
     /// All that is older was handed out.
     reached: u64,
-    /// What `reached` is once the chunk is handed out.
+    /// What `reached` is once all of these are handed out: nothing that is later is.
     reaching: u64,
     /// No program runs any more.
     ended: bool,
     /// How full the fullest ring was found since that was asked.
     fullest: f64,
-    /// Numbers of one ring were such as a single writer cannot leave.
-    two_writers: bool,
     memory: Arc<Memory>,
-}
-
-/// A record of a chunk.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    time: u64,
-    /// The index of its ring, and its number there.
-    lane: u32,
-    number: u32,
-    /// It came after later ones were handed out, or two have written it.
-    spoilt: bool,
 }
 
 /// One ring: where it is, and how far it was read.
@@ -113,8 +101,12 @@ struct Reading {
     /// Slots that were taken, and those of them that the program may write again.
     tail: u64,
     freed: u64,
-    /// The attempt of the last one.
+    /// The attempt of the last one that was looked at.
     attempt: u32,
+    /// That one came after later ones were handed out, or two have written it.
+    spoilt: bool,
+    /// Numbers were such as a single writer cannot leave.
+    two_writers: bool,
     /// Whatever comes later is of a later time.
     reached: u64,
 }
@@ -132,13 +124,11 @@ impl PerCpu {
         }
         Self {
             lanes: readings,
-            chunk: Vec::with_capacity(CHUNK),
-            handed: 0,
+            next: BinaryHeap::new(),
             reached: 0,
             reaching: 0,
             ended: false,
             fullest: 0.0,
-            two_writers: false,
             memory,
         }
     }
@@ -155,25 +145,27 @@ impl PerCpu {
     ) -> usize {
         let mut drained = 0;
         while drained < limit {
-            let room = limit - drained;
-            let entries = self.chunk.get(self.handed..).unwrap_or_default();
-            if entries.is_empty() {
+            let Some(mut first) = self.next.peek_mut() else {
                 self.free();
-                if !self.refill(now()) {
-                    break;
+                if self.refill(now()) {
+                    continue;
                 }
-                continue;
+                break;
+            };
+            let index = first.0.1;
+            let Some(lane) = self.lanes.get_mut(index as usize) else { break };
+            let Some(slots) = self.memory.slots.get(lane.array) else { break };
+            let length = if lane.spoilt { SPOILT } else { lane.slot_bytes };
+            // SAFETY: a program writes a slot only after the tail of its ring was moved beyond it, which is
+            // when all of the chunk was handed out.
+            handle(unsafe { slots.bytes(lane.slot(lane.tail), length) });
+            drained += 1;
+            lane.tail += 1;
+            if let Some(time) = lane.next(slots, self.reached, self.reaching) {
+                *first = Reverse((time, index));
+            } else {
+                PeekMut::pop(first);
             }
-            for entry in entries.iter().take(room) {
-                let Some(lane) = self.lanes.get(entry.lane as usize) else { continue };
-                let length = if entry.spoilt { SPOILT } else { lane.slot_bytes };
-                let Some(slots) = self.memory.slots.get(lane.array) else { continue };
-                // SAFETY: a program writes a slot only after the tail of its ring was moved beyond
-                // it, which is when the chunk is done.
-                handle(unsafe { slots.bytes(lane.slot(entry.number), length) });
-                drained += 1;
-            }
-            self.handed += entries.len().min(room);
         }
         drained
     }
@@ -189,8 +181,8 @@ impl PerCpu {
     }
 
     /// Whether two programs have written into one ring at the same time, by the numbers of its records.
-    pub(super) const fn had_two_writers(&self) -> bool {
-        self.two_writers
+    pub(super) fn had_two_writers(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.two_writers)
     }
 
     /// No program runs any more: whatever is there can be handed out.
@@ -201,11 +193,6 @@ impl PerCpu {
     /// Gives the slots of a chunk that was handed out back to the programs.
     fn free(&mut self) {
         self.reached = self.reaching;
-        if self.chunk.is_empty() {
-            return;
-        }
-        self.chunk.clear();
-        self.handed = 0;
         // The others are left alone: a store takes the line away from the program.
         for lane in self.lanes.iter_mut().filter(|lane| lane.tail != lane.freed) {
             self.memory.counters.word(lane.counters + TAIL).store(lane.tail, Release);
@@ -213,7 +200,7 @@ impl PerCpu {
         }
     }
 
-    /// Collects records that can be handed out; whether there are any.
+    /// Looks which records can be handed out; whether there are any.
     fn refill(&mut self, now: u64) -> bool {
         let mut until = u64::MAX;
         let mut busy = 0;
@@ -238,17 +225,17 @@ impl PerCpu {
                 until = until.min(lane.last(&self.memory));
             }
         }
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let bounds = (self.reached, until);
-            self.two_writers |= lane.collect(&self.memory, index as u32, bounds, &mut self.chunk);
-        }
-        // Stable, so that what is of the same time stays in the order of the lanes.
-        self.chunk.sort_by_key(|entry| entry.time);
         self.reaching = self.reached.max(until);
-        if self.chunk.is_empty() {
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            let Some(slots) = self.memory.slots.get(lane.array) else { continue };
+            if let Some(time) = lane.next(slots, self.reached, self.reaching) {
+                self.next.push(Reverse((time, index as u32)));
+            }
+        }
+        if self.next.is_empty() {
             self.reached = self.reaching;
         }
-        !self.chunk.is_empty()
+        !self.next.is_empty()
     }
 }
 
@@ -283,6 +270,8 @@ impl Reading {
             freed: 0,
             lost: 0,
             attempt: 0,
+            spoilt: false,
+            two_writers: false,
             reached: 0,
         })
     }
@@ -299,49 +288,41 @@ impl Reading {
         }
     }
 
-    /// Takes all records that are not of a later time than `until`. What is of an earlier one than
-    /// `after` has come too late. Whether any of them has a number that it cannot have.
-    fn collect(
-        &mut self,
-        memory: &Memory,
-        lane: u32,
-        (after, until): (u64, u64),
-        chunk: &mut Vec<Entry>,
-    ) -> bool {
-        let Some(slots) = memory.slots.get(self.array) else { return false };
-        let mut two_writers = false;
-        while self.tail < self.head {
-            let slot = self.slot(self.tail as u32);
-            // Nobody writes what was published, before it is read.
-            let time = slots.word(slot + TIME).load(Relaxed);
-            if time > until {
-                break;
-            }
-            let attempt = slots.word(slot + ATTEMPT).load(Relaxed) as u32;
-            // Numbers only ever grow, and all that are missing were refused: or else two programs have
-            // written at the same time.
-            let step = attempt.wrapping_sub(self.attempt);
-            let missing = attempt.wrapping_sub(self.tail as u32 + 1);
-            let wrong = step == 0 || step > u32::MAX / 2 || missing > self.lost as u32;
-            two_writers |= wrong;
-            let spoilt = wrong || time < after;
-            self.attempt = attempt;
-            chunk.push(Entry { time, lane, number: self.tail as u32, spoilt });
-            self.tail += 1;
+    /// The time of the next record, if that is not later than `until`. What is of an earlier time than
+    /// `after` has come too late.
+    #[inline]
+    fn next(&mut self, slots: &Mapped, after: u64, until: u64) -> Option<u64> {
+        if self.tail == self.head {
+            return None;
         }
-        two_writers
+        let slot = self.slot(self.tail);
+        // Nobody writes what was published, before it is read.
+        let time = slots.word(slot + TIME).load(Relaxed);
+        if time > until {
+            return None;
+        }
+        let attempt = slots.word(slot + ATTEMPT).load(Relaxed) as u32;
+        // Numbers only ever grow, and all that are missing were refused: or else two programs have
+        // written at the same time.
+        let step = attempt.wrapping_sub(self.attempt);
+        let missing = attempt.wrapping_sub(self.tail as u32 + 1);
+        let wrong = step == 0 || step > u32::MAX / 2 || missing > self.lost as u32;
+        self.two_writers |= wrong;
+        self.spoilt = wrong || time < after;
+        self.attempt = attempt;
+        Some(time)
     }
 
     /// The time of the last record that was found.
     fn last(&self, memory: &Memory) -> u64 {
-        let slot = self.slot((self.head as u32).wrapping_sub(1));
+        let slot = self.slot(self.head.wrapping_sub(1));
         memory.slots.get(self.array).map_or(0, |slots| slots.word(slot + TIME).load(Relaxed))
     }
 
     /// Offset of a slot within its array.
     #[inline]
-    fn slot(&self, number: u32) -> usize {
-        self.first + (u64::from(number) & self.mask) as usize * self.slot_bytes
+    fn slot(&self, number: u64) -> usize {
+        self.first + (number & self.mask) as usize * self.slot_bytes
     }
 }
 

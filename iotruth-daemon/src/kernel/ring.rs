@@ -86,7 +86,7 @@ impl Ring {
     /// Whether two programs have written at the same time what only one at a time may write: then
     /// this transport is not right on this kernel. What they wrote is told to be lost.
     #[must_use]
-    pub const fn had_two_writers(&self) -> bool {
+    pub fn had_two_writers(&self) -> bool {
         match &self.records {
             Records::Buffer(_) => false,
             Records::PerCpu(records) => records.had_two_writers(),

@@ -68,7 +68,7 @@ impl Writer {
             return false;
         }
         let slots = &self.memory.slots[self.ring.array];
-        let slot = self.ring.slot(number as u32);
+        let slot = self.ring.slot(number);
         slots.word(slot + TIME).store(time, Relaxed);
         slots.word(slot + ATTEMPT).store(attempt, Relaxed);
         head.store(number + 1, Release);
@@ -224,6 +224,7 @@ fn a_full_ring_refuses_and_counts_that() {
     }
     assert!(!issue.write(NOW + room) && !issue.write(NOW + room + 1));
     assert_eq!(drain(&mut reader, NOW + room + LEEWAY).len() as u64, room);
+    assert!((reader.take_fill() - 1.0).abs() < f64::EPSILON);
     assert!(issue.write(NOW + room + 2));
     assert_eq!(drain(&mut reader, NOW + room + 2 + LEEWAY), [NOW + room + 2]);
     assert_eq!(issue.word(REFUSED).load(Relaxed), 2);
