@@ -1,4 +1,4 @@
-//! The counters that the programs keep beside the rings.
+//! The counters that the programs keep beside the rings, and what they are told while they run.
 
 use core::mem::{offset_of, size_of};
 
@@ -36,6 +36,8 @@ pub struct RingCounters {
 pub struct ProgramCounters {
     /// Slots of its ring that were written, counted after the last byte of the record; for ever.
     pub head: u64,
+    /// Events of requests that are not in the sample, and that it has therefore not told.
+    pub left_out: u64,
     /// Starts that need not be told and that the first program was skipped for, as the second one counts
     /// them: the kernel counts these skips too.
     pub passed: u64,
@@ -44,7 +46,7 @@ pub struct ProgramCounters {
     /// By ring.
     pub rings: [RingCounters; MAX_RINGS],
     /// Always 0.
-    pub padding: [u64; 13],
+    pub padding: [u64; 12],
     /// Slots of its ring that were read and may be written again. Written by the reader.
     pub tail: u64,
     /// Always 0.
@@ -54,14 +56,27 @@ pub struct ProgramCounters {
 const _: () = assert!(size_of::<ProgramCounters>() == 512);
 const _: () = assert!(offset_of!(ProgramCounters, tail) == 384);
 
-/// Records that each ring refused, all CPUs and programs together: the one element of `RING_LOST`.
-///
-/// Written only when something is lost, read by every event: the first and the last record of a
-/// life with equal values prove that no record of that life was refused in between.
+/// What all programs on all CPUs share: the one element of the `SHARED` array.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
-pub struct RingLost {
-    /// Refused records, by ring.
+pub struct Shared {
+    /// Which requests are told of, see [`first_told`](crate::sample::first_told). Written by the daemon,
+    /// together with what comes next: both are one word.
+    pub first_told: u32,
+    /// 1: who asks for a request is not looked up. Written by the daemon.
+    pub without_owners: u32,
+    /// What is added to the address of a request, less [`Self::origin`], before it is decided whether the
+    /// request is told of. Written by the daemon.
+    pub salt: u64,
+    /// Records that each ring refused.
+    ///
+    /// Written only when something is lost, read by every event: the first and the last record of a
+    /// life with equal values prove that no record of that life was refused in between.
     pub lost: [u64; MAX_RINGS],
+    /// What the programs take off from every address before they do arithmetic with it. Written by the
+    /// program that reads requests again, whenever it runs.
+    pub origin: u64,
 }
+
+const _: () = assert!(offset_of!(Shared, without_owners) == offset_of!(Shared, first_told) + 4);

@@ -1,8 +1,8 @@
 //! What the kernel side and the user side of iotruth agree on.
 //!
-//! Nothing here has behaviour: these are the shapes of the records in the rings, of the counters
-//! beside them, and of the globals that tell the eBPF programs where the fields of this very kernel
-//! are and how they shall work.
+//! These are the shapes of the records in the rings, of the counters beside them, and of the globals
+//! that tell the eBPF programs where the fields of this very kernel are and how they shall work. The one
+//! thing here that has behaviour is [`sample`], since both sides must choose the same requests.
 #![no_std]
 
 pub mod counters;
@@ -11,4 +11,5 @@ pub mod per_cpu;
 pub mod probe;
 pub mod record;
 pub mod reread;
+pub mod sample;
 pub mod tuning;

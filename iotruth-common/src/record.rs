@@ -77,8 +77,8 @@ pub struct SubmitRecord {
     pub segments: u16,
     /// `mq_hctx->queue_num`: the hardware queue; 0 where it is not known.
     pub hardware_queue: u16,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1: nobody has looked who asks for it, and the fields of the task and the cgroup are 0. Else 0.
+    pub without_owner: u32,
 }
 
 const _: () = assert!(size_of::<SubmitRecord>() == 128);

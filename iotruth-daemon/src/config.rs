@@ -26,7 +26,7 @@ pub use self::{
     file::{DEFAULT_PATH, from_file, from_text},
     key::{KEYS, Key},
     pattern::Pattern,
-    value::{Count, LogFormat, LogLevel, SecondPrograms, Transport},
+    value::{Count, CpuLimit, LogFormat, LogLevel, SecondPrograms, Transport},
 };
 
 /// Smallest ring: one page of the smallest page size that Linux has.
@@ -61,6 +61,8 @@ pub struct Config {
     pub slow_flush_after: Duration,
     /// How often the figures of each device are held against the kernel's own.
     pub audit_interval: Duration,
+    /// How much CPU time the daemon and its programs may use.
+    pub max_cpu_percent: CpuLimit,
     /// Where all that the engines are told is kept, to be judged again; `None` for nowhere.
     pub record: Option<PathBuf>,
     /// Most bytes of that file.
@@ -103,6 +105,7 @@ pub struct Layer {
     pub stuck_after: Option<Duration>,
     pub slow_flush_after: Option<Duration>,
     pub audit_interval: Option<Duration>,
+    pub max_cpu_percent: Option<CpuLimit>,
     pub record: Option<PathBuf>,
     pub record_limit: Option<u64>,
     pub log_format: Option<LogFormat>,
@@ -127,6 +130,7 @@ impl Layer {
             stuck_after: self.stuck_after.or(below.stuck_after),
             slow_flush_after: self.slow_flush_after.or(below.slow_flush_after),
             audit_interval: self.audit_interval.or(below.audit_interval),
+            max_cpu_percent: self.max_cpu_percent.or(below.max_cpu_percent),
             record: self.record.or(below.record),
             record_limit: self.record_limit.or(below.record_limit),
             log_format: self.log_format.or(below.log_format),
@@ -155,6 +159,7 @@ impl Default for Config {
             stuck_after: Duration::from_secs(5),
             slow_flush_after: Duration::from_secs(1),
             audit_interval: Duration::from_secs(10),
+            max_cpu_percent: CpuLimit::None,
             record: None,
             record_limit: 256 << 20,
             log_format: LogFormat::Text,
@@ -182,6 +187,7 @@ impl Config {
             stuck_after: layer.stuck_after.unwrap_or(default.stuck_after),
             slow_flush_after: layer.slow_flush_after.unwrap_or(default.slow_flush_after),
             audit_interval: layer.audit_interval.unwrap_or(default.audit_interval),
+            max_cpu_percent: layer.max_cpu_percent.unwrap_or(default.max_cpu_percent),
             // An empty path is how a source says that there is to be none.
             record: layer.record.filter(|path| !path.as_os_str().is_empty()),
             record_limit: layer.record_limit.unwrap_or(default.record_limit),

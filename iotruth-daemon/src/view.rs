@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use iotruth_common::probe::{PROGRAMS, Probe, Program};
+use iotruth_common::probe::{PROBES, PROGRAMS, Probe, Program};
 
 use crate::engine::{device::DeviceId, ledger::DeviceAudit, snapshot::Snapshot};
 
@@ -125,14 +125,22 @@ pub struct ReaderStatus {
 }
 
 /// The audits against `/proc/diskstats`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct AuditStatus {
     /// How many were whole.
     pub whole: u64,
     /// How many were given up, because one side could not be had.
     pub given_up: u64,
-    /// Time since the last whole one; before the first one, since audits began.
-    pub age: Duration,
+    /// Time since the last whole one; before the first one, since audits began. `None` while there are
+    /// none, because not every request is followed.
+    pub age: Option<Duration>,
+}
+
+impl Default for AuditStatus {
+    /// They begin now.
+    fn default() -> Self {
+        Self { whole: 0, given_up: 0, age: Some(Duration::ZERO) }
+    }
 }
 
 /// Counters of the process.
@@ -150,13 +158,69 @@ pub struct ProcessStatus {
     pub start: f64,
 }
 
-/// What following the requests costs.
-#[derive(Clone, Copy, Debug, Default)]
+/// What following the requests costs, and what is left out to save.
+#[derive(Clone, Debug)]
 pub struct CostStatus {
     /// CPUs that the daemon used in the last second or so.
     pub daemon: f64,
     /// CPUs that the programs used, as far as one run in 1,024 tells.
     pub programs: f64,
+    /// CPUs that both may use; `None` where that is not limited.
+    pub limit: Option<f64>,
     /// How long each program has run, by [`Program::index`]; as far as one run in 1,024 tells.
     pub run_times: [Duration; PROGRAMS],
+    /// Events that were not told, because their requests are not in the sample, by [`Probe`].
+    pub left_out: [u64; PROBES],
+    /// Whether it is looked up who asks for a request.
+    pub owners: bool,
+    /// One request in so many is told of.
+    pub one_in: u32,
+    /// Whether the limit is exceeded, and nothing more can be saved.
+    pub exceeded: bool,
+}
+
+impl CostStatus {
+    /// As long as nothing is known of it.
+    #[must_use]
+    pub const fn new(limit: Option<f64>) -> Self {
+        Self {
+            daemon: 0.0,
+            programs: 0.0,
+            limit,
+            run_times: [Duration::ZERO; PROGRAMS],
+            left_out: [0; PROBES],
+            owners: true,
+            one_in: 1,
+            exceeded: false,
+        }
+    }
+
+    /// What is left out, in sentences.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !self.owners {
+            notes.push(
+                "To save CPU time, it is not looked up who asks for a request (max_cpu_percent)."
+                    .to_owned(),
+            );
+        }
+        if self.one_in > 1 {
+            notes.push(format!(
+                "To save CPU time, one request in {} is followed, chosen by its address (max_cpu_percent): \
+                 counters and histograms of requests are scaled, and estimates; mismatches are only those \
+                 of the requests that are followed; coverage is not known. A device that uses few requests \
+                 may have all or none of them in the sample, which is another one each minute unless a \
+                 request hangs.",
+                self.one_in
+            ));
+        }
+        if self.exceeded {
+            notes.push(
+                "More CPU time is used than max_cpu_percent, and nothing is left that could be saved."
+                    .to_owned(),
+            );
+        }
+        notes
+    }
 }

@@ -13,15 +13,16 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::{debug, warn};
 use iotruth_common::{
-    counters::{LONGEST_TIMED, ProgramCounters, RingCounters, TIMED},
+    counters::{LONGEST_TIMED, ProgramCounters, RingCounters, Shared, TIMED},
     probe::{PROGRAMS, Program, Role},
     record::RequestRecord,
+    sample,
 };
 
 use crate::{
     field::{Disk, HardwareQueue, Request},
     globals::{LAYOUT, TUNING, constant},
-    maps::{COUNTERS, REQUESTS, RING_LOST},
+    maps::{COUNTERS, REQUESTS, SHARED},
     mark,
     per_cpu::{self, Place},
     ring_buffer,
@@ -51,8 +52,9 @@ pub(crate) trait Rest: Copy {
     /// Where such records have their slots in the rings of each CPU and program.
     const SLOTS: &'static Array<Self::Record>;
 
-    /// Writes it; must be inlined. It is given the disk, where the queue has one.
-    fn write(self, slot: *mut Self::Record, disk: Option<Disk>);
+    /// Writes it; must be inlined. It is given the disk, where the queue has one, and whether to look
+    /// up who asks for the request.
+    fn write(self, slot: *mut Self::Record, disk: Option<Disk>, owner: bool);
 }
 
 /// Nothing follows.
@@ -65,7 +67,7 @@ impl Rest for Nothing {
     const SLOTS: &'static Array<RequestRecord> = &REQUESTS;
 
     #[inline(always)]
-    fn write(self, _: *mut RequestRecord, _: Option<Disk>) {}
+    fn write(self, _: *mut RequestRecord, _: Option<Disk>, _: bool) {}
 }
 
 /// Writes one record. A second program writes nothing of what the first one has told.
@@ -82,13 +84,23 @@ pub(crate) fn emit<R: Rest>(
     }
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let (Some(counters), Some(losses)) = (counters(cpu, program), RING_LOST.get_ptr_mut(0)) else {
+    let (Some(counters), Some(shared)) = (counters(cpu, program), SHARED.get_ptr_mut(0)) else {
         return;
     };
     let ring = if per_cpu() { 0 } else { ring(request) };
     let [attempts, lost] = ring_counters(counters, ring);
-    let timer = Timer::start(counters, load_shared(attempts));
-    let lost_here = losses.cast::<u64>().wrapping_add(ring as usize);
+    // After the mark was left, or else a second program would tell what the first one has left out.
+    let left_out = word(counters, offset_of!(ProgramCounters, left_out));
+    let timer = Timer::start(counters, load_shared(attempts).wrapping_add(load_shared(left_out)));
+    if is_left_out(shared, request) {
+        count(left_out);
+        timer.stop();
+        return;
+    }
+    let lost_here = shared
+        .wrapping_byte_add(offset_of!(Shared, lost))
+        .cast::<u64>()
+        .wrapping_add(ring as usize);
     // In this order: what the record knows of losses happened before its time, and whoever finds the
     // counters as high as what was written knows that all that comes is of a later time.
     let counted = if nested() { 0 } else { count(attempts) };
@@ -131,7 +143,7 @@ pub(crate) fn emit<R: Rest>(
     put!(head, cpu = cpu as u16);
     put!(head, program = program.to_wire());
     put!(head, state = request.state());
-    rest.write(slot, disk);
+    rest.write(slot, disk, shared_flag(shared, offset_of!(Shared, without_owners)) == 0);
     if per_cpu() {
         place.publish();
     } else {
@@ -254,6 +266,26 @@ fn ring_counters(counters: *mut ProgramCounters, ring: u32) -> [*mut u64; 2] {
         .wrapping_add(ring as usize);
     [offset_of!(RingCounters, attempts), offset_of!(RingCounters, lost)]
         .map(|offset| first.wrapping_byte_add(offset).cast())
+}
+
+/// A setting that the daemon may change at any time.
+#[inline(always)]
+fn shared_flag(shared: *mut Shared, offset: usize) -> u32 {
+    let flag = shared.wrapping_byte_add(offset).cast::<u32>();
+    // SAFETY: the setting is an aligned half of a word of a map's value; such a load is never torn.
+    unsafe { flag.read_volatile() }
+}
+
+/// Whether nothing is to be told of a request, because it is not in the sample.
+#[inline(always)]
+fn is_left_out(shared: *mut Shared, request: Request) -> bool {
+    let first_told = shared_flag(shared, offset_of!(Shared, first_told));
+    if first_told == 0 {
+        return false;
+    }
+    let salt = load_shared(shared.wrapping_byte_add(offset_of!(Shared, salt)).cast());
+    let salted = scalar(request.pointer()).wrapping_add(salt);
+    sample::is_left_out(first_told, salted, request.cmd_flags())
 }
 
 /// Times one run in [`TIMED`].

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::{Array, RingBuf},
 };
 use iotruth_common::{
-    counters::{MAX_RINGS, ProgramCounters, RingLost},
+    counters::{MAX_RINGS, ProgramCounters, Shared},
     record::{CompleteRecord, RequestRecord, SubmitRecord},
     reread::Reread,
 };
@@ -35,9 +35,9 @@ pub(crate) static COMPLETES: Array<CompleteRecord> = Array::with_max_entries(1, 
 #[map]
 pub(crate) static REQUESTS: Array<RequestRecord> = Array::with_max_entries(1, MAPPED);
 
-/// What each ring refused; one element.
+/// What all programs share; one element.
 #[map]
-pub(crate) static RING_LOST: Array<RingLost> = Array::with_max_entries(1, 0);
+pub(crate) static SHARED: Array<Shared> = Array::with_max_entries(1, MAPPED);
 
 /// What was last told of the request that each one is for; the daemon makes it [`MARKS`] long where
 /// there are second programs.

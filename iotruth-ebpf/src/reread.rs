@@ -13,13 +13,15 @@ use iotruth_common::reread::{REREAD_BATCH, RequestBytes};
 use crate::{
     emit::put,
     globals::{LAYOUT, constant},
-    maps::REREAD,
+    maps::{REREAD, SHARED},
 };
 
 #[raw_tracepoint]
 #[expect(clippy::needless_pass_by_value, reason = "the macro hands the context over")]
 fn reread(ctx: RawTracePointContext) -> i32 {
     let Some(answers) = REREAD.get_ptr_mut(ctx.arg::<u32>(REREAD_BATCH)) else { return -1 };
+    let Some(shared) = SHARED.get_ptr_mut(0) else { return -1 };
+    put!(shared, origin = (&raw const LAYOUT) as u64);
     let first = answers.cast::<RequestBytes>();
     // Written out: the verifier wants the number of an argument to be a constant.
     read(&ctx, first, 0);

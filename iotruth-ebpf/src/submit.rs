@@ -32,16 +32,21 @@ impl Rest for Submission {
     const SLOTS: &'static Array<SubmitRecord> = &SUBMITS;
 
     #[inline(always)]
-    fn write(self, slot: *mut SubmitRecord, disk: Option<Disk>) {
+    fn write(self, slot: *mut SubmitRecord, disk: Option<Disk>, owner: bool) {
         let Self(request) = self;
         put!(slot, diskseq = disk.map_or(0, Disk::sequence));
-        put!(slot, cgroup = request.cgroup());
         put!(slot, start_time = request.start_time());
-        put_submitter(slot);
+        if owner {
+            put!(slot, cgroup = request.cgroup());
+            put_submitter(slot);
+        } else {
+            put!(slot, cgroup = 0);
+            put_nobody(slot);
+        }
         put!(slot, internal_tag = request.internal_tag());
         put!(slot, segments = request.segments());
         put!(slot, hardware_queue = request.hardware_queue().map_or(0, HardwareQueue::number));
-        put!(slot, reserved = 0);
+        put!(slot, without_owner = u32::from(!owner));
     }
 }
 
@@ -66,4 +71,13 @@ fn put_submitter(slot: *mut SubmitRecord) {
         put!(slot, tgid = (ids >> 32) as u32);
         put!(slot, task_flags = 0);
     }
+}
+
+/// Writes that nobody has looked who it is.
+#[inline(always)]
+fn put_nobody(slot: *mut SubmitRecord) {
+    put!(slot, comm = [0; 16]);
+    put!(slot, pid = 0);
+    put!(slot, tgid = 0);
+    put!(slot, task_flags = 0);
 }

@@ -90,13 +90,14 @@ fn figures(seed: u64) -> OperationFigures {
         let mut histogram = Histogram::default();
         // From a microsecond to ten seconds, so that every bucket has some.
         for step in 0..400_u64 {
-            histogram.record((1_000 + seed * 13) << (step % 24) | step);
+            histogram.record((1_000 + seed * 13) << (step % 24) | step, 1);
         }
         if let Some(place) = phases.get_mut(phase as usize) {
             *place = Some(histogram);
         }
     }
     OperationFigures {
+        extrapolated: 0,
         requests: 123_456_789_012 + seed,
         bytes: 505_678_901_234_567,
         merges: 1_234,
@@ -174,6 +175,6 @@ fn status() -> Status {
         not_ready: None,
         notes: Vec::new(),
         process: ProcessStatus::default(),
-        cost: CostStatus::default(),
+        cost: CostStatus::new(None),
     }
 }

@@ -13,8 +13,8 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use crate::{
     config::{
-        Config, ConfigError, Count, DEFAULT_PATH, Fault, Layer, LogFormat, LogLevel, Pattern,
-        SecondPrograms, Transport, check_devices, from_environment, from_file, value,
+        Config, ConfigError, Count, CpuLimit, DEFAULT_PATH, Fault, Layer, LogFormat, LogLevel,
+        Pattern, SecondPrograms, Transport, check_devices, from_environment, from_file, value,
     },
     logging, pipeline,
 };
@@ -88,6 +88,12 @@ pub(super) struct Flags {
     #[arg(long, value_name = "TIME",
           value_parser = parser(value::audit_interval, value::AUDIT_INTERVAL))]
     audit_interval: Option<Duration>,
+
+    /// CPU time that the daemon and its programs may use, in percent of one CPU; beyond it less is told,
+    /// in steps that /status says, or none for no limit [default: none]
+    #[arg(long, value_name = "PERCENT",
+          value_parser = parser(value::max_cpu_percent, value::MAX_CPU_PERCENT))]
+    max_cpu_percent: Option<CpuLimit>,
 
     /// Keep all that is judged in this file, for `iotruth replay` [default: nowhere]
     #[arg(long, value_name = "FILE", value_parser = parser(value::record, value::RECORD))]
@@ -195,6 +201,7 @@ impl Flags {
             stuck_after: self.stuck_after,
             slow_flush_after: self.slow_flush_after,
             audit_interval: self.audit_interval,
+            max_cpu_percent: self.max_cpu_percent,
             record: self.record,
             record_limit: self.record_limit,
             log_format: self.log_format,
@@ -212,7 +219,9 @@ mod tests {
     use clap::Parser;
 
     use super::{Flags, configure};
-    use crate::config::{Config, Count, Fault, LogFormat, LogLevel, SecondPrograms, Transport};
+    use crate::config::{
+        Config, Count, CpuLimit, Fault, LogFormat, LogLevel, SecondPrograms, Transport,
+    };
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -234,7 +243,7 @@ mod tests {
         let read = config(
             "--listen [::1]:80 --ring-budget 64KiB --transport ring-buffers --rings 4 --readers 3 --device nvme*,sda \
              --device sdb --exclude md* --start-events --second-programs always --bpf-log=true --stuck-after 2s \
-             --slow-flush-after 3ms --audit-interval 3s --record /a/b --record-limit 64K --log-format json --log-level trace \
+             --slow-flush-after 3ms --audit-interval 3s --max-cpu-percent 7 --record /a/b --record-limit 64K --log-format json --log-level trace \
              --fault reader-panic",
             &[],
         )
@@ -258,6 +267,7 @@ mod tests {
             stuck_after: Duration::from_secs(2),
             slow_flush_after: Duration::from_millis(3),
             audit_interval: Duration::from_secs(3),
+            max_cpu_percent: CpuLimit::Percent(7),
             record: Some("/a/b".into()),
             record_limit: 64 << 10,
             log_format: LogFormat::Json,

@@ -78,7 +78,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         notes: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
-        cost: CostStatus::default(),
+        cost: CostStatus::new(None),
     };
     let view = View {
         snapshot: Arc::new(snapshot),

@@ -31,7 +31,7 @@ pub(super) enum Given<'a> {
 }
 
 /// Every key, in the order of the documentation.
-pub const KEYS: [Key; 17] = [
+pub const KEYS: [Key; 18] = [
     Key {
         name: "listen",
         allowed: value::LISTEN,
@@ -98,6 +98,13 @@ pub const KEYS: [Key; 17] = [
         name: "audit_interval",
         allowed: value::AUDIT_INTERVAL,
         set: |layer, given| put(&mut layer.audit_interval, value::audit_interval(given.text()?)),
+    },
+    Key {
+        name: "max_cpu_percent",
+        allowed: value::MAX_CPU_PERCENT,
+        set: |layer, given| {
+            put(&mut layer.max_cpu_percent, value::max_cpu_percent(&given.count()?))
+        },
     },
     Key {
         name: "record",

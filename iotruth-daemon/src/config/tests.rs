@@ -3,8 +3,8 @@
 use std::{fs, path::Path, time::Duration};
 
 use super::{
-    Config, ConfigError, Count, KEYS, Layer, LogFormat, LogLevel, Pattern, SecondPrograms,
-    Transport, from_environment, from_file, from_text,
+    Config, ConfigError, Count, CpuLimit, KEYS, Layer, LogFormat, LogLevel, Pattern,
+    SecondPrograms, Transport, from_environment, from_file, from_text,
 };
 
 fn patterns(texts: &[&str]) -> Vec<Pattern> {
@@ -49,7 +49,7 @@ fn the_shipped_file_has_every_key_at_its_default() {
 fn every_key_is_read_from_a_file() {
     let text = "listen = \"[::1]:80\"\nring_budget = 65536\ntransport = \"ring-buffers\"\nrings = 4\nreaders = 3\n\
                 device = [\"nvme*\"]\nexclude = \"sd?\"\nstart_events = true\nsecond_programs = \"always\"\nbpf_log = true\n\
-                stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\n\
+                stuck_after = \"2s\"\nslow_flush_after = \"3ms\"\naudit_interval = \"3s\"\nmax_cpu_percent = 7\n\
                 record = \"/a/b\"\nrecord_limit = 65536\n\
                 log_format = \"json\"\nlog_level = \"trace\"\n";
     let expected = Config {
@@ -66,6 +66,7 @@ fn every_key_is_read_from_a_file() {
         stuck_after: Duration::from_secs(2),
         slow_flush_after: Duration::from_millis(3),
         audit_interval: Duration::from_secs(3),
+        max_cpu_percent: CpuLimit::Percent(7),
         record: Some("/a/b".into()),
         record_limit: 65_536,
         log_format: LogFormat::Json,
@@ -87,6 +88,7 @@ fn every_key_is_read_from_a_file() {
         ("IOTRUTH_STUCK_AFTER", "2s"),
         ("IOTRUTH_SLOW_FLUSH_AFTER", "3ms"),
         ("IOTRUTH_AUDIT_INTERVAL", "3s"),
+        ("IOTRUTH_MAX_CPU_PERCENT", "7"),
         ("IOTRUTH_RECORD", "/a/b"),
         ("IOTRUTH_RECORD_LIMIT", "64KiB"),
         ("IOTRUTH_LOG_FORMAT", "json"),
@@ -141,6 +143,8 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("second_programs = true", "second_programs cannot be true; allowed is auto, always or"),
         ("stuck_after = 5", "stuck_after cannot be 5; allowed is a time from 1s"),
         ("slow_flush_after = \"2h\"", "slow_flush_after cannot be \"2h\"; allowed is a time"),
+        ("max_cpu_percent = 0", "max_cpu_percent cannot be 0; allowed is none, or a number"),
+        ("max_cpu_percent = \"7\"", "max_cpu_percent cannot be \"7\"; allowed is none"),
         ("audit_interval = 10", "audit_interval cannot be 10; allowed is a time from 1s"),
         ("log_level = \"loud\"", "log_level cannot be \"loud\"; allowed is error, warn"),
         ("log_format = {}", "log_format cannot be {}; allowed is text or json"),

@@ -26,6 +26,8 @@ pub const STUCK_AFTER: &str = "a time from 1s to 1h, such as 5s";
 pub const SLOW_FLUSH_AFTER: &str = "a time from 1ms to 1h, such as 1s";
 /// Values of `audit_interval`.
 pub const AUDIT_INTERVAL: &str = "a time from 1s to 1h, such as 10s";
+/// Values of `max_cpu_percent`.
+pub const MAX_CPU_PERCENT: &str = "none, or a number from 1 to 10000, of which 100 is one CPU";
 /// Values of `record`.
 pub const RECORD: &str = "the path of a file, or nothing";
 /// Values of `record_limit`.
@@ -67,6 +69,27 @@ pub enum Count {
     Exactly(usize),
 }
 
+/// How much CPU time may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CpuLimit {
+    /// As much as it takes.
+    #[default]
+    None,
+    /// So much of one CPU, in percent.
+    Percent(u32),
+}
+
+impl CpuLimit {
+    /// The same in CPUs.
+    #[must_use]
+    pub fn cpus(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Percent(percent) => Some(f64::from(percent) / 100.0),
+        }
+    }
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -101,6 +124,18 @@ pub fn listen(text: &str) -> Option<SocketAddr> {
 #[must_use]
 pub fn ring_budget(text: &str) -> Option<u64> {
     budget(size(text)?)
+}
+
+/// Reads a `max_cpu_percent`.
+#[must_use]
+pub fn max_cpu_percent(text: &str) -> Option<CpuLimit> {
+    match text.trim() {
+        "none" => Some(CpuLimit::None),
+        number => {
+            let percent = number.parse().ok().filter(|percent| (1..=10_000).contains(percent));
+            percent.map(CpuLimit::Percent)
+        }
+    }
 }
 
 /// Reads a `record`.

@@ -111,22 +111,24 @@ impl Engine {
     /// memory at or after `from`, when this census began.
     pub fn count_open(&mut self, from: u64, now: u64) {
         self.devices.reset_in_flight();
+        self.flushes.forget_failed(now);
         let mut in_flight = InFlight { at: now, ..InFlight::default() };
         let mut oldest: Vec<(u64, Key)> = Vec::new();
         for (key, address) in self.table.iter_mut() {
             let Some(first) = address.first() else { continue };
-            let (device, watch) = match &address.open {
+            let (device, flags, watch) = match &address.open {
                 Occupant::Nobody => continue,
                 // It was not looked up since its last event.
-                Occupant::Plain(plain) => (plain.device, None),
-                Occupant::Whole(life) => (life.device, life.watch.as_deref()),
+                Occupant::Plain(plain) => (plain.device, u32::from(plain.operation), None),
+                Occupant::Whole(life) => (life.device, life.cmd_flags, life.watch.as_deref()),
             };
             let young = first.saturating_add(CONFIRM_FROM) > from;
             if !young && watch.is_none_or(|watch| watch.confirmed < from) {
                 in_flight.unconfirmed += u64::from(watch.is_none_or(|watch| watch.gone.is_none()));
                 continue;
             }
-            if self.devices.count_in_flight(device, first) {
+            let weight = self.sample.weight(self.flavor.operation(flags));
+            if self.devices.count_in_flight(device, first, weight) {
                 in_flight.count += 1;
                 oldest.push((first, key));
             }

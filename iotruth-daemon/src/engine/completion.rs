@@ -24,6 +24,10 @@ use super::{
 /// Below this no limit can be exceeded, so that nothing has to be looked up, in nanoseconds.
 const SHORTEST_LIMIT: u64 = 1_000_000;
 
+/// How long after the completion of a flush those may come that end inside of it, in nanoseconds: it runs
+/// with interrupts off.
+pub(super) const FLUSH_END: u64 = 1_000_000;
+
 /// The error of a completion, and its raw number.
 type Failure = Option<(IoError, i32)>;
 
@@ -36,7 +40,7 @@ impl Engine {
         // Exactly what `blk_update_request` returns.
         let is_final = record.without_bio != 0 || record.bytes >= head.data_len;
         let flush = self.flavor.operation(head.cmd_flags) == Operation::Flush;
-        if error.is_none() || !self.flushes.fails_with(ring, head.cpu, head.queue) {
+        if error.is_none() || !self.flushes.fails_with(ring, head.cpu, head.queue, head.time) {
             self.flushes.passed(ring, head.cpu);
         }
         let mut open = self.take(key, head.time);
@@ -159,7 +163,8 @@ impl Engine {
         let plain = head.cmd_flags as u8 <= 1 && !emptied;
         // An empty write fails only with the flush command it waited for.
         let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
-        let alone = empty && !self.flushes.fails_with(life.key.ring, head.cpu, head.queue);
+        let with_flush = self.flushes.fails_with(life.key.ring, head.cpu, head.queue, head.time);
+        let alone = empty && !with_flush;
         life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
     }
 
@@ -273,7 +278,13 @@ impl Engine {
         }
         if flush {
             if error.is_some() {
-                self.flushes.fail(key.ring, head.cpu, head.queue);
+                // What comes next on this CPU may not be told.
+                let until = if self.sample.is_all() {
+                    u64::MAX
+                } else {
+                    head.time.saturating_add(FLUSH_END)
+                };
+                self.flushes.fail(key.ring, head.cpu, head.queue, until);
             }
             self.flush_done(&life, error.is_some());
         }

@@ -321,10 +321,10 @@ impl Devices {
         }
     }
 
-    /// Counts a request as in flight; says whether its device is one that is shown.
-    pub(super) fn count_in_flight(&mut self, place: u16, first: u64) -> bool {
+    /// Counts a request as so many in flight; says whether its device is one that is shown.
+    pub(super) fn count_in_flight(&mut self, place: u16, first: u64, weight: u64) -> bool {
         let Some(device) = self.get_mut(place) else { return false };
-        device.figures.in_flight += 1;
+        device.figures.in_flight += weight;
         let oldest = device.figures.oldest.get_or_insert(first);
         *oldest = first.min(*oldest);
         !device.ended && !device.unnamed && device.policy == Policy::Follow

@@ -20,6 +20,7 @@ use super::{
     inflight::InFlight,
     log::Log,
     plain::Rests,
+    sample::Sample,
     shortcut::Shortcut,
     skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
@@ -122,7 +123,12 @@ pub struct Engine {
     pub(super) flavor: Flavor,
     pub(super) layout: Layout,
     pub(super) limits: Limits,
+    /// Since when what is followed has been told: nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) attached: u64,
+    /// What is followed.
+    pub(super) sample: Sample,
+    /// From when on a flush is sent for nobody who was not followed.
+    pub(super) waiters_known_from: u64,
     pub(super) tick: Option<u64>,
     pub(super) starts_traced: bool,
     rings: Vec<usize>,
@@ -147,6 +153,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// Records of requests that are not followed.
+    pub(super) passed_over: [u64; PROBES],
     /// Records of each ring that had not come when the counters were last taken.
     behind: [u64; MAX_RINGS],
     /// Records of each ring that will never be received.
@@ -171,6 +179,8 @@ impl Engine {
             limits: config.limits,
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
+            sample: Sample::ALL,
+            waiters_known_from: 0,
             tick: config.tick,
             starts_traced: config.starts_traced,
             rings: config.rings,
@@ -191,6 +201,7 @@ impl Engine {
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
             received: [[0; MAX_RINGS]; PROBES],
+            passed_over: [0; PROBES],
             behind: [0; MAX_RINGS],
             amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
@@ -241,7 +252,11 @@ impl Engine {
         {
             *refusals = Refusals { count: head.ring_lost, seen: self.newest };
         }
-        self.join(ring as u8, &record);
+        if self.follows(head) {
+            self.join(ring as u8, &record);
+        } else {
+            self.pass_over(ring as u8, probe, head);
+        }
     }
 
     /// Counts events that passed unseen, and distrusts every life that is open meanwhile.
@@ -401,6 +416,7 @@ impl Engine {
                 attempts: own(&self.audit.attempts, probe),
                 lost: own(&self.audit.lost, probe),
                 received: own(&self.received, probe),
+                passed_over: self.passed_over.get(probe).copied().unwrap_or_default(),
                 recursion: self.audit.recursion.get(probe).copied().unwrap_or_default(),
                 second: self.audit.made_up.get(probe).copied().unwrap_or_default(),
                 second_recursion: self

@@ -29,6 +29,8 @@ struct Failing {
     ring: u8,
     cpu: u16,
     queue: u64,
+    /// Its completion is surely over after this time.
+    until: u64,
 }
 
 /// Requests that wait for a flush, and flushes that are failing right now.
@@ -96,17 +98,18 @@ impl Flushes {
             && self.sent.contains_key(&hardware_queue(life))
     }
 
-    /// A flush ended with an error on this CPU; what ends next to it failed with it.
-    pub(super) fn fail(&mut self, ring: u8, cpu: u16, queue: u64) {
+    /// A flush ended with an error on this CPU; what ends next to it, `until` then, failed with it.
+    pub(super) fn fail(&mut self, ring: u8, cpu: u16, queue: u64, until: u64) {
         self.passed(ring, cpu);
-        self.failing.push(Failing { ring, cpu, queue });
+        self.failing.push(Failing { ring, cpu, queue, until });
     }
 
-    /// Whether a request of `queue` that ends with an error on `cpu` ends inside a failing flush.
-    pub(super) fn fails_with(&self, ring: u8, cpu: u16, queue: u64) -> bool {
-        self.failing
-            .iter()
-            .any(|failing| (failing.ring, failing.cpu, failing.queue) == (ring, cpu, queue))
+    /// Whether a request of `queue` that ends with an error on `cpu` at `time` ends inside a failing flush.
+    pub(super) fn fails_with(&self, ring: u8, cpu: u16, queue: u64, time: u64) -> bool {
+        self.failing.iter().any(|failing| {
+            (failing.ring, failing.cpu, failing.queue) == (ring, cpu, queue)
+                && time <= failing.until
+        })
     }
 
     /// Whether a flush is failing on any CPU.
@@ -121,5 +124,18 @@ impl Flushes {
         if !self.failing.is_empty() {
             self.failing.retain(|failing| (failing.ring, failing.cpu) != (ring, cpu));
         }
+    }
+
+    /// Nothing may be told of what happens on a CPU: each completion that began before this time is over by
+    /// then.
+    pub(super) fn pass_by(&mut self, time: u64) {
+        for failing in &mut self.failing {
+            failing.until = failing.until.min(time);
+        }
+    }
+
+    /// Forgets those of which the completion is surely over at this time.
+    pub(super) fn forget_failed(&mut self, time: u64) {
+        self.failing.retain(|failing| time <= failing.until);
     }
 }

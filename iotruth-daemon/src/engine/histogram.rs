@@ -28,14 +28,14 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Adds one duration in nanoseconds.
+    /// Adds a duration in nanoseconds, so many times.
     #[inline]
-    pub fn record(&mut self, duration: u64) {
+    pub fn record(&mut self, duration: u64, times: u64) {
         if let Some(bucket) = self.buckets.get_mut(index(duration)) {
-            *bucket += 1;
+            *bucket += times;
         }
-        self.count += 1;
-        self.sum += u128::from(duration);
+        self.count += times;
+        self.sum += u128::from(duration) * u128::from(times);
     }
 
     /// Adds all of `other`.
@@ -94,9 +94,9 @@ mod tests {
         for exponent in BOUND_EXPONENTS {
             let bound = 1_u64 << exponent;
             let mut histogram = Histogram::default();
-            histogram.record(bound);
-            histogram.record(bound + 1);
-            histogram.record(bound - 1);
+            histogram.record(bound, 1);
+            histogram.record(bound + 1, 1);
+            histogram.record(bound - 1, 1);
             let at = histogram.cumulative().find(|(k, _)| *k == exponent).map(|(_, count)| count);
             assert_eq!(at, Some(2), "bound 2^{exponent}");
         }
@@ -127,9 +127,9 @@ mod tests {
     fn sums_and_counts_are_exact_and_merge() {
         let mut one = Histogram::default();
         let mut two = Histogram::default();
-        one.record(3);
-        two.record(5);
-        two.record(7_000_000_000_000);
+        one.record(3, 1);
+        two.record(5, 1);
+        two.record(7_000_000_000_000, 1);
         one.merge(&two);
         assert_eq!((one.count(), one.sum()), (3, 7_000_000_000_008));
     }

@@ -6,6 +6,7 @@ use super::{
     device::DeviceId,
     devices::Policy,
     engine::{Audit, Engine},
+    sample::Sample,
     streams::StreamCount,
 };
 
@@ -24,6 +25,14 @@ pub enum Input<'a> {
     StreamsCounted(&'a [StreamCount]),
     /// The kernel side's counters, after every record that was written before they were read.
     Audit(&'a Audit),
+    /// Another sample of requests is to be followed. What it no longer has may not be told from now on.
+    Sampled {
+        /// The sample.
+        sample: Sample,
+        /// Since when what it has and the one before had not has been told: nanoseconds of
+        /// `CLOCK_MONOTONIC`.
+        since: u64,
+    },
     /// A device has a name, and is to be shown or not.
     DeviceNamed {
         /// The device.
@@ -77,6 +86,7 @@ impl Engine {
                 return false;
             }
             Input::Audit(audit) => return self.audit(*audit),
+            Input::Sampled { sample, since } => self.follow(sample, since),
             Input::DeviceNamed { id, name, policy } => self.name_device(id, name, policy),
             Input::DeviceIdentified { id, sequence } => self.identify_device(id, sequence),
             Input::DeviceEnded(id) => self.end_device(id),

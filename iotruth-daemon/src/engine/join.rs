@@ -131,6 +131,7 @@ impl Engine {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
+        let attached = self.attached;
         let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
             self.lives.evicted += 1;
@@ -148,7 +149,7 @@ impl Engine {
         let extent = (head.sector, head.data_len);
         let event = timeline_event(probe, head, time, 0, 0);
         let life = Life {
-            proved: address.synced || start_time >= self.attached,
+            proved: address.synced || start_time >= attached,
             beginning_lost: !unbroken && !after_loss,
             io_stat: self.says_statistics(probe, head),
             tag: head.tag,
@@ -181,12 +182,13 @@ impl Engine {
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
+        let weight = self.weight(operation);
         if let Some(device) = self.devices.get_mut(life.device) {
             if life.proved {
                 device.open = device.open.saturating_sub(1);
             }
             if counted {
-                device.operation(operation).merges += 1;
+                device.operation(operation).merges += weight;
                 self.show_merge(&life, operation);
             }
         }
@@ -279,12 +281,7 @@ impl Engine {
                 }
                 life.done_since_issue = 0;
                 if self.flavor.operation(head.cmd_flags) == Operation::Flush {
-                    // Whoever waits for a flush before its data is known by its start alone.
-                    life.owner = if self.starts_traced {
-                        self.flushes.owner((life.queue, life.hardware_queue))
-                    } else {
-                        Owner::default()
-                    };
+                    life.owner = self.flush_owner((life.queue, life.hardware_queue), life.first);
                     self.flushes.send(&life);
                 }
             }
@@ -353,10 +350,11 @@ impl Engine {
                 _ => 2,
             }
         };
+        let weight = self.weight(self.flavor.operation(life.cmd_flags));
         if let Some(device) = self.devices.get_mut(life.device)
             && let Some(count) = device.figures.requeues.get_mut(class)
         {
-            *count += 1;
+            *count += weight;
         }
         let setback = REQUEUE_KINDS.get(class).is_some_and(|kind| SETBACKS.contains(kind));
         // Whoever passes a command through is told how it ends, and says how often it is tried.
@@ -436,12 +434,12 @@ impl Engine {
             // The clone before it was dropped, and nothing of it was to be seen.
             self.account_dropped_clone(place, group);
         }
-        let (attached, group) = (self.attached, self.group(head.cmd_flags));
+        let (since, group) = (self.since(head.request), self.group(head.cmd_flags));
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
             address.clone = Some(group);
             // Nothing of the clone comes before this.
-            address.synced |= head.time >= attached;
+            address.synced |= head.time >= since;
             address.lost = (head.ring_lost, self.blind);
         }
     }
@@ -450,10 +448,10 @@ impl Engine {
     ///
     /// `lost` is what had been lost when it was last known to be there.
     pub(super) fn sync(&mut self, key: Key, lost: (u32, u32)) {
-        let attached = self.attached;
+        let since = self.since(key.request);
         if let Some(address) = self.table.get_mut(key) {
-            // Before all programs were attached, the first events of what follows may be unseen.
-            address.synced |= address.last >= attached;
+            // Before that, the first events of what follows may be unseen.
+            address.synced |= address.last >= since;
             address.clone = None;
             address.echo = false;
             address.lost = lost;
@@ -495,6 +493,6 @@ pub(super) fn owner(probe: Probe, record: &SubmitRecord) -> Owner {
         || (record.task_flags == 0 && record.comm.starts_with(b"kworker/"));
     let task = Task { pid: record.pid, tgid: record.tgid, comm: record.comm };
     // Only at its start a request is still in the hands of whoever submitted it, worker or not.
-    let known = probe == Probe::Start || !worker;
+    let known = (probe == Probe::Start || !worker) && record.without_owner == 0;
     Owner { task: known.then_some(task), cgroup: record.cgroup }
 }

@@ -29,6 +29,8 @@ pub(super) struct Ending {
     pub(super) error: Option<(IoError, i32)>,
     /// Why it cannot be judged; `None` where it can.
     pub(super) unjudged: Option<Unjudged>,
+    /// How many requests it stands for.
+    weight: u64,
 }
 
 impl Engine {
@@ -56,7 +58,8 @@ impl Engine {
         } else {
             None
         };
-        let ending = Ending { life, error, unjudged };
+        let weight = self.weight(self.flavor.operation(life.cmd_flags));
+        let ending = Ending { life, error, unjudged, weight };
         // Nearly every life has none.
         let rests_on_history = ending.life.kinds != 0
             && TABLE.iter().any(|row| {
@@ -283,8 +286,8 @@ impl Engine {
         let write = self.flavor.operation(life.cmd_flags) == Operation::Write;
         let waited = life.cmd_flags & self.flavor.req.preflush != 0
             || (write && !self.starts_traced && life.begin == Probe::Complete);
-        let with_flush =
-            life.flush_failed || self.flushes.fails_with(life.key.ring, at.cpu, life.queue);
+        let with_flush = life.flush_failed
+            || self.flushes.fails_with(life.key.ring, at.cpu, life.queue, life.last);
         // Commands for zones have no bytes either, and wait for nothing.
         let empty = write && at.bytes == 0;
         let before_data = !life.first_issue.has_come() && (empty || (waited && with_flush));
@@ -343,27 +346,29 @@ pub(super) struct ErrorAt {
     pub(super) timed_out: bool,
 }
 
-/// Adds one ended life to the figures of its device and operation.
+/// Adds one ended life to the figures of its device and operation, as so many as it stands for.
 fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
-    figures.requests += 1;
-    figures.bytes += u64::from(ending.life.done);
+    let weight = ending.weight;
+    figures.requests += weight;
+    figures.extrapolated += weight - 1;
+    figures.bytes = figures.bytes.wrapping_add(weight * u64::from(ending.life.done));
     if let Some((error, _)) = ending.error
         && let Some(total) = figures.errors.get_mut(error as usize)
     {
-        *total += 1;
+        *total += weight;
     }
     if let Some(reason) = ending.unjudged {
         if let Some(total) = figures.unjudged.get_mut(reason as usize) {
-            *total += 1;
+            *total += weight;
         }
         return;
     }
     let Phases { queue, retry, device, flush, total } = *phases;
     let mut add = |phase: Phase, duration: Option<u64>, always: bool| match duration {
         Some(duration) => {
-            figures.phase(phase).record(duration);
+            figures.phase(phase).record(duration, weight);
         }
-        None if always => figures.phase_unknown[phase as usize] += 1,
+        None if always => figures.phase_unknown[phase as usize] += weight,
         None => {}
     };
     // A life need not have been sent back or have waited for a flush; the others it has, whether or

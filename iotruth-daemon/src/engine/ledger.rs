@@ -117,7 +117,8 @@ pub struct DeviceAudit {
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     devices: BTreeMap<DeviceId, Books>,
-    /// What had lasted of the differences of disks that cannot be compared at the moment.
+    /// What had lasted of the differences of disks that cannot be compared at the moment, or while not
+    /// every request is seen.
     past: BTreeMap<DeviceId, [i128; COLUMNS]>,
     /// The counters of the last reading, by the kernel's object.
     read: BTreeMap<u64, Columns>,
@@ -155,6 +156,14 @@ impl Ledger {
             }
         }
         self.remember(reading);
+    }
+
+    /// Not every request is seen from now on. What has lasted stays, and all else begins anew with the next
+    /// audit, when every one is seen again.
+    pub fn pause(&mut self) {
+        let lasted = std::mem::take(&mut self.devices);
+        self.past.extend(lasted.into_iter().map(|(id, books)| (id, books.residue())));
+        self.shown.clear();
     }
 
     fn remember(&mut self, reading: &Reading) {

@@ -202,17 +202,20 @@ impl Engine {
         if device.policy == Policy::Exclude {
             return true;
         }
+        // No flush is plain.
+        let weight = self.sample.stands_for();
         let figures = device.operation(operation);
-        figures.requests += 1;
-        figures.bytes += u64::from(head.data_len);
-        figures.phase(Phase::Device).record(device_time);
+        figures.requests += weight;
+        figures.extrapolated += weight - 1;
+        figures.bytes = figures.bytes.wrapping_add(weight * u64::from(head.data_len));
+        figures.phase(Phase::Device).record(device_time, weight);
         if plain.path == Path::Issued {
-            figures.phase_unknown[Phase::Queue as usize] += 1;
-            figures.phase(Phase::Total).record(device_time);
+            figures.phase_unknown[Phase::Queue as usize] += weight;
+            figures.phase(Phase::Total).record(device_time, weight);
         } else {
             let queued = u64::from(plain.lasted);
-            figures.phase(Phase::Queue).record(queued);
-            figures.phase(Phase::Total).record(queued + device_time);
+            figures.phase(Phase::Queue).record(queued, weight);
+            figures.phase(Phase::Total).record(queued + device_time, weight);
         }
         true
     }

@@ -93,6 +93,8 @@ pub const REQUEUE_CLASSES: [&str; 5] =
 pub struct OperationFigures {
     /// Lives whose end is known or inferred; those that were merged into another are not in it.
     pub requests: u64,
+    /// Those of them that were not seen: others stand for them, while requests are sampled.
+    pub extrapolated: u64,
     /// Bytes that these transferred without an error; where an end is inferred, what was left of the
     /// request counts as transferred.
     pub bytes: u64,
@@ -160,6 +162,8 @@ pub struct ProbeFigures {
     pub lost: u64,
     /// Records that the engine was given.
     pub received: u64,
+    /// Those of them that it has passed over, because their requests are not followed.
+    pub passed_over: u64,
     /// Runs of the first program that the kernel skipped, when last read.
     pub recursion: u64,
     /// Those of them that the second program made up for, when last read.
@@ -197,6 +201,8 @@ pub struct LifeFigures {
     pub open: u64,
     /// Open lives that fell out of the table because it was full.
     pub evicted: u64,
+    /// Open lives that were given up because they were no longer followed.
+    pub given_up: u64,
     /// Lives of which a record was missing that nobody had counted as lost.
     pub inferred: u64,
     /// Orders of events that neither the kernel nor any loss can explain: bugs of iotruth.
@@ -207,6 +213,14 @@ pub struct LifeFigures {
     pub mismatches_dropped: u64,
     /// Verdicts that found no room to wait for the counters: unjudged, as if a record were lost.
     pub verdicts_dropped: u64,
+}
+
+impl LifeFigures {
+    /// Lives that are over, whichever way: opened = these + open.
+    #[must_use]
+    pub const fn ended(&self) -> u64 {
+        self.judged + self.merged + self.unjudged + self.evicted + self.given_up
+    }
 }
 
 /// What the engine knows at one moment. Snapshots of several readers add up with [`Snapshot::merge`].
@@ -247,6 +261,7 @@ impl Snapshot {
             mine.attempts += more.attempts;
             mine.lost += more.lost;
             mine.received += more.received;
+            mine.passed_over += more.passed_over;
             // Every reader is told the same numbers, which are not by ring.
             mine.recursion = mine.recursion.max(more.recursion);
             mine.second = mine.second.max(more.second);
@@ -265,6 +280,7 @@ impl Snapshot {
         mine.unjudged += more.unjudged;
         mine.open += more.open;
         mine.evicted += more.evicted;
+        mine.given_up += more.given_up;
         mine.inferred += more.inferred;
         mine.impossible += more.impossible;
         mine.devices_left_out += more.devices_left_out;
@@ -313,6 +329,7 @@ impl DeviceFigures {
 impl OperationFigures {
     fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.extrapolated += other.extrapolated;
         self.bytes += other.bytes;
         self.merges += other.merges;
         add(&mut self.errors, &other.errors);

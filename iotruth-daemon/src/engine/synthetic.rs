@@ -27,6 +27,7 @@ use super::{
     account::{Column, Columns},
     device::DeviceId,
     flavor::Flavor,
+    sample::Sample,
 };
 
 /// When the programs were attached.
@@ -116,6 +117,15 @@ pub(super) enum Starts {
     None,
 }
 
+/// How far a change of the sample has come.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// The engine leaves out what will no longer be told.
+    Announced(Sample),
+    /// The programs tell of it, since then.
+    InForce(Sample, u64),
+}
+
 /// Writes records into an engine; the clock is moved by the test.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -135,6 +145,9 @@ pub(super) struct Kernel {
     pub(super) written: bool,
     /// Events that were skipped and told by nobody.
     pub(super) untold: u64,
+    /// Which requests are told of.
+    pub(super) sample: Sample,
+    change: Option<Change>,
     /// Records that are about to be written so that nobody can read them.
     pub(super) garble: u32,
     /// Records that are about to be lost on the daemon's side.
@@ -199,6 +212,8 @@ impl Kernel {
             marks: marks.map(Marks::new),
             written: false,
             untold: 0,
+            sample: Sample::ALL,
+            change: None,
             garble: 0,
             drop: 0,
             cpu: 0,
@@ -467,6 +482,9 @@ impl Kernel {
         self.last = record;
         self.written = false;
         let skip = std::mem::take(&mut self.skip);
+        if !self.sample.follows(rq.address, rq.cmd_flags) {
+            return None;
+        }
         if self.hide > 0 {
             self.hide -= 1;
             return None;

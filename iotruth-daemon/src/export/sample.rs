@@ -53,6 +53,7 @@ pub(crate) fn busy() -> View {
                 attempts: 1_000 + probe,
                 lost: probe,
                 received: if probe == 4 { 998 } else { 1_000 },
+                passed_over: 5 * probe,
                 recursion: probe / 5 * 4,
                 second: probe / 5 * 3,
                 second_recursion: probe / 5 * 2,
@@ -65,12 +66,13 @@ pub(crate) fn busy() -> View {
         ],
         losses: [21, 2, 3, 4, 5],
         lives: LifeFigures {
-            opened: 1_000,
+            opened: 1_007,
             judged: 900,
             merged: 40,
             unjudged: 30,
             open: 20,
             evicted: 10,
+            given_up: 7,
             inferred: 6,
             impossible: 1,
             devices_left_out: 2,
@@ -136,7 +138,7 @@ pub(crate) fn fresh() -> View {
         snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
         status: Arc::new(Status {
             audits: AuditStatus::default(),
-            cost: CostStatus::default(),
+            cost: CostStatus::new(None),
             ..status(None)
         }),
         ledger: Arc::default(),
@@ -219,7 +221,7 @@ fn status(not_ready: Option<String>) -> Status {
             ReaderStatus { rings: 1, lag: Duration::from_millis(12), fill: 0.25 },
             ReaderStatus { rings: 1, lag: Duration::from_millis(2_012), fill: 0.5 },
         ],
-        audits: AuditStatus { whole: 40, given_up: 2, age: Duration::from_millis(3_250) },
+        audits: AuditStatus { whole: 40, given_up: 2, age: Some(Duration::from_millis(3_250)) },
         not_ready,
         notes: vec!["without block_io_start, a direct issue has no queue phase".to_owned()],
         process: ProcessStatus {
@@ -232,7 +234,12 @@ fn status(not_ready: Option<String>) -> Status {
         cost: CostStatus {
             daemon: 0.025,
             programs: 0.0125,
+            limit: Some(0.05),
             run_times: std::array::from_fn(|program| Duration::from_millis(100 * program as u64)),
+            left_out: std::array::from_fn(|probe| 10 * probe as u64),
+            owners: false,
+            one_in: 4,
+            exceeded: false,
         },
     }
 }
@@ -240,7 +247,7 @@ fn status(not_ready: Option<String>) -> Status {
 fn histogram(durations: &[u64]) -> Histogram {
     let mut histogram = Histogram::default();
     for duration in durations {
-        histogram.record(*duration);
+        histogram.record(*duration, 1);
     }
     histogram
 }
@@ -252,6 +259,7 @@ fn nvme() -> DeviceFigures {
     phases[Phase::Total as usize] = Some(histogram(&[2_048, 1_025]));
     let read = OperationFigures {
         requests: 5,
+        extrapolated: 3,
         bytes: 5 * 4096,
         merges: 1,
         errors: std::array::from_fn(|error| u64::from(error == IoError::Medium as usize)),

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use iotruth_common::{probe::PROGRAMS, reread::Reread};
 
 use super::{Attached, Counters, KernelError, LoadOptions, LoadTimes};
-use crate::engine::btf::KernelFacts;
+use crate::engine::{Sample, btf::KernelFacts};
 
 /// Always fails: there are no programs to load.
 pub const fn preflight() -> Result<(), KernelError> {
@@ -54,6 +54,11 @@ impl Tracer {
 
     /// Cannot be called.
     pub const fn rereader(&self, _number: usize) -> Result<Rereader, KernelError> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn sampler(&self) -> Result<Sampler, KernelError> {
         match *self {}
     }
 
@@ -149,6 +154,28 @@ pub enum Rereader {}
 impl Rereader {
     /// Cannot be called.
     pub const fn read(&mut self, _addresses: &[u64]) -> Result<Reread, KernelError> {
+        match *self {}
+    }
+}
+
+/// Tells the programs how much to tell, which this build does not have.
+#[derive(Debug)]
+pub enum Sampler {}
+
+impl Sampler {
+    /// Cannot be called.
+    pub const fn look_up_owners(&self, _owners: bool) {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    pub const fn tell_of(&self, _sample: Sample) {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    #[must_use]
+    pub const fn in_force(&self) -> u64 {
         match *self {}
     }
 }

@@ -67,6 +67,7 @@ impl CounterReader {
     fn read_one(&self, element: usize, to: &mut ProgramCounters) {
         let first = element * size_of::<ProgramCounters>();
         let word = |offset: usize| self.counters.word(first + offset).load(Ordering::Acquire);
+        to.left_out = word(offset_of!(ProgramCounters, left_out));
         to.passed = word(offset_of!(ProgramCounters, passed));
         to.run_time = word(offset_of!(ProgramCounters, run_time));
         for (ring, to) in to.rings.iter_mut().enumerate().take(self.rings) {

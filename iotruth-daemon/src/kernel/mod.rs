@@ -32,6 +32,8 @@ mod reread;
 #[cfg(feature = "kernel")]
 mod ring;
 #[cfg(feature = "kernel")]
+mod sampler;
+#[cfg(feature = "kernel")]
 mod system;
 #[cfg(feature = "kernel")]
 mod tracer;
@@ -42,14 +44,14 @@ mod verify;
 mod absent;
 
 #[cfg(not(feature = "kernel"))]
-pub use absent::{CounterReader, LogReader, Rereader, Ring, Tracer, preflight, read_btf};
+pub use absent::{CounterReader, LogReader, Rereader, Ring, Sampler, Tracer, preflight, read_btf};
 #[cfg(feature = "kernel")]
 pub use {
     btf::read_btf, counters::CounterReader, logger::LogReader, preflight::preflight,
-    reread::Rereader, ring::Ring, tracer::Tracer,
+    reread::Rereader, ring::Ring, sampler::Sampler, tracer::Tracer,
 };
 pub use {
-    cpus::possible_cpus,
+    cpus::{online_cpus, possible_cpus},
     error::KernelError,
     lanes::Lanes,
     options::{Attached, Counters, LoadOptions, LoadTimes, Transport},

@@ -96,14 +96,21 @@ impl Counters {
     }
 
     /// Runs that first programs were skipped for and second ones were not, by all CPUs: what they
-    /// tried to write, or need not have written.
+    /// tried to write, or need not have written, or was not in the sample.
     #[must_use]
     pub fn made_up(&self, probe: Probe) -> u64 {
         let counted = self.of(Program::second(probe));
         let runs = counted.map(|program| {
-            program.passed + program.rings.iter().map(|ring| ring.attempts).sum::<u64>()
+            let told = program.rings.iter().map(|ring| ring.attempts).sum::<u64>();
+            program.passed + program.left_out + told
         });
         runs.sum()
+    }
+
+    /// Events that this program has not told because their requests are not in the sample, on all CPUs.
+    #[must_use]
+    pub fn left_out(&self, program: Program) -> u64 {
+        self.of(program).map(|counters| counters.left_out).sum()
     }
 
     /// How long the runs of this program took that were timed, in nanoseconds, on all CPUs.
@@ -157,6 +164,7 @@ mod tests {
         counted[at(2, issue)].rings[2].attempts = 7;
         counted[at(2, issue)].rings[3] = RingCounters { attempts: 100, lost: 0 };
         counted[at(2, start)].passed = 7;
+        counted[at(1, start)].left_out = 3;
         counted[at(1, issue)].rings[2].lost = 1;
         let counters = Counters { counted, recursion: [0; PROGRAMS] };
         assert_eq!(counters.attempts(issue, 2), 12);
@@ -165,6 +173,6 @@ mod tests {
         assert_eq!(counters.lost(issue, 2), 1);
         assert_eq!((counters.total_attempts(), counters.total_lost()), (1112, 1));
         assert_eq!(counters.attempts(second, 2), 1000);
-        assert_eq!([Probe::Issue, Probe::Start].map(|probe| counters.made_up(probe)), [1000, 7]);
+        assert_eq!([Probe::Issue, Probe::Start].map(|probe| counters.made_up(probe)), [1000, 10]);
     }
 }

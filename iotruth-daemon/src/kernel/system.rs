@@ -1,5 +1,7 @@
 //! The calls of libc that the standard library lacks.
 
+use super::online_cpus;
+
 /// Raises the limit of locked memory to what the maps may need; the limit that holds afterwards,
 /// `None` where there is none.
 ///
@@ -48,14 +50,16 @@ pub(super) fn monotonic() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-/// Waits until programs that were running when this was called have ended.
+/// Waits until programs that were running when this was called have ended; says whether that is certain.
 ///
-/// Detaching does not wait for those on other CPUs. At least up to Linux 6.18 they run with
-/// preemption off, so the grace period behind `membarrier` (`synchronize_rcu`) waits for them.
-/// Where it is refused, or programs can be preempted (7.3), the pause is a thousand times as long
-/// as a program runs.
-pub(super) fn wait_for_programs() {
+/// Neither detaching nor a new setting waits for those on other CPUs. A tracing program runs between
+/// `rcu_read_lock` and `rcu_read_unlock` (`__bpf_trace_run`), so the grace period behind `membarrier`
+/// (`synchronize_rcu`) waits for it, even where it can be preempted. That is refused where CPUs run
+/// without ticks (`nohz_full`) and does nothing where only one CPU is online; there, the pause is a
+/// thousand times as long as a program runs.
+pub(super) fn wait_for_programs() -> bool {
     // SAFETY: the call takes a command, flags and a CPU number, and touches no memory.
-    unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    let refused = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
     std::thread::sleep(std::time::Duration::from_millis(1));
+    refused == 0 && online_cpus() > 1
 }

@@ -1,6 +1,14 @@
 //! The loaded programs, and all that belongs to them.
 
-use std::{fmt, os::fd::AsFd, panic::resume_unwind, sync::Arc, thread, time::Instant};
+use std::{
+    fmt,
+    mem::offset_of,
+    os::fd::AsFd,
+    panic::resume_unwind,
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::Instant,
+};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
@@ -9,7 +17,7 @@ use aya::{
 };
 use aya_log::Level;
 use iotruth_common::{
-    counters::{MAX_RINGS, ProgramCounters},
+    counters::{MAX_RINGS, ProgramCounters, Shared},
     layout::{ABSENT, Layout},
     probe::{PROGRAMS, Probe, Program},
     reread::REREAD_BYTES,
@@ -18,14 +26,14 @@ use iotruth_common::{
 
 use super::{
     Attached, CounterReader, KernelError, Lanes, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
-    Transport, attach,
+    Sampler, Transport, attach,
     buffer::Buffer,
     counters,
     lanes::{ARRAYS, LENGTHS},
     logger,
     mapped::Mapped,
     per_cpu::{Memory, PerCpu},
-    possible_cpus, preflight, reread, system, verify,
+    possible_cpus, preflight, reread, sampler, system, verify,
 };
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
@@ -187,6 +195,15 @@ impl Tracer {
         Ok(CounterReader::new(counters, possible_cpus() as usize, rings, programs))
     }
 
+    /// What tells the programs how much to tell.
+    pub fn sampler(&self) -> Result<Sampler, KernelError> {
+        let shared = map_array(&self.ebpf, sampler::MAP, size_of::<Shared>())?;
+        // It says by the way what the programs take off from an address.
+        self.rereader(0)?.read(&[])?;
+        let origin = shared.word(offset_of!(Shared, origin)).load(Ordering::Acquire);
+        Ok(Sampler::new(shared, origin))
+    }
+
     /// A reader of open requests, for the reader with this number, of which there are at most
     /// [`MAX_RINGS`]. It outlives the tracer.
     pub fn rereader(&self, number: usize) -> Result<Rereader, KernelError> {
@@ -220,7 +237,8 @@ impl Tracer {
         for (program, link) in self.links.drain(..).rev() {
             attach::detach(&mut self.ebpf, program, link)?;
         }
-        system::wait_for_programs();
+        // In doubt, what they write is not read.
+        let _certain: bool = system::wait_for_programs();
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread,
@@ -115,6 +115,8 @@ enum Word {
     Attached(u64),
     /// A device was seen for the first time.
     Met,
+    /// It may have been told that there is to be a pause, or none any more.
+    Paused,
     /// It is over.
     Stop,
 }
@@ -131,6 +133,8 @@ pub(super) struct Findings {
     pub(super) whole: u64,
     /// How many were given up, because one side could not be had.
     pub(super) given_up: u64,
+    /// Whether there are none for the time being, because not every request is seen.
+    pub(super) paused: bool,
 }
 
 /// Tells the auditor of new devices.
@@ -151,11 +155,39 @@ impl Herald {
     }
 }
 
+/// Stops the audits while not every request is seen.
+#[derive(Clone, Debug)]
+pub(super) struct Pause {
+    words: Sender<Word>,
+    /// How often pauses have begun and ended: odd during one. An audit counts for nothing that has seen
+    /// this change.
+    turns: Arc<AtomicU64>,
+}
+
+impl Pause {
+    /// There is nothing to compare from now on.
+    pub(super) fn begin(&self) {
+        self.turn();
+    }
+
+    /// All begins anew.
+    pub(super) fn end(&self) {
+        self.turn();
+    }
+
+    fn turn(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        // The auditor may have ended before.
+        let _ = self.words.send(Word::Paused);
+    }
+}
+
 /// The thread that audits; it ends with this value.
 #[derive(Debug)]
 pub(super) struct Auditor {
     findings: Arc<Mutex<Findings>>,
     herald: Herald,
+    pause: Pause,
     baseline: Receiver<()>,
     helper: Helper,
 }
@@ -169,6 +201,8 @@ impl Auditor {
     ) -> std::io::Result<(Self, Vec<Auditee>)> {
         let (answer, answers) = mpsc::channel();
         let (words, said) = mpsc::channel();
+        let turns = Arc::<AtomicU64>::default();
+        let pause = Pause { words: words.clone(), turns: Arc::clone(&turns) };
         let herald = Herald { words, told: Arc::default() };
         let told = Arc::clone(&herald.told);
         let (ready, baseline) = mpsc::channel();
@@ -185,10 +219,10 @@ impl Auditor {
         let helper = Helper::start("auditor".to_owned(), without, move |errands| {
             let ledger = Ledger::default();
             let mut work =
-                Work { config, places, questions, answers, told, audit: 0, ledger, errands };
+                Work { config, places, questions, answers, told, turns, audit: 0, ledger, errands };
             work.run(&said, &ready, &shown);
         })?;
-        Ok((Self { findings, herald, baseline, helper }, auditees))
+        Ok((Self { findings, herald, pause, baseline, helper }, auditees))
     }
 
     /// Has the statistics read from which on everything may be seen; whether they were read in time.
@@ -207,6 +241,11 @@ impl Auditor {
     /// What tells it of new devices.
     pub(super) fn herald(&self) -> Herald {
         self.herald.clone()
+    }
+
+    /// What stops the audits for a time.
+    pub(super) fn pause(&self) -> Pause {
+        self.pause.clone()
     }
 
     /// What there is to be seen.
@@ -238,6 +277,7 @@ struct Work<'a> {
     questions: Vec<Sender<Question>>,
     answers: Receiver<Answer>,
     told: Arc<AtomicBool>,
+    turns: Arc<AtomicU64>,
     audit: u64,
     ledger: Ledger,
     errands: &'a Errands,
@@ -269,12 +309,30 @@ impl Work<'_> {
                     show(&|findings| findings.since = clock::monotonic());
                     due = Some(Instant::now() + self.config.audit_interval);
                 }
+                // When there are audits again, the first one meets all devices.
+                Ok(Word::Met) if self.is_paused() => self.told.store(false, Ordering::Relaxed),
                 Ok(Word::Met) => self.meet(),
+                Ok(Word::Paused) => {
+                    let paused = self.is_paused();
+                    self.ledger.pause();
+                    due = (!paused).then(|| Instant::now() + self.config.audit_interval);
+                    show(&|findings| {
+                        findings.audited = Audited::default();
+                        findings.since = clock::monotonic();
+                        findings.paused = paused;
+                    });
+                }
                 Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     due = Some(Instant::now() + self.config.audit_interval);
                     self.audit += 1;
-                    if let Some((reading, ours)) = self.errands.run(|| self.audit()) {
+                    let turns = self.turns.load(Ordering::SeqCst);
+                    let found = self.errands.run(|| self.audit());
+                    // A pause that comes into it makes nothing of it.
+                    let found = found.filter(|_| {
+                        self.turns.load(Ordering::SeqCst) == turns && !self.is_paused()
+                    });
+                    if let Some((reading, ours)) = found {
                         self.ledger.audit(&reading, &ours);
                         let audited = Arc::new(self.ledger.audited().clone());
                         show(&|findings| {
@@ -289,6 +347,11 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// Whether not every request is seen, or may not be.
+    fn is_paused(&self) -> bool {
+        self.turns.load(Ordering::SeqCst) % 2 == 1
     }
 
     /// Settles from which statistics on everything was seen.

@@ -4,54 +4,71 @@ use std::time::Duration;
 
 use iotruth_common::{
     counters::TIMED,
-    probe::{PROGRAMS, Program},
+    probe::{PROBES, PROGRAMS, Program},
 };
 use rustix::time::{ClockId, clock_gettime};
 
-use super::clock;
-use crate::{
-    kernel::{CounterReader, Counters},
-    view::CostStatus,
-};
+use super::{clock, governor::Load};
+use crate::kernel::{CounterReader, Counters};
 
-/// How often it is looked what was used, in nanoseconds.
-const LOOK_EVERY: u64 = 1_000_000_000;
+/// What has been used up to a moment, and how fast.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cost {
+    /// CPUs that the daemon has used since the time before.
+    pub(super) daemon: f64,
+    /// CPUs that the programs have used since then.
+    pub(super) programs: f64,
+    /// Events since then, told or left out, in a second.
+    pub(super) events: f64,
+    /// How long each program has run, by [`Program::index`].
+    pub(super) run_times: [Duration; PROGRAMS],
+    /// Events that were not told, because their requests are not in the sample, by probe.
+    pub(super) left_out: [u64; PROBES],
+}
 
-/// Reads what was used, and says how fast.
+impl Cost {
+    /// What both have used, and for how much.
+    pub(super) fn load(&self) -> Load {
+        Load { cpus: self.daemon + self.programs, events: self.events }
+    }
+}
+
+/// Reads the counters and says what has changed.
 #[derive(Debug)]
 pub(super) struct Meter {
     counters: CounterReader,
     at: u64,
     daemon: Duration,
     programs: Duration,
+    events: u64,
 }
 
 impl Meter {
     /// The first reading is of the time from now on.
     pub(super) fn new(counters: CounterReader) -> Self {
         let (at, daemon) = (clock::monotonic(), used());
-        Self { counters, at, daemon, programs: Duration::ZERO }
+        Self { counters, at, daemon, programs: Duration::ZERO, events: 0 }
     }
 
-    /// What was used since the last reading, and in all; `None` where that was a moment ago.
-    pub(super) fn look(&mut self) -> Option<CostStatus> {
-        let at = clock::monotonic();
-        let elapsed = at.saturating_sub(self.at);
-        if elapsed < LOOK_EVERY {
-            return None;
-        }
-        let (daemon, run_times) = (used(), run_times(&self.counters.peek()));
+    /// What was used since the last reading, and in all.
+    pub(super) fn read(&mut self) -> Cost {
+        let counted = self.counters.peek();
+        let (at, daemon, run_times) = (clock::monotonic(), used(), run_times(&counted));
         let programs = run_times.iter().sum();
-        let share = |now: Duration, before: Duration| {
-            now.saturating_sub(before).as_secs_f64() / Duration::from_nanos(elapsed).as_secs_f64()
-        };
-        let cost = CostStatus {
+        let elapsed = Duration::from_nanos(at.saturating_sub(self.at)).as_secs_f64().max(1e-3);
+        let share =
+            |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / elapsed;
+        let left_out = left_out(&counted);
+        let events = counted.total_attempts() + left_out.iter().sum::<u64>();
+        let cost = Cost {
             daemon: share(daemon, self.daemon),
             programs: share(programs, self.programs),
+            events: events.saturating_sub(self.events) as f64 / elapsed,
             run_times,
+            left_out,
         };
-        (self.at, self.daemon, self.programs) = (at, daemon, programs);
-        Some(cost)
+        (self.at, self.daemon, self.programs, self.events) = (at, daemon, programs, events);
+        cost
     }
 }
 
@@ -67,4 +84,14 @@ fn run_times(counters: &Counters) -> [Duration; PROGRAMS] {
         let timed = Program::from_index(index).map_or(0, |program| counters.run_time(program));
         Duration::from_nanos(timed * TIMED)
     })
+}
+
+fn left_out(counters: &Counters) -> [u64; PROBES] {
+    let mut left_out = [0; PROBES];
+    for program in (0..PROGRAMS).filter_map(Program::from_index) {
+        if let Some(sum) = left_out.get_mut(program.probe as usize) {
+            *sum += counters.left_out(program);
+        }
+    }
+    left_out
 }

@@ -5,10 +5,11 @@
 
 mod auditor;
 mod clock;
-mod cpus;
 mod diskstats;
+mod economy;
 #[cfg(test)]
 mod fake;
+mod governor;
 mod helper;
 mod lookout;
 mod memory;
@@ -21,6 +22,7 @@ mod publish;
 mod pulse;
 mod reader;
 mod recorder;
+mod samples;
 mod signals;
 mod sysfs;
 mod tick;
@@ -39,13 +41,15 @@ use tracing::{error, info, warn};
 
 use self::{
     auditor::{Auditee, Auditor},
+    economy::{Economy, Means, Thrift},
+    helper::Helper,
     lookout::{Lookout, Surroundings},
-    meter::Meter,
     outcome::Readers,
     plan::{Machine, Plan},
     publish::Publisher,
     reader::{Mailbox, Reader, TwoWriters},
     recorder::{Recorded, Recorder},
+    samples::Samples,
     signals::Signals,
     sysfs::Places,
     tracer::{Tracing, Types},
@@ -100,8 +104,21 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         if config.bpf_log {
             tracing.log()?;
         }
+        let (teller, samples) = samples::channels(plan.readers.len());
+        let means = tracing
+            .sampler(config.max_cpu_percent.cpus())
+            .map(|(limit, programs)| Means::new(limit, programs, teller, auditor.pause()));
+        let limit = means.as_ref().map(Means::limit);
+        let economy = Economy::new(tracing.counter_reader()?, means);
+        let mailboxes: Vec<_> = plan.readers.iter().map(|_| Arc::<Mailbox>::default()).collect();
+        let thrift =
+            economy.start(mailboxes.clone()).context("cannot start the governor thread")?;
+        let helpers = vec![auditor.helper().clone(), thrift.helper().clone()];
+        let ends = auditees.into_iter().zip(samples).zip(mailboxes).collect();
+        let auditor = (auditor, helpers);
         let (readers, mut publisher, view) =
-            read(config, &plan, &mut tracing, (auditor, auditees), recorder.as_ref())?;
+            read(config, &plan, &mut tracing, auditor, ends, recorder.as_ref())?;
+        publisher.show_cost(CostStatus::new(limit));
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {}, {} reader(s), attached after {} ms; serving \
@@ -110,8 +127,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
             plan.readers.len(),
             tracing.start_up.total.as_millis(),
         );
-        let mut meter = Meter::new(tracing.counter_reader()?);
-        let outcome = watch_over(&mut signals, &readers, &mut publisher, &mut meter).await;
+        let outcome = watch_over(&mut signals, &readers, &mut publisher, &thrift).await;
         if let Err(error) = &outcome {
             error!("{error:#}; /readyz fails from now on");
             publisher.not_ready(format!("{error:#}"));
@@ -144,27 +160,28 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
     })
 }
 
-/// Starts the readers and what shows their findings.
+/// Starts the readers and what shows their findings. Each reader has its end of what connects it with the
+/// auditor, the governor and the publisher.
 fn read(
     config: &Arc<Config>,
     plan: &Plan,
     tracing: &mut Tracing,
-    (auditor, auditees): (Auditor, Vec<Auditee>),
+    (auditor, mut helpers): (Auditor, Vec<Helper>),
+    ends: Vec<((Auditee, Samples), Arc<Mailbox>)>,
     recorder: Option<&Recorder>,
 ) -> anyhow::Result<(Readers, Publisher, watch::Receiver<Arc<View>>)> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut mailboxes = Vec::new();
     let mut handles = Vec::new();
     let unseen = Unseen::default();
-    let mut helpers = vec![auditor.helper().clone()];
     let surroundings = Surroundings {
         config: Arc::clone(config),
         places: Places::default(),
         sequenced: tracing.layout.disk_diskseq != ABSENT,
         herald: auditor.herald(),
     };
-    for ((index, rings), auditee) in plan.readers.iter().enumerate().zip(auditees) {
-        let mailbox = Arc::new(Mailbox::default());
+    for ((index, rings), ((auditee, samples), mailbox)) in plan.readers.iter().enumerate().zip(ends)
+    {
         let (lookout, scouts) =
             Lookout::start(index, surroundings.clone()).context("cannot start a lookout thread")?;
         helpers.extend(scouts);
@@ -192,6 +209,7 @@ fn read(
                 recorder.map(|recorder| recorder.track(index)),
             ),
             lookout,
+            samples,
             auditee,
             mailbox: Arc::clone(&mailbox),
             stop: Arc::clone(&stop),
@@ -219,7 +237,7 @@ fn read(
         not_ready: None,
         notes: tracing.notes.clone(),
         process: process::status(process::start()),
-        cost: CostStatus::default(),
+        cost: CostStatus::new(None),
     };
     let rings = plan.readers.iter().map(Vec::len).collect();
     let progress = recorder.map(Recorder::progress);
@@ -248,7 +266,7 @@ async fn watch_over(
     signals: &mut Signals,
     readers: &Readers,
     publisher: &mut Publisher,
-    meter: &mut Meter,
+    thrift: &Thrift,
 ) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(publish::PUBLISH_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -260,7 +278,7 @@ async fn watch_over(
             }
             _ = tick.tick() => {
                 readers.check()?;
-                if let Some(cost) = meter.look() {
+                if let Some(cost) = thrift.take() {
                     publisher.show_cost(cost);
                 }
                 publisher.look()?;

@@ -4,11 +4,11 @@ use std::{fs, time::Duration};
 
 use iotruth_common::{counters::MAX_RINGS, record::SubmitRecord};
 
-use super::{cpus, sysfs::Places, tick::Tick};
+use super::{sysfs::Places, tick::Tick};
 use crate::{
     config::{Config, Count, SecondPrograms, Transport as Chosen},
     engine::btf::KernelFacts,
-    kernel::{KernelError, Lanes, Transport, possible_cpus},
+    kernel::{KernelError, Lanes, Transport, online_cpus, possible_cpus},
 };
 
 /// What counts of a machine.
@@ -33,7 +33,7 @@ impl Machine {
     pub(super) fn here(facts: &KernelFacts) -> Self {
         let clock = fs::read_to_string(CLOCK).unwrap_or_default();
         Self {
-            cpus: cpus::online(),
+            cpus: online_cpus(),
             possible: possible_cpus(),
             page: rustix::param::page_size() as u32,
             clock: clock.trim().to_owned(),

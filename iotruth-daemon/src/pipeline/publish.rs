@@ -191,13 +191,15 @@ impl Publisher {
         let recording = self.recording.as_ref().map(Progress::sentence);
         let skipped = self.needs_second_programs(&snapshot).then(|| SKIPPED.to_owned());
         let notes = self.notes.iter().cloned().chain(now).chain(blocked).chain(recording);
-        let notes = notes.chain(skipped).collect();
+        let saved = self.view.borrow().status.cost.notes();
+        let notes = notes.chain(skipped).chain(saved).collect();
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
+        let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
         let audits = AuditStatus {
             whole: findings.whole,
             given_up: findings.given_up,
-            age: Duration::from_nanos(self.anchor.monotonic.saturating_sub(since)),
+            age: (!findings.paused).then_some(age),
         };
         self.update(|status| {
             status.readers = readers;

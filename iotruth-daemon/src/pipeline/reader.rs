@@ -21,6 +21,7 @@ use super::{
     memory::{Looked, Memory},
     priority,
     recorder::Recorded,
+    samples::{Resampled, Samples},
     tick::Tick,
     unseen::Unseen,
 };
@@ -168,6 +169,8 @@ pub(super) struct Reader<S, C, M> {
     pub(super) recorded: Recorded,
     /// Names and presence of devices.
     pub(super) lookout: Lookout,
+    /// Says when another sample of requests is to be followed.
+    pub(super) samples: Samples,
     /// Who asks what was counted.
     pub(super) auditee: Auditee,
     /// Where snapshots go.
@@ -192,6 +195,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             memory: self.memory,
             recorded: self.recorded,
             lookout: self.lookout,
+            samples: self.samples,
             auditee: self.auditee,
             mailbox: self.mailbox,
             stop: self.stop,
@@ -258,6 +262,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             self.drain(&mut rounds);
             self.settle(&mut rounds);
             self.tick.found((rounds.records - before) as usize);
+            self.resample(&mut rounds);
             self.auditee.answer(&mut self.recorded.engine, rounds.reached);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
             let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
@@ -344,6 +349,14 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             rounds.streams.clear();
             rounds.unpublished |= self.recorded.tell(&Input::Audit(&audit));
         }
+    }
+
+    /// Tells the engine of another sample.
+    fn resample(&mut self, rounds: &mut Rounds) {
+        let recorded = &mut self.recorded;
+        self.samples.follow(|Resampled { sample, since }| {
+            rounds.unpublished |= recorded.tell(&Input::Sampled { sample, since });
+        });
     }
 
     /// Looks up in memory what has been open for long, and counts what is in flight.

@@ -27,7 +27,7 @@ use crate::{
         btf::{self, KernelFacts},
         flavor::Flavor,
     },
-    kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Tracer},
+    kernel::{self, CounterReader, KernelError, LoadOptions, Rereader, Ring, Sampler, Tracer},
     view::{ProgramStatus, StartUp},
 };
 
@@ -162,6 +162,22 @@ impl Tracing {
     /// The counters as they are.
     pub(super) fn counter_reader(&self) -> Result<CounterReader, KernelError> {
         self.tracer.counters()
+    }
+
+    /// What tells the programs how much to tell, where that is to be limited. Where it cannot be, a note
+    /// says so.
+    pub(super) fn sampler(&mut self, limit: Option<f64>) -> Option<(f64, Sampler)> {
+        let limit = limit?;
+        match self.tracer.sampler() {
+            Ok(sampler) => Some((limit, sampler)),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                self.notes.push(format!(
+                    "max_cpu_percent is not kept, and every request is followed: {error:#}"
+                ));
+                None
+            }
+        }
     }
 
     /// The counters, for the reader of these rings.

@@ -19,6 +19,7 @@ mod cgroup;
 mod cgroup_owners;
 mod cpu;
 mod cpu_hotplug;
+mod cpu_limit;
 mod device_gone;
 mod disk;
 mod elevator_switch;

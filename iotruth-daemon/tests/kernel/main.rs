@@ -16,6 +16,7 @@ mod busy_start;
 mod config_errors;
 mod cost;
 mod coverage;
+mod cpu_limit;
 mod dead_reader;
 mod elevator_switch;
 mod exact_counts;

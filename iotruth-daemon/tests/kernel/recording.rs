@@ -90,7 +90,7 @@ fn every_figure_of_a_device_is_the_same_again() {
         notes: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
-        cost: CostStatus::default(),
+        cost: CostStatus::new(None),
     };
     let view = View {
         snapshot: Arc::new(snapshot),

@@ -35,7 +35,7 @@ impl Received {
         match program.probe {
             Probe::Start | Probe::Insert | Probe::Issue => {
                 let record: &SubmitRecord = bytemuck::from_bytes(bytes);
-                assert_eq!(record.reserved, 0);
+                assert_eq!(record.without_owner, 0);
                 self.submits.push(*record);
             }
             Probe::Complete => {

@@ -38,7 +38,7 @@ impl Rest for End {
     const SLOTS: &'static Array<CompleteRecord> = &COMPLETES;
 
     #[inline(always)]
-    fn write(self, slot: *mut CompleteRecord, _: Option<Disk>) {
+    fn write(self, slot: *mut CompleteRecord, _: Option<Disk>, _: bool) {
         put!(slot, bytes = self.bytes);
         put!(slot, status = self.status);
         put!(slot, without_bio = u32::from(!self.request.has_bio()));

@@ -5,7 +5,10 @@
 //! other than read and write.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use iotruth_common::probe::{Probe, Program};
+use iotruth_common::{
+    probe::{Probe, Program},
+    sample::OPERATION,
+};
 
 use crate::{
     argument::request,
@@ -14,8 +17,6 @@ use crate::{
     submit::emit_submit,
 };
 
-/// The low bits of `cmd_flags`: the operation.
-const OPERATION: u32 = 0xff;
 /// `REQ_OP_WRITE`; `REQ_OP_READ` is 0. Both are the same in every kernel.
 const WRITE: u32 = 1;
 

@@ -34,6 +34,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "elevator_switch", about: "I/O schedulers switch under load", absent: &[] },
     Scenario { name: "cpu_hotplug", about: "a CPU goes and comes back under load", absent: &[] },
     Scenario {
+        name: "cpu_limit",
+        about: "fewer requests are followed, and then every one again",
+        absent: &[],
+    },
+    Scenario {
         name: "busy_device",
         about: "null_blk that sends back what is too much",
         absent: &[],

@@ -332,6 +332,19 @@ fn what_cannot_be_compared_says_why() {
 }
 
 #[test]
+fn a_pause_keeps_what_has_lasted_and_nothing_else() {
+    let mut bench = Bench::attached(0, 0);
+    assert_eq!(bench.audit(10, resting(8)).residue[0], -2);
+    bench.ledger.pause();
+    assert!(bench.ledger.audited().is_empty());
+    bench.ledger.pause();
+    let audit = bench.audit(500, resting(20));
+    assert_eq!((audit.coverage, audit.residue[0]), (Err(Absent::FirstInterval), -2));
+    let audit = bench.audit(510, resting(29));
+    assert_eq!((audit.coverage, audit.residue[0]), (Ok(0.9), -3));
+}
+
+#[test]
 fn rest_is_when_nothing_was_counted_for_a_while() {
     let mut bench = Bench::attached(0, 0);
     let now = bench.now + 10 * SECOND;

@@ -2,7 +2,8 @@
 
 use super::{halves, word};
 use crate::engine::{
-    census::Suspect, device::DeviceId, devices::Policy, engine::Audit, input::Input, table::Key,
+    census::Suspect, device::DeviceId, devices::Policy, engine::Audit, input::Input,
+    sample::Sample, table::Key,
 };
 
 /// Kind of the item that begins a stream.
@@ -17,6 +18,7 @@ const NOT_MAPPED: u8 = 8;
 const OPEN_COUNTED: u8 = 9;
 const IDENTIFIED: u8 = 10;
 const COUNTED: u8 = 11;
+const SAMPLED: u8 = 12;
 
 /// More events, or nanoseconds, than ever were: at a million a second, two thousand years of them.
 const MOST: u64 = 1 << 56;
@@ -65,6 +67,9 @@ pub(super) fn write(input: &Input<'_>, stream: &mut Vec<u64>) {
         Input::StreamsCounted(counts) => {
             append(COUNTED, 0, &[], bytemuck::cast_slice(counts), stream);
         }
+        Input::Sampled { sample, since } => {
+            append(SAMPLED, 0, &[sample.one_in.into(), sample.salt, since], &[], stream);
+        }
         Input::Audit(audit) => append(AUDIT, 0, &[], bytemuck::bytes_of(audit), stream),
         Input::DeviceNamed { id, name, policy } => {
             let policy = match policy {
@@ -105,6 +110,12 @@ pub(super) fn read(raw: Raw<'_>) -> Option<Input<'_>> {
         COUNTED => {
             let counts = bytemuck::try_cast_slice(std::mem::take(&mut payload)).ok()?;
             Input::StreamsCounted(counts)
+        }
+        SAMPLED => {
+            let sample = Sample { one_in: u32::try_from(next()?).ok()?, salt: next()? };
+            let known =
+                (1..=Sample::MOST).contains(&sample.one_in) || sample.one_in == Sample::NONE.one_in;
+            known.then_some(Input::Sampled { sample, since: next()? })?
         }
         AUDIT => Input::Audit(audit(std::mem::take(&mut payload))?),
         NAMED => {

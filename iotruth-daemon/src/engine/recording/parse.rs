@@ -125,6 +125,7 @@ impl<'a> Recording<'a> {
             Input::Record { ring, bytes } => Some((*ring, *bytes)),
             Input::StreamsCounted(_)
             | Input::Audit(_)
+            | Input::Sampled { .. }
             | Input::DeviceNamed { .. }
             | Input::DeviceIdentified { .. }
             | Input::DeviceEnded(_)

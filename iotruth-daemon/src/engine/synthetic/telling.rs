@@ -6,8 +6,8 @@ use iotruth_common::{
     record::{CompleteRecord, RequestRecord, SubmitRecord},
 };
 
-use super::{Kernel, config, twin::Twin};
-use crate::engine::{Audit, Input, Policy, StreamCount, recording};
+use super::{Change, Kernel, config, twin::Twin};
+use crate::engine::{Audit, Input, Policy, Sample, StreamCount, recording};
 
 /// A record in a ring.
 #[derive(Debug)]
@@ -66,6 +66,29 @@ impl Kernel {
         let mut streams: Vec<_> = self.attempts.iter().map(count).collect();
         streams.sort_unstable_by_key(|stream| (stream.cpu, stream.program, stream.ring));
         Counters { audit, streams }
+    }
+
+    /// One more of the three steps to another sample: the engine leaves out what will no longer be told,
+    /// the programs tell of the new sample, the engine follows it.
+    pub(in crate::engine) fn resample(&mut self, to: Sample) {
+        self.now += 1;
+        let since = self.now;
+        match self.change.take() {
+            None => {
+                let both = self.sample.and(to);
+                if both != self.sample {
+                    self.feed(&Input::Sampled { sample: both, since });
+                }
+                self.change = Some(Change::Announced(to));
+            }
+            Some(Change::Announced(sample)) => {
+                self.sample = sample;
+                self.change = Some(Change::InForce(sample, since));
+            }
+            Some(Change::InForce(sample, since)) => {
+                self.feed(&Input::Sampled { sample, since });
+            }
+        }
     }
 
     /// Takes all records, and then the counters that were read before; new devices get their names.

@@ -6,6 +6,7 @@ pub(crate) mod examples;
 mod lives;
 mod losses;
 mod paths;
+mod samples;
 mod script;
 mod statistics;
 mod streams;
@@ -44,9 +45,7 @@ fn check_books(snapshot: &Snapshot) {
 /// What in a snapshot contradicts the rest of it.
 fn imbalance(snapshot: &Snapshot) -> Option<String> {
     let lives = &snapshot.lives;
-    if lives.opened != lives.judged + lives.merged + lives.unjudged + lives.open + lives.evicted
-        || lives.impossible != 0
-    {
+    if lives.opened != lives.ended() + lives.open || lives.impossible != 0 {
         return Some(format!("{lives:?}\n"));
     }
     if let Some(told) = snapshot.mismatches.iter().find(|told| told.first > told.last) {
@@ -54,7 +53,8 @@ fn imbalance(snapshot: &Snapshot) -> Option<String> {
     }
     for device in snapshot.devices.values() {
         // A clone that was dropped is no request, and the kernel counts it.
-        let requests: u64 = device.operations.iter().flatten().map(|one| one.requests).sum();
+        let seen = |one: &OperationFigures| one.requests - one.extrapolated;
+        let requests: u64 = device.operations.iter().flatten().map(|one| seen(one)).sum();
         let counted = Column::REQUESTS.map(|(column, _)| device.accounted.get(column));
         if requests > counted.iter().sum::<u64>() + device.unaccounted {
             return Some(format!("more requests than the kernel's statistics have: {device:?}\n"));

@@ -3,14 +3,17 @@
 use proptest::prelude::*;
 
 use super::{
-    check_books,
+    FLUSH, READ, check_books,
     paths::{PATHS, Path},
     script::Player,
     snapshot,
 };
 use crate::engine::{
+    Sample,
     kind::{KINDS, Kind, Severity, TABLE},
-    snapshot::Snapshot,
+    operation::Operation,
+    phase::Phase,
+    snapshot::{LOSSES, Loss::Inferred, Snapshot},
     synthetic::{DISK, Kernel, Skip, Starts},
 };
 
@@ -39,6 +42,8 @@ enum Loss {
     Skipped,
     /// Nobody counts it.
     Hidden,
+    /// One more step is made to another sample of requests.
+    Resampled,
 }
 
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
@@ -47,6 +52,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         1 => Just(Loss::Refused),
         1 => Just(Loss::Skipped),
         1 => Just(Loss::Hidden),
+        1 => Just(Loss::Resampled),
     ];
     let wait = prop_oneof![0_u64..50, 0_u64..4_000_000];
     let turn = (0..ADDRESSES, 0..PATHS.len(), wait, 0_u16..3, loss, prop::bool::weighted(0.03));
@@ -72,6 +78,8 @@ fn starts() -> impl Strategy<Value = Starts> {
 struct Played {
     /// Lives that end with a completion and could be seen whole.
     whole: u64,
+    /// Clones that could not be dispatched.
+    dropped: u64,
     kinds: [u64; KINDS],
 }
 
@@ -88,8 +96,12 @@ struct Scheduler {
 
 impl Scheduler {
     fn new(starts: Starts) -> Self {
+        Self::on(Kernel::with(starts), starts)
+    }
+
+    fn on(kernel: Kernel, starts: Starts) -> Self {
         let mut scheduler = Self {
-            kernel: Kernel::with(starts),
+            kernel,
             starts,
             open: Default::default(),
             refused: Default::default(),
@@ -152,6 +164,11 @@ impl Scheduler {
             Loss::Nothing => {}
             Loss::Refused => self.kernel.refuse = 1,
             Loss::Skipped => self.kernel.skip = Skip::All,
+            Loss::Resampled => {
+                let one_in = [1, 2, 3, 3, Sample::NONE.one_in][turn.path % 5];
+                let salt = 0x1000 * u64::from(turn.cpu % 2);
+                self.kernel.resample(Sample { one_in, salt });
+            }
             Loss::Hidden => {
                 if self.whole[address] == 0 {
                     self.kernel.hide = 1;
@@ -181,7 +198,10 @@ impl Scheduler {
         match group {
             // Ends merged, and is not judged.
             "m" if player.is_last() => refused[0] = true,
-            "x" => refused[0] = false,
+            "x" => {
+                self.played.dropped += 1;
+                refused[0] = false;
+            }
             _ if !goes_on => self.played.whole += u64::from(!std::mem::take(&mut refused[0])),
             _ => {}
         }
@@ -275,5 +295,48 @@ proptest! {
         let played = &mut scheduler.played.kinds;
         played[Kind::DispatchFailure as usize] += played[Kind::FlushFailed as usize];
         prop_assert_eq!(invented(&snapshot, &scheduler.played), []);
+    }
+
+    #[test]
+    fn samples_make_no_mismatch_and_no_loss(turns in turns(), starts in starts()) {
+        let mut kernel = Kernel::with(starts);
+        kernel.compare();
+        let mut scheduler = Scheduler::on(kernel, starts);
+        scheduler.play(&turns, &[Loss::Resampled]);
+        let snapshot = snapshot(&mut scheduler.kernel);
+        prop_assert_eq!(invented(&snapshot, &scheduler.played), []);
+        // Whoever does not see that it is a clone finds no end of it where it is dropped.
+        prop_assert!(snapshot.lives.inferred <= scheduler.played.dropped);
+        let inferred = |loss| if loss == Inferred as usize { snapshot.lives.inferred } else { 0 };
+        prop_assert_eq!(snapshot.losses, std::array::from_fn::<_, LOSSES, _>(inferred));
+        prop_assert_eq!(scheduler.kernel.difference(), None);
+    }
+
+    #[test]
+    fn a_life_of_a_sample_counts_for_those_that_it_stands_for(one_in in 1_u32..9, lives in 1_u64..300) {
+        let mut kernel = Kernel::with(Starts::None);
+        for _ in 0..3 {
+            kernel.resample(Sample { one_in, salt: 0 });
+        }
+        let mut seen = 0;
+        for life in 0..lives {
+            let (address, flags) = (0x40 * (life % 97 + 1), if life % 5 == 0 { FLUSH } else { READ });
+            let mut rq = kernel.after(100_000).allocate(address, flags, life * 8, 4096);
+            seen += u64::from(flags == READ && kernel.sample.follows(address, flags));
+            kernel.issue(&mut rq);
+            kernel.after(3_000).complete(&mut rq, 4096, 0);
+        }
+        let snapshot = snapshot(&mut kernel);
+        let of = |operation: Operation| {
+            let figures = snapshot.devices.get(&DISK)?.operations[operation as usize].as_deref()?;
+            let device = figures.phases[Phase::Device as usize].as_ref();
+            let times = device.map_or((0, 0), |device| (device.count(), device.sum()));
+            Some((figures.requests, figures.extrapolated, figures.bytes, times))
+        };
+        let (weight, flushes) = (u64::from(one_in), lives.div_ceil(5));
+        let requests = weight * seen;
+        let reads = (requests, requests - seen, requests * 4096, (requests, u128::from(requests) * 3_000));
+        prop_assert_eq!(of(Operation::Read).unwrap_or_default(), reads);
+        prop_assert_eq!(of(Operation::Flush).map(|flush| (flush.0, flush.1)), Some((flushes, 0)));
     }
 }

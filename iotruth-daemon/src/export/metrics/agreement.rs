@@ -64,7 +64,7 @@ fn compare(view: &View) -> usize {
 fn histogram(durations: &[u64], doublings: u32) -> Histogram {
     let mut histogram = Histogram::default();
     for duration in durations {
-        histogram.record(*duration);
+        histogram.record(*duration, 1);
     }
     for _ in 0..doublings {
         let same = histogram.clone();

@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["outcome"],
         unit: "audits",
-        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time or had more to remember than it can, or the file could not be read. The next one after that is about the time of both.",
+        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time or had more to remember than it can, or the file could not be read, or a sample of requests began or ended meanwhile. The next one after that is about the time of both.",
         collect: |shown, samples| {
             let audits = &shown.view.status.audits;
             samples.count(&["whole"], audits.whole);
@@ -106,8 +106,12 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "seconds",
-        help: "Time since the last whole audit, and before the first one since audits began. Coverage and residues are as old as this, so alert where it is several times the audit_interval.",
-        collect: |shown, samples| samples.value(&[], shown.view.status.audits.age.as_secs_f64()),
+        help: "Time since the last whole audit, and before the first one since audits began. Coverage and residues are as old as this, so alert where it is several times the audit_interval. Absent, as they are, while iotruth_sampling_ratio is below 1.",
+        collect: |shown, samples| {
+            if let Some(age) = shown.view.status.audits.age {
+                samples.value(&[], age.as_secs_f64());
+            }
+        },
     },
     Row {
         name: "iotruth_lives_opened_total",
@@ -122,13 +126,14 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["end"],
         unit: "lives",
-        help: "Lives of requests that are over: judged, unjudged, merged (into another request), evicted (forgotten while open, because the table was full).",
+        help: "Lives of requests that are over: judged, unjudged, merged (into another request), evicted (forgotten while open, because the table was full), given_up (while open, because the request was no longer followed, see iotruth_sampling_ratio).",
         collect: |shown, samples| {
             let lives = &shown.view.snapshot.lives;
             samples.count(&["judged"], lives.judged);
             samples.count(&["unjudged"], lives.unjudged);
             samples.count(&["merged"], lives.merged);
             samples.count(&["evicted"], lives.evicted);
+            samples.count(&["given_up"], lives.given_up);
         },
     },
     Row {

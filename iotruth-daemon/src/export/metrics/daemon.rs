@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iotruth_common::probe::Program;
+use iotruth_common::probe::{Probe, Program};
 
 use super::row::{Row, Type};
 
@@ -113,6 +113,53 @@ pub(super) const ROWS: &[Row] = &[
         collect: |shown, samples| {
             samples.value(&["daemon"], shown.view.status.cost.daemon);
             samples.value(&["programs"], shown.view.status.cost.programs);
+        },
+    },
+    Row {
+        name: "iotruth_cpus_limit",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "CPUs",
+        help: "CPUs that following the requests may use: max_cpu_percent. Absent where that is none.",
+        collect: |shown, samples| {
+            if let Some(limit) = shown.view.status.cost.limit {
+                samples.value(&[], limit);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_sampling_ratio",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "ratio",
+        help: "The part of requests that is followed, flushes aside, which are all followed: 1 unless max_cpu_percent has others left out. Below 1, counters of requests are estimates, see iotruth_requests_extrapolated_total.",
+        collect: |shown, samples| {
+            samples.value(&[], 1.0 / f64::from(shown.view.status.cost.one_in.max(1)));
+        },
+    },
+    Row {
+        name: "iotruth_owners_known",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "boolean",
+        help: "1 while it is looked up who asks for a request, 0 while that is left out for max_cpu_percent.",
+        collect: |shown, samples| {
+            samples.count(&[], u64::from(shown.view.status.cost.owners));
+        },
+    },
+    Row {
+        name: "iotruth_events_left_out_total",
+        kind: Type::Counter,
+        labels: &["event", "by"],
+        unit: "events",
+        help: "Events of requests that were not followed, because max_cpu_percent had them left out: by the programs, which have counted them and told nothing, or by the daemon, which was told of them while the sample changed.",
+        collect: |shown, samples| {
+            let (status, snapshot) = (&shown.view.status, &shown.view.snapshot);
+            for probe in Probe::ALL {
+                let event = probe.label();
+                samples.count(&[event, "programs"], status.cost.left_out[probe as usize]);
+                samples.count(&[event, "daemon"], snapshot.probes[probe as usize].passed_over);
+            }
         },
     },
     Row {

@@ -33,7 +33,7 @@ pub(super) struct EventBooks {
     pub(super) balanced: bool,
 }
 
-/// Books of the lives: opened = judged + unjudged + merged + open + evicted.
+/// Books of the lives: opened = judged + unjudged + merged + open + evicted + given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct LifeBooks {
     pub(super) opened: u64,
@@ -42,6 +42,8 @@ pub(super) struct LifeBooks {
     pub(super) merged: u64,
     pub(super) open: u64,
     pub(super) evicted: u64,
+    /// Given up while open, because they were no longer followed.
+    pub(super) given_up: u64,
     /// Lives that are missing on the other side; other than 0 is a bug.
     pub(super) difference: i128,
     pub(super) balanced: bool,
@@ -151,15 +153,14 @@ impl LifeBooks {
             unjudged,
             open,
             evicted,
+            given_up,
             inferred,
             impossible,
             devices_left_out,
             mismatches_dropped,
             verdicts_dropped,
         } = *lives;
-        let accounted: i128 =
-            [judged, unjudged, merged, open, evicted].map(i128::from).iter().sum();
-        let difference = i128::from(opened) - accounted;
+        let difference = i128::from(opened) - i128::from(lives.ended()) - i128::from(open);
         Self {
             opened,
             judged,
@@ -167,6 +168,7 @@ impl LifeBooks {
             merged,
             open,
             evicted,
+            given_up,
             difference,
             balanced: difference == 0,
             inferred,
@@ -204,17 +206,18 @@ mod tests {
     #[test]
     fn every_end_of_a_life_is_in_the_sum() {
         let lives = LifeFigures {
-            opened: 31,
+            opened: 63,
             judged: 1,
             merged: 2,
             unjudged: 4,
             open: 8,
             evicted: 16,
+            given_up: 32,
             inferred: 99,
             ..LifeFigures::default()
         };
         assert!(LifeBooks::new(&lives).balanced, "inferred is not an end of its own");
-        let books = LifeBooks::new(&LifeFigures { opened: 30, ..lives });
+        let books = LifeBooks::new(&LifeFigures { opened: 62, ..lives });
         assert_eq!((books.difference, books.balanced), (-1, false));
     }
 }

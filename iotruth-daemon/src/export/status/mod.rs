@@ -60,6 +60,10 @@ struct Answer<'a> {
 struct CostEntry {
     daemon_cpus: f64,
     program_cpus: f64,
+    limit_cpus: Option<f64>,
+    owners_known: bool,
+    /// One request in so many is followed.
+    one_in: u32,
     ring_fill_ratio: f64,
 }
 
@@ -132,8 +136,9 @@ struct Ledger<'a> {
 struct AuditEntry {
     whole: u64,
     given_up: u64,
-    /// Since the last whole one; before the first one, since audits began.
-    age_seconds: f64,
+    /// Since the last whole one; before the first one, since audits began. `null` while there are none,
+    /// because not every request is followed.
+    age_seconds: Option<f64>,
 }
 
 /// What the engine alone knows of the books.
@@ -151,6 +156,8 @@ struct DeviceEntry<'a> {
     /// `null` before Linux 5.15.
     sequence: Option<u64>,
     requests: u64,
+    /// Those of them that were not seen, and that others stand for.
+    extrapolated: u64,
     bytes: u64,
     merges: u64,
     errors: u64,
@@ -244,7 +251,7 @@ impl<'a> Answer<'a> {
                 audits: AuditEntry {
                     whole: status.audits.whole,
                     given_up: status.audits.given_up,
-                    age_seconds: status.audits.age.as_secs_f64(),
+                    age_seconds: status.audits.age.map(|age| age.as_secs_f64()),
                 },
                 devices: audits(view, snapshot.devices.values())
                     .into_iter()
@@ -261,6 +268,9 @@ impl<'a> Answer<'a> {
             cost: CostEntry {
                 daemon_cpus: status.cost.daemon,
                 program_cpus: status.cost.programs,
+                limit_cpus: status.cost.limit,
+                owners_known: status.cost.owners,
+                one_in: status.cost.one_in,
                 ring_fill_ratio: status.ring_fill(),
             },
             notes: &status.notes,
@@ -334,6 +344,7 @@ impl<'a> DeviceEntry<'a> {
             number: device.id.to_string(),
             sequence: Some(device.id.sequence).filter(|sequence| *sequence != 0),
             requests: sum(|figures| figures.requests),
+            extrapolated: sum(|figures| figures.extrapolated),
             bytes: sum(|figures| figures.bytes),
             merges: sum(|figures| figures.merges),
             errors: sum(|figures| figures.errors.iter().sum()),

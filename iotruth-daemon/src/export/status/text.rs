@@ -67,10 +67,12 @@ fn head(out: &mut String, answer: &Answer<'_>) {
         process.open_files
     );
     let cost = &answer.cost;
+    let limit = cost.limit_cpus.map(|limit| format!(" of {:.0} % that may be", 100.0 * limit));
     let _ = writeln!(
         out,
-        "at the moment {:.2} % of a CPU: {:.2} % the daemon, {:.2} % its programs; rings {:.0} % full\n",
+        "at the moment {:.2} % of a CPU{}: {:.2} % the daemon, {:.2} % its programs; rings {:.0} % full\n",
         100.0 * (cost.daemon_cpus + cost.program_cpus),
+        limit.unwrap_or_default(),
         100.0 * cost.daemon_cpus,
         100.0 * cost.program_cpus,
         100.0 * cost.ring_fill_ratio
@@ -134,14 +136,15 @@ fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks) {
     }
     let _ = writeln!(
         out,
-        "lives: {} opened = {} judged + {} unjudged + {} merged + {} open + {} evicted; difference \
-         {}, balanced: {}",
+        "lives: {} opened = {} judged + {} unjudged + {} merged + {} open + {} evicted + {} given up; \
+         difference {}, balanced: {}",
         lives.opened,
         lives.judged,
         lives.unjudged,
         lives.merged,
         lives.open,
         lives.evicted,
+        lives.given_up,
         lives.difference,
         yes(lives.balanced)
     );
@@ -195,10 +198,14 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
 /// Both sides of each device, in the order of `/proc/diskstats`.
 fn statistics(out: &mut String, answer: &Answer<'_>) {
     let audits = &answer.ledger.audits;
+    let last = match audits.age_seconds {
+        Some(age) => format!("the last whole one {age:.1} s ago"),
+        None => "none while not every request is followed".to_owned(),
+    };
     let _ = writeln!(
         out,
-        "\n{} audits against /proc/diskstats, {} given up; the last whole one {:.1} s ago",
-        audits.whole, audits.given_up, audits.age_seconds
+        "\n{} audits against /proc/diskstats, {} given up; {last}",
+        audits.whole, audits.given_up
     );
     if answer.ledger.devices.is_empty() {
         return;

@@ -71,6 +71,40 @@ fn recover(tree: &Tree) {
 }
 
 #[test]
+fn while_not_every_request_is_followed_there_are_no_audits() {
+    let tree = Tree::new();
+    tree.add("sda", SDA);
+    let line = "8 0 sda 3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+    std::fs::write(tree.places().statistics, line).unwrap();
+    let (auditor, mut auditee) = start(&tree);
+    assert!(auditor.read_baseline());
+    auditor.attached(clock::monotonic());
+    let mut engine = fake::engine();
+    let pause = auditor.pause();
+    let mut whole = 0;
+    for _ in 0..3 {
+        until(&auditor, |findings| {
+            auditee.answer(&mut engine, u64::MAX);
+            findings.whole > whole && !findings.audited.is_empty()
+        });
+        pause.begin();
+        until(&auditor, |findings| {
+            auditee.answer(&mut engine, u64::MAX);
+            findings.paused
+        });
+        let paused = auditor.findings();
+        assert!(paused.audited.is_empty());
+        auditor.herald().met();
+        thread::sleep(Duration::from_millis(50));
+        auditee.answer(&mut engine, u64::MAX);
+        let later = auditor.findings();
+        assert_eq!((later.whole, later.given_up), (paused.whole, paused.given_up));
+        whole = later.whole;
+        pause.end();
+    }
+}
+
+#[test]
 fn audits_that_are_given_up_are_counted() {
     let tree = Tree::new();
     let (auditor, mut auditee) = start(&tree);

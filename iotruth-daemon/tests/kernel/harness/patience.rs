@@ -14,13 +14,22 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Looks again and again until there is an answer; what was seen instead goes into the message of
 /// the panic when patience is over.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    wait(PATIENCE, what, look)
+}
+
+/// The same for what takes its time by itself.
+pub(crate) fn wait_long_for<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    wait(4 * PATIENCE, what, look)
+}
+
+fn wait<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begin = Instant::now();
     loop {
         match look() {
             Ok(answer) => return answer,
             Err(seen) => {
-                assert!(begin.elapsed() < PATIENCE, "waited in vain for {what}; last seen: {seen}");
+                assert!(begin.elapsed() < patience, "waited in vain for {what}; last seen: {seen}");
             }
         }
         thread::sleep(PAUSE);

@@ -143,7 +143,7 @@ fn count(figures: &mut OperationFigures, life: &History) {
     for phase in Phase::ALL {
         match phases.get(phase) {
             Some(duration) => {
-                figures.phases[phase as usize].get_or_insert_default().record(duration);
+                figures.phases[phase as usize].get_or_insert_default().record(duration, 1);
             }
             None if matches!(phase, Phase::Queue | Phase::Device | Phase::Total) => {
                 figures.phase_unknown[phase as usize] += 1;

@@ -1,0 +1,158 @@
+//! A limit of CPU time is held, what is left out is counted and said, and all returns by itself.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use crate::harness::{
+    books::quiet,
+    daemon::Daemon,
+    direct_io::{DirectFile, Offsets},
+    fio::Fio,
+    loop_device::LoopDevice,
+    metrics::Scrape,
+    patience::wait_long_for,
+    turn::turn,
+};
+
+/// What may be used, in percent of a CPU: half of what it takes to follow all of the load, and twice of
+/// what it takes to leave all of it out.
+const LIMIT: u32 = 3;
+
+/// How far the limit may be exceeded.
+const TOLERANCE: f64 = 1.2;
+
+/// What is measured at a time.
+const WHILE: Duration = Duration::from_secs(5);
+
+/// Completions of other disks that may be left out meanwhile.
+const OTHERS: u64 = 5_000;
+
+/// Direct reads after all has returned.
+const READS: u64 = 500;
+
+/// CPU time of the daemon by `/proc`, of its programs by its own account, and when.
+struct Used {
+    at: Instant,
+    daemon: f64,
+    programs: f64,
+}
+
+impl Used {
+    fn now(daemon: &Daemon) -> Self {
+        let programs = daemon.scrape().sum("iotruth_program_seconds_total", &[]);
+        Self { at: Instant::now(), daemon: seconds(daemon.pid()), programs }
+    }
+
+    /// CPUs since then: of the daemon, and of both.
+    fn since(&self, before: &Self) -> (f64, f64) {
+        let elapsed = (self.at - before.at).as_secs_f64();
+        let daemon = self.daemon - before.daemon;
+        (daemon / elapsed, (daemon + self.programs - before.programs) / elapsed)
+    }
+}
+
+/// User and system time of a process.
+fn seconds(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the daemon runs");
+    let fields = stat.rsplit_once(')').expect("a name in parentheses").1;
+    let ticks =
+        fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
+    ticks.sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+fn ratio(scrape: &Scrape) -> f64 {
+    scrape.sum("iotruth_sampling_ratio", &[])
+}
+
+fn follows_all(scrape: &Scrape) -> bool {
+    ratio(scrape) >= 1.0
+}
+
+#[test]
+fn a_limit_is_held_and_what_is_left_out_is_said() {
+    let _turn = turn();
+    let device = LoopDevice::new(256);
+    let name = device.name();
+    let limit = LIMIT.to_string();
+    let arguments = ["--max-cpu-percent", &limit, "--audit-interval", "1s"];
+    let daemon = Daemon::spawn(&arguments, |_| {}).ready();
+    let before = quiet(&daemon);
+    assert!(follows_all(&before), "nothing has to be saved");
+    let reads = ["--rw=randread", "--bs=4k", "--size=256m", "--iodepth=32", "--numjobs=2"];
+    let time = ["--time_based", "--runtime=45", "--rate_iops=50000"];
+    let load = Fio::start(device.path(), &[&reads[..], &time[..]].concat());
+
+    let (share, both) = wait_long_for("the limit to be held", || {
+        let before = Used::now(&daemon);
+        thread::sleep(WHILE);
+        let (share, both) = Used::now(&daemon).since(&before);
+        let most = TOLERANCE * f64::from(LIMIT) / 100.0;
+        let scrape = daemon.scrape();
+        if both <= most && !follows_all(&scrape) {
+            Ok((share, both))
+        } else {
+            let ratio = ratio(&scrape);
+            Err(format!("{both:.4} CPUs are used, {most} may be; {ratio} of all is followed"))
+        }
+    });
+    let during = daemon.scrape();
+    let told = during.sum("iotruth_cpus", &[("part", "daemon")]);
+    println!(
+        "{:.4} CPUs, {share:.4} of them the daemon's and {told:.4} by its own account; {} of the requests \
+         are followed",
+        both,
+        ratio(&during)
+    );
+    // It told of the last second, and `/proc` counts ticks.
+    assert!((told - share).abs() < 0.02, "{told} CPUs by its own account, {share} by /proc");
+    assert_eq!(during.existing("iotruth_owners_known", &[]), 0);
+    let notes = daemon.ask("/status").expect("it answers").body;
+    assert!(notes.contains("one request in"), "{notes}");
+    let done = load.finish();
+
+    let after = wait_long_for("every request to be followed again", || {
+        let scrape = daemon.scrape();
+        if follows_all(&scrape) { Ok(scrape) } else { Err(ratio(&scrape).to_string()) }
+    });
+    // Of each request either all is told or nothing, and nothing else is missing.
+    let [ends, passed_over] = ["programs", "daemon"].map(|by| {
+        let labels = [("event", "complete"), ("by", by)];
+        after.existing("iotruth_events_left_out_total", &labels)
+    });
+    let extrapolated = after.count("iotruth_requests_extrapolated_total", &[("device", name)]);
+    let estimate = after.requests(name, "read") - before.requests(name, "read");
+    let given_up = after.existing("iotruth_lives_ended_total", &[("end", "given_up")]);
+    println!(
+        "{} reads, {ends} left out and {passed_over} passed over, {given_up} given up, {estimate} by the estimate",
+        done.reads
+    );
+    assert!(ends > done.reads / 8 && extrapolated > 0, "{ends} of {} left out", done.reads);
+    // Around a change only, or else programs and engine choose differently.
+    assert!(passed_over < done.reads / 20, "{passed_over} of {} passed over", done.reads);
+    let accounted = estimate - extrapolated + ends + passed_over;
+    let possible = done.reads - given_up.min(OTHERS)..=done.reads + OTHERS;
+    assert!(possible.contains(&accounted), "{accounted} of {}, {given_up} given up", done.reads);
+    assert_eq!(after.counted_losses(), 0);
+    assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
+
+    wait_long_for("owners to be looked up again", || {
+        let known = daemon.scrape().existing("iotruth_owners_known", &[]) == 1;
+        if known { Ok(()) } else { Err("not yet".to_owned()) }
+    });
+
+    // From here on every request is seen again, and that is compared again.
+    let mut file = DirectFile::open(device.path(), 4096);
+    for offset in Offsets::new(3, 64 << 20).take(READS as usize) {
+        file.read(offset).expect("our device can be read");
+    }
+    let end = quiet(&daemon);
+    assert_eq!(end.requests(name, "read") - after.requests(name, "read"), READS);
+    let now = end.count("iotruth_requests_extrapolated_total", &[("device", name)]);
+    assert_eq!(now, extrapolated);
+    wait_long_for("coverage to be known again", || {
+        let coverage = daemon.scrape().sum("iotruth_coverage_ratio", &[("device", name)]);
+        if coverage >= 1.0 { Ok(()) } else { Err(coverage.to_string()) }
+    });
+}
