@@ -268,20 +268,19 @@ async fn watch_over(
     publisher: &mut Publisher,
     thrift: &Thrift,
 ) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(publish::PUBLISH_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pause = publish::PUBLISH_EVERY;
     loop {
         tokio::select! {
             name = signals.next() => {
                 info!("{name}");
                 return Ok(());
             }
-            _ = tick.tick() => {
+            () = tokio::time::sleep(pause) => {
                 readers.check()?;
                 if let Some(cost) = thrift.take() {
                     publisher.show_cost(cost);
                 }
-                publisher.look()?;
+                pause = publisher.look()?;
             }
         }
     }

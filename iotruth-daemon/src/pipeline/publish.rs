@@ -19,8 +19,11 @@ use crate::{
     view::{Anchor, AuditStatus, CostStatus, ReaderStatus, Status, View},
 };
 
-/// How often the snapshots are looked at.
+/// How often the snapshots are looked at, at the most.
 pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// The same after a look that has found nothing new, with readers that go round: each costs a wake-up.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// How many looks pass between two readings of the clocks and of the process's own counters.
 const LOOKS_PER_AUDIT: u32 = 5;
@@ -92,8 +95,9 @@ impl Publisher {
         (publisher, receiver)
     }
 
-    /// Shows what the readers know now; the error says which of them has stalled.
-    pub(super) fn look(&mut self) -> Result<(), Stalled> {
+    /// Shows what the readers know now, and says after which time it is to be looked again; the error says
+    /// which reader has stalled.
+    pub(super) fn look(&mut self) -> Result<Duration, Stalled> {
         self.feel_pulses()?;
         let blocked = self.visit_helpers(clock::monotonic());
         let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
@@ -108,7 +112,8 @@ impl Publisher {
             self.show(&snapshots, audit, blocked);
             self.shown = snapshots;
         }
-        Ok(())
+        let quiet = !changed && !self.watches.iter().any(Watch::is_still);
+        Ok(if quiet { LOOK_EVERY } else { PUBLISH_EVERY })
     }
 
     /// Looks whether the readers go round. While one of them would and is given no CPU, or is held up

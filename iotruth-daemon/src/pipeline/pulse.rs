@@ -53,6 +53,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Whether the reader had not gone round at the last look.
+    pub(super) const fn is_still(&self) -> bool {
+        self.looks > 0
+    }
+
     /// One more look: how often the reader went round, and a way to its thread.
     pub(super) fn look(&mut self, rounds: u64, thread: impl FnOnce() -> Option<Thread>) -> Pulse {
         if self.rounds != rounds {
