@@ -218,8 +218,18 @@ impl Auditor {
         let without = "the coverage of every disk stays as it was, see iotruth_audit_age_seconds";
         let helper = Helper::start("auditor".to_owned(), without, move |errands| {
             let ledger = Ledger::default();
-            let mut work =
-                Work { config, places, questions, answers, told, turns, audit: 0, ledger, errands };
+            let mut work = Work {
+                config,
+                places,
+                questions,
+                answers,
+                told,
+                turns,
+                heard: 0,
+                audit: 0,
+                ledger,
+                errands,
+            };
             work.run(&said, &ready, &shown);
         })?;
         Ok((Self { findings, herald, pause, baseline, helper }, auditees))
@@ -278,6 +288,8 @@ struct Work<'a> {
     answers: Receiver<Answer>,
     told: Arc<AtomicBool>,
     turns: Arc<AtomicU64>,
+    /// As many of them as the ledger has taken note of.
+    heard: u64,
     audit: u64,
     ledger: Ledger,
     errands: &'a Errands,
@@ -313,7 +325,8 @@ impl Work<'_> {
                 Ok(Word::Met) if self.is_paused() => self.told.store(false, Ordering::Relaxed),
                 Ok(Word::Met) => self.meet(),
                 Ok(Word::Paused) => {
-                    let paused = self.is_paused();
+                    self.heard = self.turns.load(Ordering::SeqCst);
+                    let paused = self.heard % 2 == 1;
                     self.ledger.pause();
                     due = (!paused).then(|| Instant::now() + self.config.audit_interval);
                     show(&|findings| {
@@ -326,11 +339,11 @@ impl Work<'_> {
                 Err(RecvTimeoutError::Timeout) => {
                     due = Some(Instant::now() + self.config.audit_interval);
                     self.audit += 1;
-                    let turns = self.turns.load(Ordering::SeqCst);
                     let found = self.errands.run(|| self.audit());
-                    // A pause that comes into it makes nothing of it.
+                    // One that a pause came into, or that came into a pause, is of no use; nor is the ledger
+                    // before it has heard of one.
                     let found = found.filter(|_| {
-                        self.turns.load(Ordering::SeqCst) == turns && !self.is_paused()
+                        self.turns.load(Ordering::SeqCst) == self.heard && !self.is_paused()
                     });
                     if let Some((reading, ours)) = found {
                         self.ledger.audit(&reading, &ours);

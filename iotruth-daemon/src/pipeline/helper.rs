@@ -15,8 +15,8 @@ use std::{
 
 use super::clock;
 
-/// From when on an errand is told to take long: each is a matter of milliseconds, but for audits,
-/// which wait for readers some seconds at most.
+/// From when on an errand is told to take long: each is a matter of milliseconds, but for audits
+/// and samples, which wait for readers some seconds at most.
 const LONG: Duration = Duration::from_secs(10);
 
 /// How a helper is doing.
@@ -76,7 +76,7 @@ impl Helper {
             Health::Well => Told::Nothing,
             Health::Blocked(time) => Told::Note(format!(
                 "the thread {name} has had no answer for {} s, as a file of sysfs gives none while \
-                 its disk hangs: {without}",
+                 its disk hangs, or a reader that is given no CPU: {without}",
                 time.as_secs()
             )),
             Health::Dead => Told::Reason(format!("the thread {name} has panicked: {without}")),
@@ -151,7 +151,7 @@ mod tests {
         let late = || clock::monotonic() + long + 3 * SECOND;
         until(|| helper.health(late()) != Health::Well);
         let Told::Note(note) = helper.tell(late()) else { panic!("{:?}", helper.tell(late())) };
-        assert!(note.contains("helper") && note.ends_with("its disk hangs: no help"), "{note}");
+        assert!(note.contains("helper") && note.ends_with("given no CPU: no help"), "{note}");
         assert_eq!(helper.tell(clock::monotonic()), Told::Nothing, "it is not long yet");
         drop(done);
         until(|| helper.health(late()) == Health::Well);

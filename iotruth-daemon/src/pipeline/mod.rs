@@ -268,7 +268,8 @@ async fn watch_over(
     publisher: &mut Publisher,
     thrift: &Thrift,
 ) -> anyhow::Result<()> {
-    let mut pause = publish::PUBLISH_EVERY;
+    // What there is at first is shown at once.
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             name = signals.next() => {

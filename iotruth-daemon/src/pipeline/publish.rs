@@ -25,8 +25,8 @@ pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 /// The same after a look that has found nothing new, with readers that go round: each costs a wake-up.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(400);
 
-/// How many looks pass between two readings of the clocks and of the process's own counters.
-const LOOKS_PER_AUDIT: u32 = 5;
+/// How often the clocks and the process's own counters are read, in nanoseconds.
+const AUDIT_EVERY: u64 = 1_000_000_000;
 
 /// What to do where the kernel skips programs.
 const SKIPPED: &str = "the kernel skips eBPF programs that are running already on the same CPU, and \
@@ -45,7 +45,8 @@ pub(super) struct Publisher {
     anchor: Anchor,
     /// What is off for as long as the daemon runs.
     notes: Vec<String>,
-    looks: u32,
+    /// When the clocks were last read.
+    audited: Option<u64>,
     /// Whether each reader goes round.
     watches: Vec<Watch>,
     /// A reader that does not go round, by no fault of its own.
@@ -86,7 +87,7 @@ impl Publisher {
             recording,
             anchor,
             notes,
-            looks: 0,
+            audited: None,
             late: None,
             bereft: None,
             fatal: None,
@@ -99,10 +100,11 @@ impl Publisher {
     /// which reader has stalled.
     pub(super) fn look(&mut self) -> Result<Duration, Stalled> {
         self.feel_pulses()?;
-        let blocked = self.visit_helpers(clock::monotonic());
-        let audit = self.looks.is_multiple_of(LOOKS_PER_AUDIT);
-        self.looks = self.looks.wrapping_add(1);
+        let now = clock::monotonic();
+        let blocked = self.visit_helpers(now);
+        let audit = self.audited.is_none_or(|audited| now.saturating_sub(audited) >= AUDIT_EVERY);
         if audit {
+            self.audited = Some(now);
             self.anchor = clock::anchor();
         }
         let snapshots: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.snapshot()).collect();

@@ -72,7 +72,14 @@ pub(super) fn channels(readers: usize) -> (Teller, Vec<Samples>) {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        thread,
+        time::Duration,
+    };
 
     use super::{Resampled, Sample, channels};
 
@@ -81,22 +88,30 @@ mod tests {
     #[test]
     fn whoever_tells_waits_until_all_follow() {
         let (teller, samples) = channels(2);
+        let followed = Arc::new(AtomicUsize::new(0));
         let followers: Vec<_> = samples
             .into_iter()
             .map(|samples| {
+                let followed = Arc::clone(&followed);
                 thread::spawn(move || {
-                    let mut followed = None;
-                    while followed.is_none() {
-                        samples.follow(|resampled| followed = Some(resampled.sample));
+                    let mut done = false;
+                    while !done {
+                        samples.follow(|resampled| {
+                            // It takes its time, and whoever does not wait is there before.
+                            thread::sleep(Duration::from_millis(50));
+                            assert_eq!(resampled.sample, HALF.sample);
+                            followed.fetch_add(1, Ordering::SeqCst);
+                            done = true;
+                        });
                         thread::yield_now();
                     }
-                    followed
                 })
             })
             .collect();
         assert_eq!(teller.tell(HALF), Some(()));
+        assert_eq!(followed.load(Ordering::SeqCst), 2);
         for follower in followers {
-            assert_eq!(follower.join().ok().flatten(), Some(HALF.sample));
+            assert!(follower.join().is_ok());
         }
         assert_eq!(teller.tell(HALF), None, "they have ended");
     }

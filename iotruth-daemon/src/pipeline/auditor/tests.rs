@@ -105,6 +105,35 @@ fn while_not_every_request_is_followed_there_are_no_audits() {
 }
 
 #[test]
+fn a_pause_that_nobody_has_heard_of_yet_leaves_nothing_in_the_books() {
+    let tree = Tree::new();
+    tree.add("sda", SDA);
+    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+    let statistics = tree.places().statistics;
+    std::fs::write(&statistics, line(3)).unwrap();
+    let (auditor, mut auditee) = start(&tree);
+    assert!(auditor.read_baseline());
+    auditor.attached(clock::monotonic());
+    let mut engine = fake::engine();
+    let mut answer = |findings: &Findings, whole| {
+        auditee.answer(&mut engine, u64::MAX);
+        findings.whole > whole
+    };
+    until(&auditor, |findings| answer(findings, 1));
+    tree.hang("sda/queue/iostats");
+    until(&auditor, |findings| answer(findings, u64::MAX) || is_blocked(&auditor));
+    // All of a pause, while its thread hangs for longer than an interval.
+    auditor.pause().begin();
+    std::fs::write(&statistics, line(1_000)).unwrap();
+    auditor.pause().end();
+    thread::sleep(Duration::from_millis(50));
+    let before = auditor.findings().whole;
+    recover(&tree);
+    until(&auditor, |findings| answer(findings, before + 2));
+    assert_eq!(auditor.findings().audited[&SDA].residue[0], 0);
+}
+
+#[test]
 fn audits_that_are_given_up_are_counted() {
     let tree = Tree::new();
     let (auditor, mut auditee) = start(&tree);
