@@ -72,8 +72,8 @@ fn the_account_of_the_daemon_is_that_of_the_kernel() {
         println!("{account}; {:.0} ns for each run of {tracepoint}", run * 1e9);
         assert!(RUN.contains(&run), "{run} s for each run of {tracepoint}");
         let unseen = if event == "complete" { unseen } else { 0 };
-        let least = (done.reads - unseen) as f64;
-        assert!(events >= least, "{events} {event}s for {} reads, {unseen} unseen", done.reads);
+        let seen = (done.reads - unseen) as f64;
+        assert!(events >= seen, "{events} {event}s for {} reads, {unseen} unseen", done.reads);
     }
     assert_eq!(after.counted_losses(), 0);
 }
