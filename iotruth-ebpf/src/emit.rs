@@ -297,7 +297,7 @@ struct Timer {
 }
 
 impl Timer {
-    /// `runs` is how many there were before that wanted to tell something.
+    /// `runs` is how many there were before that told something or left it out.
     #[inline(always)]
     fn start(counters: *mut ProgramCounters, runs: u64) -> Self {
         let run_time = word(counters, offset_of!(ProgramCounters, run_time));

@@ -127,6 +127,9 @@ pub struct Engine {
     pub(super) attached: u64,
     /// What is followed.
     pub(super) sample: Sample,
+    /// The first of the places that requests are spread over by their addresses that is followed; 0 where
+    /// every one is.
+    pub(super) first_told: u32,
     /// From when on a flush is sent for nobody who was not followed.
     pub(super) waiters_known_from: u64,
     pub(super) tick: Option<u64>,
@@ -180,6 +183,7 @@ impl Engine {
             // No event without a start time is newer than this.
             attached: config.attached.max(1),
             sample: Sample::ALL,
+            first_told: 0,
             waiters_known_from: 0,
             tick: config.tick,
             starts_traced: config.starts_traced,

@@ -126,8 +126,8 @@ impl Flushes {
         }
     }
 
-    /// Nothing may be told of what happens on a CPU: each completion that began before this time is over by
-    /// then.
+    /// From now on it may not be told that something else happens on a CPU. Each completion is over at this
+    /// time.
     pub(super) fn pass_by(&mut self, time: u64) {
         for failing in &mut self.failing {
             failing.until = failing.until.min(time);

@@ -131,7 +131,6 @@ impl Engine {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
-        let attached = self.attached;
         let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
             self.lives.evicted += 1;
@@ -149,7 +148,7 @@ impl Engine {
         let extent = (head.sector, head.data_len);
         let event = timeline_event(probe, head, time, 0, 0);
         let life = Life {
-            proved: address.synced || start_time >= attached,
+            proved: address.synced || start_time >= self.attached,
             beginning_lost: !unbroken && !after_loss,
             io_stat: self.says_statistics(probe, head),
             tag: head.tag,
@@ -450,7 +449,7 @@ impl Engine {
     pub(super) fn sync(&mut self, key: Key, lost: (u32, u32)) {
         let since = self.since(key.request);
         if let Some(address) = self.table.get_mut(key) {
-            // Before that, the first events of what follows may be unseen.
+            // What follows may have had events before that time which nobody was to tell.
             address.synced |= address.last >= since;
             address.clone = None;
             address.echo = false;

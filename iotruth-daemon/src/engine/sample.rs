@@ -95,16 +95,7 @@ impl Sample {
 
     /// How many requests one of this operation stands for.
     pub(super) fn weight(self, operation: Operation) -> u64 {
-        match operation {
-            Operation::Flush => 1,
-            Operation::Read
-            | Operation::Write
-            | Operation::Discard
-            | Operation::WriteZeroes
-            | Operation::SecureErase
-            | Operation::Zone
-            | Operation::Other => self.stands_for(),
-        }
+        if operation == Operation::Flush { 1 } else { self.stands_for() }
     }
 }
 
@@ -113,6 +104,7 @@ impl Engine {
     /// programs tell of them since then, in nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) fn follow(&mut self, sample: Sample, since: u64) {
         let before = std::mem::replace(&mut self.sample, sample);
+        self.first_told = first_told(sample.one_in);
         if !before.is_within(sample) {
             self.give_up();
             self.flushes.pass_by(self.newest.saturating_add(FLUSH_END));
@@ -172,7 +164,12 @@ impl Engine {
     /// Whether the request of a record is followed.
     #[inline]
     pub(super) const fn follows(&self, head: &RequestRecord) -> bool {
-        self.sample.is_all() || self.sample.follows(head.request, head.cmd_flags)
+        self.first_told == 0
+            || !is_left_out(
+                self.first_told,
+                head.request.wrapping_add(self.sample.salt),
+                head.cmd_flags,
+            )
     }
 
     /// Takes a record of a request that is not followed.

@@ -54,5 +54,5 @@ pub use {
     cpus::{online_cpus, possible_cpus},
     error::KernelError,
     lanes::Lanes,
-    options::{Attached, Counters, LoadOptions, LoadTimes, Transport},
+    options::{Attached, Counters, LONGEST_RUN, LoadOptions, LoadTimes, Transport},
 };

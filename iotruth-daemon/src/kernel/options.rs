@@ -10,6 +10,10 @@ use iotruth_common::{
 use super::Lanes;
 use crate::view::ProgramStatus;
 
+/// How long a program may run, where that cannot be waited for, in nanoseconds: a task may be preempted
+/// within it. Longer than a reader of rings of each CPU waits for one.
+pub const LONGEST_RUN: u64 = 450_000_000;
+
 /// How to load the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {

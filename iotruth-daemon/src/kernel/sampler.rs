@@ -7,15 +7,11 @@ use std::{
 
 use iotruth_common::{counters::Shared, sample::first_told};
 
-use super::{mapped::Mapped, system};
+use super::{LONGEST_RUN, mapped::Mapped, system};
 use crate::engine::Sample;
 
 /// Name of the map.
 pub(super) const MAP: &str = "SHARED";
-
-/// How long a program may take that was running when it was told, where that cannot be waited for, in
-/// nanoseconds: a task may be preempted within it.
-const UNPROVED: u64 = 450_000_000;
 
 /// Tells the programs how much to tell.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ impl Sampler {
     #[must_use]
     pub fn in_force(&self) -> u64 {
         let proved = system::wait_for_programs();
-        system::monotonic() + if proved { 0 } else { UNPROVED }
+        system::monotonic() + if proved { 0 } else { LONGEST_RUN }
     }
 
     fn set_salt(&self, salt: u64) {

@@ -115,7 +115,7 @@ enum Word {
     Attached(u64),
     /// A device was seen for the first time.
     Met,
-    /// It may have been told that there is to be a pause, or none any more.
+    /// A pause has begun or ended.
     Paused,
     /// It is over.
     Stop,

@@ -23,7 +23,7 @@ use crate::{
 pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// The same after a look that has found nothing new, with readers that go round: each costs a wake-up.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(400);
+const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// How often the clocks and the process's own counters are read, in nanoseconds.
 const AUDIT_EVERY: u64 = 1_000_000_000;

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     config::Fault,
     engine::{Audit, Input, StreamCount, Suspect, snapshot::Snapshot},
+    kernel::LONGEST_RUN,
 };
 
 /// Records that are taken from one ring before the next one has its turn.
@@ -36,10 +37,6 @@ const TURN: usize = 1_024;
 /// How long records are taken before the reader does something else, in nanoseconds. Devices wait
 /// for their names meanwhile, and whoever looks whether it still goes round.
 const LONGEST_DRAIN: u64 = 50_000_000;
-
-/// How long a program may take from counting an event to its record, in nanoseconds: longer than a
-/// reader of rings of each CPU waits for one.
-const LONGEST_RECORD: u64 = 450_000_000;
 
 /// How often the counters of lost events are read while there is traffic, in nanoseconds.
 const AUDIT_EVERY: u64 = 100_000_000;
@@ -236,7 +233,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         let mut rounds = Rounds {
             drained: true,
             unpublished: true,
-            longest_record: LONGEST_RECORD,
+            longest_record: LONGEST_RUN,
             ..Rounds::default()
         };
         loop {
@@ -438,7 +435,7 @@ struct Rounds {
     drained: bool,
     /// Nothing is left in them that was written before this time.
     reached: u64,
-    /// [`LONGEST_RECORD`], until no more are written.
+    /// [`LONGEST_RUN`], until no more are written.
     longest_record: u64,
     /// Whether records were taken since the counters were read.
     unaudited: bool,
