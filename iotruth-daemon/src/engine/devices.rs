@@ -270,6 +270,11 @@ impl Devices {
         }
     }
 
+    /// Whether it is known of every device if it is to be shown.
+    pub(super) fn are_named(&self) -> bool {
+        self.all.iter().all(|device| device.ended || !device.unnamed)
+    }
+
     /// Whether it is still unknown if this device is to be shown.
     ///
     /// What was noted of it before its sequence number was known still has the number alone.

@@ -156,6 +156,8 @@ pub struct Engine {
     blind_at: u64,
     refusals: [Refusals; MAX_RINGS],
     received: [[u64; MAX_RINGS]; PROBES],
+    /// When the counters were last read while every device had a name.
+    named_until: u64,
     /// Records of requests that are not followed.
     pub(super) passed_over: [u64; PROBES],
     /// Records of each ring that had not come when the counters were last taken.
@@ -210,6 +212,7 @@ impl Engine {
             amiss: [Amiss::default(); MAX_RINGS],
             losses: [0; LOSSES],
             skips: Skips::new(config.second_programs),
+            named_until: 0,
             audit: Audit::default(),
             newest: 0,
             additions: AdditionLog::default(),
@@ -303,6 +306,9 @@ impl Engine {
         }
         self.release(read);
         self.close_gone(read);
+        if self.devices.are_named() {
+            self.named_until = read;
+        }
         changed
     }
 
@@ -403,6 +409,13 @@ impl Engine {
         !self.held.is_empty() || !self.gone.is_empty() || self.skips.are_open()
     }
 
+    /// Whatever happened before this time is in the figures that are shown: its records have been taken,
+    /// its verdicts wait no more, and its devices have names.
+    fn complete_until(&self) -> u64 {
+        let known = if self.devices.are_named() { self.audit.read } else { self.named_until };
+        self.held.oldest().map_or(known, |oldest| oldest.min(known))
+    }
+
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self, now: u64) -> Snapshot {
@@ -447,6 +460,7 @@ impl Engine {
         losses[Loss::Inferred as usize] = self.lives.inferred;
         Snapshot {
             taken: now,
+            complete_until: self.complete_until(),
             devices: self.devices.figures(),
             probes,
             rings,

@@ -20,6 +20,11 @@ impl Held {
         self.endings.is_empty()
     }
 
+    /// When the oldest one ended.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.endings.front().map(|ending| ending.life.last)
+    }
+
     /// Takes an ending, or gives it back where there is no room.
     pub(super) fn hold(&mut self, ending: Ending) -> Option<Ending> {
         if self.endings.len() >= MAX_HELD {

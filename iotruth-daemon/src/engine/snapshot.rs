@@ -228,6 +228,9 @@ impl LifeFigures {
 pub struct Snapshot {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub taken: u64,
+    /// Whatever happened before this time is in the figures, or counted as lost: nanoseconds of
+    /// `CLOCK_MONOTONIC`.
+    pub complete_until: u64,
     /// Devices that still exist and are not excluded.
     pub devices: BTreeMap<DeviceId, DeviceFigures>,
     /// By [`iotruth_common::probe::Probe`].
@@ -248,6 +251,7 @@ impl Snapshot {
     /// Adds what another reader knows.
     pub fn merge(&mut self, other: &Self) {
         self.taken = self.taken.max(other.taken);
+        self.complete_until = self.complete_until.min(other.complete_until);
         for (id, figures) in &other.devices {
             match self.devices.get_mut(id) {
                 Some(mine) => mine.merge(figures),

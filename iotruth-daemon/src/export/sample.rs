@@ -46,6 +46,7 @@ pub(crate) fn busy() -> View {
     devices.insert(ODD, odd());
     let snapshot = Snapshot {
         taken: 4_000 * SECOND,
+        complete_until: 4_000 * SECOND - 100_000_000,
         devices,
         probes: std::array::from_fn(|probe| {
             let probe = probe as u64;
@@ -135,7 +136,11 @@ fn in_flight() -> InFlight {
 /// A daemon that has just begun: nothing seen, nothing wrong.
 pub(crate) fn fresh() -> View {
     View {
-        snapshot: Arc::new(Snapshot { taken: 3_600 * SECOND, ..Snapshot::default() }),
+        snapshot: Arc::new(Snapshot {
+            taken: 3_600 * SECOND,
+            complete_until: 3_600 * SECOND,
+            ..Snapshot::default()
+        }),
         status: Arc::new(Status {
             audits: AuditStatus::default(),
             cost: CostStatus::new(None),

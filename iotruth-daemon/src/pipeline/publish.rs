@@ -173,10 +173,11 @@ impl Publisher {
 
     fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
         let snapshot = match snapshots {
+            [] => Arc::default(),
             [only] => Arc::clone(only),
-            several => {
-                let mut all = Snapshot::default();
-                for snapshot in several {
+            [first, others @ ..] => {
+                let mut all = Snapshot::clone(first);
+                for snapshot in others {
                     all.merge(snapshot);
                 }
                 Arc::new(all)

@@ -102,7 +102,8 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
     let lost = |reason| scrape.existing("iotruth_events_lost_total", &[("reason", reason)]);
     let skipped = skipped(&scrape);
     for reason in ["ring_full", "late", "user_queue"] {
-        assert_eq!(lost(reason), 0, "lost: {reason}");
+        let status = || daemon.get("/status?format=text");
+        assert_eq!(lost(reason), 0, "lost: {reason}\n{}", status());
     }
     assert_eq!(scrape.count("iotruth_capacity_drops_total", &[]), 0);
     let all = scrape.existing("iotruth_lives_ended_total", &[("end", "unjudged")]);

@@ -52,12 +52,14 @@ fn what_rests_on_history_is_not_shown_while_a_record_of_another_probe_is_missing
     kernel.drop = 1;
     kernel.insert(&mut rq);
     kernel.after(10).complete(&mut rq, 4096, IOERR);
-    let counters = kernel.counters();
+    let (end, counters) = (kernel.now, kernel.counters());
     for sector in 0..4 {
         kernel.after(10).ordinary(0x80, READ, 16 + sector, false);
     }
     kernel.settle(&counters);
-    assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
+    let waits = kernel.engine.snapshot(kernel.now);
+    assert!(waits.mismatches.is_empty());
+    assert_eq!(waits.complete_until, end, "it is in no figure yet");
     let mut later = kernel.allocate(0x80, READ, 64, 4096);
     kernel.insert(&mut later);
     kernel.issue(&mut later);
@@ -307,11 +309,15 @@ fn what_was_made_after_an_event_is_not_its_request() {
 fn nothing_is_shown_of_a_device_before_it_is_known_whether_it_shall_be() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    let begin = kernel.now;
     kernel.issue(&mut rq);
     kernel.after(5).complete(&mut rq, 4096, IOERR);
     let unnamed = kernel.engine.snapshot(kernel.now);
     assert!(unnamed.devices.is_empty() && unnamed.mismatches.is_empty());
-    assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::IoError]);
+    assert!(unnamed.complete_until <= begin, "what is not shown is not there");
+    let named = snapshot(&mut kernel);
+    assert_eq!(kinds(&named), [Kind::IoError]);
+    assert!(named.complete_until > begin, "{named:?}");
 }
 
 #[test]

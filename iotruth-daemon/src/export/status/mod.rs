@@ -124,6 +124,8 @@ struct LostEntry {
 
 #[derive(Debug, Serialize)]
 struct Ledger<'a> {
+    /// Whatever happened before is in all figures, or counted as lost.
+    complete_until: String,
     events: Vec<EventBooks>,
     lives: LifeBooks,
     audits: AuditEntry,
@@ -246,6 +248,7 @@ impl<'a> Answer<'a> {
                 .collect(),
             lost: LostEntry::new(snapshot),
             ledger: Ledger {
+                complete_until: utc(view.anchor.wall_time(snapshot.complete_until)),
                 events: books::events(snapshot),
                 lives: LifeBooks::new(&snapshot.lives),
                 audits: AuditEntry {

@@ -15,6 +15,7 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
     programs(&mut out, answer);
     rings(&mut out, answer);
     lost(&mut out, &answer.lost);
+    let _ = writeln!(out, "all events until {} are in these figures", answer.ledger.complete_until);
     ledger(&mut out, &answer.ledger.events, &answer.ledger.lives);
     devices(&mut out, answer);
     statistics(&mut out, answer);

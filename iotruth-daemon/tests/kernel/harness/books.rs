@@ -1,18 +1,23 @@
 //! The books must balance: what the kernel saw = what was judged + what was lost.
 
-use std::{thread, time::Duration};
+use std::time::{Duration, SystemTime};
 
 use super::{daemon::Daemon, metrics::Scrape, patience::wait_for};
 
-/// After so long the daemon shows all that has happened before.
-const SHOWN: Duration = Duration::from_millis(700);
+/// How far the daemon's clock on the wall, which is one of the kernel's others set once a second, may be
+/// behind this one.
+const SLACK: Duration = Duration::from_millis(1);
 
 /// Waits until all that has happened so far is shown and the events balance: every attempt was
 /// received, or counted as lost. Then requests, histograms and unjudged lives must agree too.
 ///
 /// The machine's own disk is never quite quiet; attempts that were not lost arrive all the same.
 pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
-    thread::sleep(SHOWN);
+    let now = SystemTime::now() + SLACK;
+    wait_for("the daemon to show all that has happened", || {
+        let until = daemon.status().complete_until();
+        if until >= now { Ok(()) } else { Err(format!("only until {until:?}, not {now:?}")) }
+    });
     let scrape = wait_for("attempts = received + lost, once all is quiet", || {
         let scrape = daemon.scrape();
         let attempts = scrape.existing("iotruth_event_attempts_total", &[]);

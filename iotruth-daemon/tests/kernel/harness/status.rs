@@ -1,6 +1,6 @@
 //! What `/status` says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use serde_json::Value;
 
@@ -14,6 +14,12 @@ impl Status {
     /// Reads the answer.
     pub(crate) fn parse(body: &str) -> Self {
         Self { json: serde_json::from_str(body).expect("/status is JSON") }
+    }
+
+    /// Whatever happened before this time is in the figures.
+    pub(crate) fn complete_until(&self) -> SystemTime {
+        let time = self.json["ledger"]["complete_until"].as_str().expect("the books have a time");
+        humantime::parse_rfc3339(time).expect("a time in UTC")
     }
 
     /// How many records came out of each ring.
