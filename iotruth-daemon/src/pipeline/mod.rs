@@ -22,6 +22,7 @@ mod publish;
 mod pulse;
 mod reader;
 mod recorder;
+mod residence;
 mod samples;
 mod signals;
 mod sysfs;
@@ -69,6 +70,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub fn start(config: Config) -> anyhow::Result<()> {
     let begin = clock::monotonic();
     priority::raise_session();
+    residence::refuse_huge_pages();
     match follow(&Arc::new(config.clone()), None, begin) {
         Err(error) if error.is::<TwoWriters>() => {
             warn!("{error}; all begins anew with BPF ring buffers, and without a recording");
@@ -119,6 +121,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         let (readers, mut publisher, view) =
             read(config, &plan, &mut tracing, auditor, ends, recorder.as_ref())?;
         publisher.show_cost(CostStatus::new(limit));
+        residence::stay_in_memory();
         let (stop_http, http) = serve(listener, view);
         info!(
             "following block requests: {}, {} reader(s), attached after {} ms; serving \

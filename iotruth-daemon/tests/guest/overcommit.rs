@@ -3,6 +3,8 @@
 //! A program that is running already on a CPU is skipped there, and the kernel counts it. A task
 //! that is preempted inside a program, which 7.x allows, blinds that program on its CPU until the
 //! task runs again. A second program makes up for it there, unless it is blinded too.
+//!
+//! Whatever such a task holds is held for as long, so the readers must need nothing that others hold.
 
 use std::{
     hint,
@@ -15,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    harness::{daemon::Daemon, load::Load, turn::turn},
+    harness::{daemon::Daemon, load::Load, residence::has_memory_of_its_own, turn::turn},
     kernel,
     null_blk::NullBlk,
     strict::{runs_skipped, strict},
@@ -36,6 +38,7 @@ fn what_the_kernel_skips_is_counted_and_feigns_nothing() {
         NullBlk::new(&[("irqmode", "2"), ("submit_queues", "2"), ("completion_nsec", "1000")]);
     let name = device.name();
     let daemon = Daemon::start(&["--start-events"]);
+    has_memory_of_its_own(&daemon);
     let stop = Arc::new(AtomicBool::new(false));
     let spin = || {
         let stop = Arc::clone(&stop);

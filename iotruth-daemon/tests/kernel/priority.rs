@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::process::CommandExt as _};
 
-use crate::harness::{daemon::Daemon, turn::turn};
+use crate::harness::{daemon::Daemon, residence::has_memory_of_its_own, turn::turn};
 
 /// The nice value of a thread, which is the 19th field.
 fn nice(pid: u32, thread: &str) -> i32 {
@@ -25,6 +25,7 @@ fn readers_come_before_others() {
     let ours = nice(std::process::id(), &test_thread());
     assert_eq!((nice(daemon.pid(), "reader/0"), nice(daemon.pid(), "recorder")), (-20, -20));
     assert_eq!(nice(daemon.pid(), "iotruth"), ours, "the rest of it stays as it was");
+    has_memory_of_its_own(&daemon);
     // Only where the kernel has such groups.
     if let Ok(group) = fs::read_to_string(format!("/proc/{}/autogroup", daemon.pid())) {
         assert!(group.ends_with("nice -20\n"), "{group}");

@@ -19,6 +19,7 @@ pub(crate) mod nobody;
 pub(crate) mod patience;
 pub(crate) mod recording;
 mod removal;
+pub(crate) mod residence;
 pub(crate) mod restrict;
 pub(crate) mod run;
 pub(crate) mod settle;
