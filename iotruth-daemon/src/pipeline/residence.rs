@@ -12,7 +12,7 @@ use tracing::{info, warn};
 /// `khugepaged` makes large ones of them behind the back of a process, and holds its `mmap_lock`
 /// meanwhile (`collapse_huge_page`). It has a nice value of 19: where all CPUs are busy it is preempted
 /// within, and every thread that touches one of these pages waits for it, for seconds, whatever its own
-/// priority is.
+/// priority is. Whatever the daemon were to start would inherit this; it starts nothing.
 pub(super) fn refuse_huge_pages() {
     if let Err(error) = disable_transparent_huge_pages(true) {
         warn!(

@@ -60,6 +60,12 @@ impl Place {
         let name = device.file_name().context("losetup gave no device")?.to_string_lossy();
         // Loop devices remember the scheduler of those who used their number before.
         let scheduler = format!("/sys/block/{name}/queue/scheduler");
+        let before =
+            fs::read_to_string(&scheduler).with_context(|| format!("cannot read {scheduler}"))?;
+        let before =
+            before.split_whitespace().find_map(|name| name.strip_prefix('[')?.strip_suffix(']'));
+        let before = before.with_context(|| format!("{scheduler} names none"))?;
+        undo.later(&format!("echo {before} > {scheduler}"))?;
         fs::write(&scheduler, "none").with_context(|| format!("cannot set {scheduler}"))?;
         let before =
             fs::read_to_string(STATISTICS).with_context(|| format!("cannot read {STATISTICS}"))?;

@@ -22,6 +22,9 @@ pub(crate) struct LoopDevice {
     path: PathBuf,
     name: String,
     file: PathBuf,
+    /// The I/O scheduler that it had before, which it has again when it is detached: loop devices remember
+    /// that of those who used their number before.
+    scheduler: String,
     // Unmounted after the device is detached, where it is the device's own.
     _tmpfs: Option<Tmpfs>,
 }
@@ -60,8 +63,9 @@ impl LoopDevice {
             run("udevadm", ["settle"]);
         }
         let name = path.file_name().expect("losetup gives a path").to_string_lossy().into_owned();
-        let device = Self { path, name, file: file.to_owned(), _tmpfs: tmpfs };
-        // Loop devices remember the scheduler of those who used their number before.
+        let mut device =
+            Self { path, name, file: file.to_owned(), scheduler: String::new(), _tmpfs: tmpfs };
+        device.scheduler = device.scheduler();
         device.set_scheduler("none");
         device
     }
@@ -85,6 +89,16 @@ impl LoopDevice {
     /// Switches the I/O scheduler.
     pub(crate) fn set_scheduler(&self, scheduler: &str) {
         self.set("scheduler", scheduler);
+    }
+
+    /// The one that it has: the name in brackets.
+    fn scheduler(&self) -> String {
+        let path = self.queue("scheduler");
+        let all = fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+        let marked =
+            all.split_whitespace().find_map(|name| name.strip_prefix('[')?.strip_suffix(']'));
+        marked.unwrap_or_else(|| panic!("no scheduler in {all}")).to_owned()
     }
 
     /// Reads so much at once, in pieces of one request each, that every tag of the device and so
@@ -125,6 +139,8 @@ impl Drop for LoopDevice {
     fn drop(&mut self) {
         let attached = Path::new("/sys/block").join(&self.name).join("loop");
         if attached.exists() {
+            // It may be detached at any moment, and is gone altogether where a test has removed it.
+            drop(fs::write(self.queue("scheduler"), &self.scheduler));
             // One that was to go at its last close may be about to go, and is refused then.
             let done = Command::new("losetup").arg("--detach").arg(&self.path).output();
             done.expect("losetup is installed");
