@@ -32,13 +32,15 @@ impl Places {
     /// The folder of a disk in sysfs; `None` where it has gone.
     ///
     /// Paths of an nvme multipath device are hidden disks: they have no number in sysfs, and only
-    /// their sequence number leads to them.
+    /// their sequence number leads to them. A disk that its driver is just finding has no number at all, and
+    /// what is sent to it then is nobody's: under its sequence number it would be a second one of the same
+    /// name, as soon as it has one.
     pub(super) fn find(&self, id: DeviceId) -> Option<PathBuf> {
         let by_number = self.numbers.join(id.to_string());
         if is(&by_number, id) {
             return fs::canonicalize(by_number).ok();
         }
-        if id.sequence == 0 {
+        if id.number == 0 || id.sequence == 0 {
             return None;
         }
         let disks = fs::read_dir(&self.disks).ok()?.flatten();

@@ -105,10 +105,11 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     for offset in Offsets::new(9, 64 << 20).take(READS as usize) {
         assert_eq!(file.read(offset).unwrap(), 4096);
     }
-    let scrape = whole(&daemon);
     let again = next.name();
+    let scrape = whole(&daemon);
     let (reads, skipped) = (scrape.requests(again, "read"), scrape.skipped);
-    assert!(reads + skipped >= READS, "{again}: {reads} of {READS}, {skipped} skipped");
+    let status = || daemon.get("/status?format=text");
+    assert!(reads + skipped >= READS, "{again}: {reads} of {READS}\n{}", status());
     let errors = |device| scrape.count("iotruth_request_errors_total", &[("device", device)]);
     // A command that asks whether a new disk is ready is answered that it was reset just now.
     let asked = (again.to_owned(), "io_error_expected".to_owned());

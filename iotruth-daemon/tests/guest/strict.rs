@@ -116,7 +116,7 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
         let inferred = scrape.existing("iotruth_lives_inferred_total", &[]);
         let unjudged = |reason| scrape.count("iotruth_unjudged_total", &[("reason", reason)]);
         assert_eq!(unjudged("pre_existing"), 0, "pre-existing");
-        let distrusted = unjudged("loss");
+        let distrusted = all.saturating_sub(inferred);
         if distrusted > 0 {
             assert!(kernel::preempts_programs() && runs > 0, "{distrusted} unjudged as a loss");
             println!(
@@ -125,6 +125,8 @@ fn whole_but(daemon: &Daemon, endless: u64) -> Figures {
             );
         }
         assert_eq!((all, lost("inferred")), (inferred + distrusted, inferred), "unjudged, lost");
+        // The series of a disk that has gone are gone with it.
+        assert!(unjudged("loss") <= distrusted, "{} of {distrusted}", unjudged("loss"));
     } else {
         assert!(kernel::preempts_programs(), "{skipped} skipped and not made up for");
         println!("\nIOTRUTH-NOTE {skipped} events skipped: {all} requests unjudged");

@@ -129,3 +129,13 @@ fn a_number_that_nobody_has_ends() {
     let errors = snapshot.devices[&SDA].operations.iter().flatten().map(|figures| figures.errors);
     assert_eq!(errors.flatten().sum::<u64>(), 0);
 }
+
+#[test]
+fn a_disk_that_has_no_number_yet_is_not_shown_twice() {
+    let mut bench = Bench::new(Config::default());
+    let found = DeviceId { number: 0, ..SDA };
+    bench.tree.add("sda", SDA);
+    fake::issue(&mut bench.engine, found, 0);
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("0:0", found), ("sda", SDA)]);
+}
