@@ -63,7 +63,8 @@ pub struct Config {
     pub audit_interval: Duration,
     /// How much CPU time the daemon and its programs may use.
     pub max_cpu_percent: CpuLimit,
-    /// Where all that the engines are told is kept, to be judged again; `None` for nowhere.
+    /// The file that all that the engines are told is recorded in, for `iotruth replay`; `None` where
+    /// nothing is recorded.
     pub record: Option<PathBuf>,
     /// Most bytes of that file.
     pub record_limit: u64,

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{daemon::Daemon, metrics::Scrape, patience::wait_for};
 
-/// How far the daemon's clock on the wall, which is one of the kernel's others set once a second, may be
-/// behind this one.
+/// How far the daemon's wall time may be from this process's: it follows the monotonic clock, from where both
+/// were read last, at most a second ago.
 const SLACK: Duration = Duration::from_millis(1);
 
 /// Waits until all that has happened so far is shown and the events balance: every attempt was
