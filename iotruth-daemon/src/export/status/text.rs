@@ -200,6 +200,7 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
 fn statistics(out: &mut String, answer: &Answer<'_>) {
     let audits = &answer.ledger.audits;
     let last = match audits.age_seconds {
+        Some(age) if audits.whole == 0 => format!("the first one is awaited for {age:.1} s"),
         Some(age) => format!("the last whole one {age:.1} s ago"),
         None => "none while not every request is followed".to_owned(),
     };
