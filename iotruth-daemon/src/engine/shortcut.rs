@@ -134,7 +134,7 @@ impl Engine {
         rest.begin(probe, record, counted);
         address.last = head.time;
         address.lost = (head.ring_lost, self.blind);
-        address.replace_plain(Some(Plain {
+        address.occupy(Plain {
             queue: head.queue,
             sector: head.sector,
             length: head.data_len,
@@ -143,7 +143,7 @@ impl Engine {
             device: place,
             operation: head.cmd_flags as u8,
             path,
-        }));
+        });
         device.open += 1;
         self.lives.opened += 1;
         self.lives.open += 1;
@@ -176,7 +176,7 @@ impl Engine {
             return false;
         }
         let Some(device) = self.devices.get_mut(plain.device) else { return false };
-        address.replace_plain(None);
+        address.vacate();
         address.last = head.time;
         address.synced |= head.time >= self.attached;
         address.clone = None;

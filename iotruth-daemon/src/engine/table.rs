@@ -124,12 +124,28 @@ impl Address {
         Key { request: self.request, ring: self.ring }
     }
 
-    /// Puts a plain life there, or nobody, in the place of nobody or a plain life.
+    /// Puts a plain life where nobody is.
+    #[expect(
+        clippy::inline_always,
+        reason = "its parts go where they stay: put together elsewhere first, they would be copied by \
+                  loads that are wider than the stores before them, and such loads wait"
+    )]
+    #[inline(always)]
+    pub(super) fn occupy(&mut self, plain: Plain) {
+        self.leave_to(Occupant::Plain(plain));
+    }
+
+    /// Puts nobody where a plain life is.
     #[inline]
-    pub(super) fn replace_plain(&mut self, with: Option<Plain>) {
-        let with = with.map_or(Occupant::Nobody, Occupant::Plain);
-        // Neither has anything to be dropped, which only whoever calls this can know.
-        std::mem::forget(std::mem::replace(&mut self.open, with));
+    pub(super) fn vacate(&mut self) {
+        self.leave_to(Occupant::Nobody);
+    }
+
+    /// Neither nobody nor a plain life has anything to be dropped, which only whoever calls this can
+    /// know.
+    #[inline]
+    fn leave_to(&mut self, next: Occupant) {
+        std::mem::forget(std::mem::replace(&mut self.open, next));
     }
 
     /// The open life, if it is there as a whole.

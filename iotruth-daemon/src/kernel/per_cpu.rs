@@ -145,6 +145,9 @@ impl PerCpu {
     ) -> usize {
         let mut drained = 0;
         while drained < limit {
+            // Where it lies in the heap, the second one is one of the two below the first.
+            let others = self.next.as_slice().get(1..).unwrap_or_default();
+            let second = others.iter().take(2).max().map_or((u64::MAX, u32::MAX), |next| next.0);
             let Some(mut first) = self.next.peek_mut() else {
                 self.free();
                 if self.refill(now()) {
@@ -155,16 +158,23 @@ impl PerCpu {
             let index = first.0.1;
             let Some(lane) = self.lanes.get_mut(index as usize) else { break };
             let Some(slots) = self.memory.slots.get(lane.array) else { break };
-            let length = if lane.spoilt { SPOILT } else { lane.slot_bytes };
-            // SAFETY: a program writes a slot only after the tail of its ring was moved beyond it, which is
-            // when all of the chunk was handed out.
-            handle(unsafe { slots.bytes(lane.slot(lane.tail), length) });
-            drained += 1;
-            lane.tail += 1;
-            if let Some(time) = lane.next(slots, self.reached, self.reaching) {
-                *first = Reverse((time, index));
-            } else {
-                PeekMut::pop(first);
+            // What runs on a CPU mostly makes several records before another CPU has its turn, and the
+            // heap is only set right when that is so.
+            loop {
+                let length = if lane.spoilt { SPOILT } else { lane.slot_bytes };
+                // SAFETY: a program writes a slot only after the tail of its ring was moved beyond it,
+                // which is when all of the chunk was handed out.
+                handle(unsafe { slots.bytes(lane.slot(lane.tail), length) });
+                drained += 1;
+                lane.tail += 1;
+                let Some(time) = lane.next(slots, self.reached, self.reaching) else {
+                    PeekMut::pop(first);
+                    break;
+                };
+                if (time, index) > second || drained == limit {
+                    *first = Reverse((time, index));
+                    break;
+                }
             }
         }
         drained
@@ -290,7 +300,8 @@ impl Reading {
 
     /// The time of the next record, if that is not later than `until`. What is of an earlier time than
     /// `after` has come too late.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is short, and called for every record")]
+    #[inline(always)]
     fn next(&mut self, slots: &Mapped, after: u64, until: u64) -> Option<u64> {
         if self.tail == self.head {
             return None;

@@ -19,10 +19,11 @@ impl Tick {
     pub(super) const SHORTEST: Duration = Duration::from_millis(2);
     /// When nothing happens. It bounds how late a stop or a quiet record is noticed.
     pub(super) const LONGEST: Duration = Duration::from_millis(100);
-    /// [`Self::many`] where the rings are large.
-    const MOST: usize = 4096;
+    /// [`Self::many`] where the rings are large. What a look costs beside its records, waking up and
+    /// caches that others have used meanwhile, is little for so many.
+    const MOST: usize = 16_384;
     /// Less than one of so many parts of [`Self::many`], and the next look comes later.
-    const FEW: usize = 8;
+    const FEW: usize = 4;
 
     /// For rings that hold so many records each. A look at a small ring never finds many: what
     /// counts is how full it was.
@@ -65,7 +66,7 @@ mod tests {
             tick.found(100_000);
         }
         assert_eq!(tick.duration(), Tick::SHORTEST);
-        tick.found(1000);
+        tick.found(10_000);
         assert_eq!(tick.duration(), Tick::SHORTEST);
         for _ in 0..20 {
             tick.found(0);

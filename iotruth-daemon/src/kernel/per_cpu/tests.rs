@@ -114,6 +114,30 @@ fn records_of_all_cpus_come_in_the_order_of_time() {
 }
 
 #[test]
+fn runs_of_any_length_are_merged_whatever_the_limit() {
+    let (memory, lanes, mut reader) = rings();
+    let writers = [(ISSUE, 0), (ISSUE, 1), (COMPLETE, 0), (COMPLETE, 1)]
+        .map(|(program, cpu)| Writer::new(&memory, &lanes, program, cpu));
+    let mut time = NOW;
+    for step in 0..60_usize {
+        // One to seven at a time, of each ring in turns of its own; some at the same time.
+        for _ in 0..=step % 7 {
+            assert!(writers[step * 7 % 11 % 4].write(time));
+            time += step as u64 % 3;
+        }
+    }
+    let mut handed = Vec::new();
+    for limit in (1..).take_while(|limit| limit * (limit + 1) / 2 < 400) {
+        let now = time + LEEWAY;
+        let count = reader.drain(limit, || now, |bytes| handed.push(self::time(bytes)));
+        assert!(count <= limit, "{count} of {limit}");
+    }
+    assert_eq!(handed.len(), (0..60).map(|step| step % 7 + 1).sum::<usize>());
+    assert!(handed.is_sorted(), "{handed:?}");
+    assert_eq!(reader.reached(), time);
+}
+
+#[test]
 fn a_limit_cuts_a_chunk_in_two() {
     let (memory, lanes, mut reader) = rings();
     let issue = Writer::new(&memory, &lanes, ISSUE, 0);
