@@ -27,6 +27,9 @@ const LEAST: usize = 15;
 /// Makes an answer, and says how long it is.
 type Render<'a> = &'a dyn Fn(&View) -> usize;
 
+/// Bytes that are read at a time.
+const ROOM: usize = 1 << 20;
+
 /// Mismatches in one answer: as many as may be asked for.
 const SHOWN: &str = "1000";
 
@@ -59,13 +62,14 @@ fn show(time: Duration) -> anyhow::Result<()> {
         ("/mismatches?format=text", format!("{all}&format=text"), &|view| log(&text, view)),
         ("/status", "/status".to_owned(), &|view| status(view, Format::Json).len()),
     ];
+    let mut room = vec![0; ROOM];
     for (name, path, render) in answers {
         let bytes = render(&view);
         let alone = median(time / 8, || {
             black_box(render(black_box(&view)));
             Ok(())
         })?;
-        let over_http = median(time / 8, || server.get(&path, bytes))?;
+        let over_http = median(time / 8, || server.get(&path, bytes, &mut room))?;
         println!("{name}\t{bytes}\t{alone:.0}\t{over_http:.0}");
     }
     Ok(())

@@ -17,9 +17,10 @@ pub(super) struct Usage {
     pub(super) anonymous: u64,
     /// Bytes of memory that is mapped and present, rings and buffers among it.
     pub(super) resident: u64,
-    /// Bytes of BPF maps and programs, and nanoseconds that the programs ran.
+    /// Bytes of BPF maps and programs, nanoseconds that the programs ran, and how often they did.
     pub(super) bpf: u64,
     pub(super) program_time: u64,
+    pub(super) program_runs: u64,
     /// How many files are open.
     pub(super) files: usize,
 }
@@ -27,7 +28,7 @@ pub(super) struct Usage {
 /// Looks at every process of a group.
 pub(super) fn usage(group: u32) -> Result<Usage> {
     let mut usage = Usage::default();
-    let mut objects: BTreeMap<(u64, u64), (u64, u64)> = BTreeMap::new();
+    let mut objects: BTreeMap<(u64, u64), [u64; 3]> = BTreeMap::new();
     for process in members(group)? {
         // Processes and threads come and go while we look.
         for thread in children(&process.join("task")) {
@@ -42,14 +43,16 @@ pub(super) fn usage(group: u32) -> Result<Usage> {
             usage.files += 1;
             let object = (field(&info, "map_id:"), field(&info, "prog_id:"));
             // A map or a program may be open more than once, and a link names its program too.
-            let (memory, time) = objects.entry(object).or_insert((0, 0));
-            *memory = field(&info, "memlock:").max(*memory);
-            *time = field(&info, "run_time_ns:").max(*time);
+            let figures = objects.entry(object).or_default();
+            for (figure, name) in figures.iter_mut().zip(["memlock:", "run_time_ns:", "run_cnt:"]) {
+                *figure = field(&info, name).max(*figure);
+            }
         }
     }
-    for (memory, time) in objects.into_values() {
+    for [memory, time, runs] in objects.into_values() {
         usage.bpf += memory;
         usage.program_time += time;
+        usage.program_runs += runs;
     }
     Ok(usage)
 }
@@ -123,6 +126,7 @@ mod tests {
     fn fields_are_found_by_their_names() {
         let info = "pos:\t0\nflags:\t02000002\nmemlock:\t4096\nrun_time_ns:\t812\nrun_cnt:\t3\n";
         assert_eq!((field(info, "memlock:"), field(info, "run_time_ns:")), (4_096, 812));
+        assert_eq!(field(info, "run_cnt:"), 3);
         assert_eq!(field(info, "frozen:"), 0);
         assert_eq!(field("RssAnon:\t     128 kB\n", "RssAnon:"), 128);
     }

@@ -42,7 +42,7 @@ pub(super) const MEASURES: [Measure; 4] =
     [Measure::FullSpeed, Measure::FixedRate, Measure::DepthOne, Measure::Programs];
 
 /// What one tracer did to one load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Measured {
     pub(super) reads: u64,
     pub(super) per_second: f64,
@@ -54,6 +54,8 @@ pub(super) struct Measured {
     pub(super) tracer: f64,
     /// What its programs did in the kernel for each read, in nanoseconds; 0 unless they were timed.
     pub(super) programs: f64,
+    /// How many of its programs ran for each read; 0 unless they were timed.
+    pub(super) runs: f64,
     /// What its processes had in memory at the end.
     pub(super) usage: Usage,
     /// Reads that it did not see.
@@ -115,7 +117,7 @@ fn watch(place: &Place, peer: &Peer, load: Load) -> Result<Measured> {
     }
     let after = usage(&tracer)?;
     let seen = tracer.map_or(Ok(Seen::default()), Tracer::stop)?;
-    let of_each = |nanoseconds: u64| nanoseconds as f64 / done.reads.max(1) as f64;
+    let of_each = |all: u64| all as f64 / done.reads.max(1) as f64;
     Ok(Measured {
         reads: done.reads,
         per_second: done.per_second,
@@ -123,6 +125,7 @@ fn watch(place: &Place, peer: &Peer, load: Load) -> Result<Measured> {
         machine: of_each(all.saturating_sub(idle)),
         tracer: of_each(after.cpu.saturating_sub(before.cpu)),
         programs: of_each(after.program_time.saturating_sub(before.program_time)),
+        runs: of_each(after.program_runs.saturating_sub(before.program_runs)),
         usage: after,
         missed: seen.requests.map(|requests| done.reads.saturating_sub(requests)),
         told_lost: seen.told_lost,

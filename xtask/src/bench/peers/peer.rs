@@ -12,6 +12,12 @@ const BPFTRACE: &str = "tracepoint:block:block_rq_issue { @start[args->dev, args
     @usecs = hist((nsecs - @start[args->dev, args->sector]) / 1000); \
     delete(@start[args->dev, args->sector]); }";
 
+/// Nothing at all, on the same two events: what the kernel counts of it, the counting itself takes.
+const EMPTY: &str = "tracepoint:block:block_rq_issue { } tracepoint:block:block_rq_complete { }";
+
+/// The name of that peer.
+pub(super) const COUNTING: &str = "empty programs";
+
 /// Where perf writes, in the working directory of all tracers, which is in memory.
 pub(super) const PERF_FILE: &str = "perf.data";
 
@@ -132,6 +138,12 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             &["bpftrace", "-e", BPFTRACE],
         ),
         peer("perf record", "both events of every request into a file", Count::PerfFile, &perf),
+        peer(
+            COUNTING,
+            "two instructions on each of both events, which tell nothing",
+            Count::Unknown,
+            &["bpftrace", "-e", EMPTY],
+        ),
     ];
     for Other { name, command } in others {
         if peers.iter().any(|peer| peer.name == *name) {

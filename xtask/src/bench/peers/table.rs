@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::{
     Absent, Run,
     measure::{MEASURES, Measure, Measured},
+    peer::COUNTING,
 };
 use crate::bench::{machine, median::Median};
 
@@ -75,7 +76,13 @@ const fn columns(measure: Measure) -> &'static [&'static str] {
         ],
         Measure::FixedRate => &["CPU of the machine for each read", "more than none's"],
         Measure::DepthOne => &["latency", "more than none's"],
-        Measure::Programs => &["BPF programs for each read", "of biolatency's"],
+        Measure::Programs => &[
+            "BPF programs for each read",
+            "of biolatency's",
+            "programs run for each read",
+            "less what the counting takes",
+            "of biolatency's",
+        ],
     }
 }
 
@@ -107,15 +114,39 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
         ],
         Measure::Programs => {
             if own.iter().all(|one| one.programs <= 0.0) {
-                return vec!["-".to_owned(), "-".to_owned()];
+                return vec!["-".to_owned(); columns(measure).len()];
             }
-            let yardstick = run.peers.iter().position(|peer| peer.name == YARDSTICK);
-            let yardstick = yardstick.and_then(|place| all.get(place));
-            let ratio = yardstick
-                .and_then(|yardstick| paired(own, yardstick, |one| one.programs, Against::Ratio));
-            vec![show(median(own, |one| one.programs), 0, " ns"), show(ratio, 3, "")]
+            let of = |name: &str| {
+                let place = run.peers.iter().position(|peer| peer.name == name)?;
+                all.get(place).map(Vec::as_slice)
+            };
+            let yardstick = of(YARDSTICK).unwrap_or_default();
+            let time = |one: &Measured| one.programs;
+            let mut row = vec![
+                show(median(own, time), 0, " ns"),
+                show(paired(own, yardstick, time, Against::Ratio), 3, ""),
+                show(median(own, |one| one.runs), 2, ""),
+            ];
+            let empty = of(COUNTING).unwrap_or_default();
+            let (net, least) = (uncounted(own, empty), uncounted(yardstick, empty));
+            row.push(show(Median::of(&net), 0, " ns"));
+            row.push(show(Median::of(&ratios(&net, &least)), 3, ""));
+            row
         }
     }
+}
+
+/// The time of programs less what it takes to count it, which the kernel counts with it: for each
+/// run as much as for one of a program that does nothing, of the same round.
+fn uncounted(own: &[Measured], empty: &[Measured]) -> Vec<f64> {
+    own.iter()
+        .zip(empty)
+        .map(|(own, empty)| own.programs - own.runs * empty.programs / empty.runs)
+        .collect()
+}
+
+fn ratios(own: &[f64], other: &[f64]) -> Vec<f64> {
+    own.iter().zip(other).map(|(own, other)| own / other).collect()
 }
 
 fn median(own: &[Measured], figure: fn(&Measured) -> f64) -> Option<Median> {
@@ -149,7 +180,17 @@ fn show(median: Option<Median>, digits: usize, unit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Median, show};
+    use super::{Measured, Median, show, uncounted};
+
+    #[test]
+    fn what_the_counting_takes_is_taken_off_for_each_run() {
+        let measured = |programs, runs| Measured { programs, runs, ..Measured::default() };
+        let empty = [measured(120.0, 2.0), measured(100.0, 2.0)];
+        let own = [measured(330.0, 3.0), measured(300.0, 3.0)];
+        assert_eq!(uncounted(&own, &empty), [150.0, 150.0]);
+        assert_eq!(uncounted(&empty, &empty), [0.0, 0.0]);
+        assert!(uncounted(&own, &[]).is_empty());
+    }
 
     #[test]
     fn an_interval_is_shown_where_there_is_one() {
