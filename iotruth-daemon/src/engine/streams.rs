@@ -78,7 +78,7 @@ impl Streams {
     ) -> Arrival {
         let stream = place(head.cpu, program, ring);
         if stream >= self.marks.len() {
-            self.marks.resize(stream + 1, Mark::default());
+            self.grow(stream + 1);
         }
         let Some(mark) = self.marks.get_mut(stream) else { return Arrival::Late };
         let step = head.attempt.wrapping_sub(mark.attempt);
@@ -100,6 +100,11 @@ impl Streams {
         } else {
             Arrival::AfterUnknownLoss(missing - refused)
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, streams: usize) {
+        self.marks.resize(streams, Mark::default());
     }
 
     /// Takes note of what the counters say of a stream.
