@@ -1,5 +1,9 @@
 //! The tracepoints that iotruth attaches to, and the programs on them.
 
+/// The kernel's name of the function that is given each bio with flush flags, which is also the name of
+/// the eBPF program on it: it tells the starts of flushes where there is no [`Probe::Start`].
+pub const INSERT_FLUSH: &str = "blk_insert_flush";
+
 /// A traced tracepoint.
 ///
 /// The discriminant travels in every record and indexes every table by probe.
@@ -18,7 +22,8 @@ pub enum Probe {
     Issue = 4,
     /// `block_rq_insert`: a request was put on a software or scheduler queue.
     Insert = 5,
-    /// `block_io_start`: a request was allocated and accounted (Linux 6.5 and later).
+    /// `block_io_start`: a request was allocated and accounted (Linux 6.5 and later). Before, the
+    /// function [`INSERT_FLUSH`] tells it of flushes.
     Start = 6,
 }
 

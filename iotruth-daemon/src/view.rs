@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use iotruth_common::probe::{PROBES, PROGRAMS, Probe, Program};
+use iotruth_common::probe::{PROBES, PROGRAMS, Probe};
 
 use crate::engine::{device::DeviceId, ledger::DeviceAudit, snapshot::Snapshot};
 
@@ -99,7 +99,7 @@ pub struct StartUp {
     /// Attaching them.
     pub attach: Duration,
     /// What the verifier took for each program, several at a time.
-    pub programs: Vec<(Program, Duration)>,
+    pub programs: Vec<(&'static str, Duration)>,
 }
 
 /// The eBPF programs of one tracepoint.
@@ -107,10 +107,20 @@ pub struct StartUp {
 pub struct ProgramStatus {
     /// The tracepoint.
     pub probe: Probe,
+    /// The function that is traced for want of the tracepoint.
+    pub function: Option<&'static str>,
     /// Why nothing is attached to it; `None` where something is.
     pub missing: Option<String>,
     /// Whether a second program is attached to it.
     pub second: bool,
+}
+
+impl ProgramStatus {
+    /// What its first program is called: as what it is attached to.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.function.unwrap_or(self.probe.tracepoint())
+    }
 }
 
 /// One reader thread.

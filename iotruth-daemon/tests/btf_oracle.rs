@@ -65,7 +65,9 @@ impl Oracle {
     }
 
     fn request_argument(&self, probe: Probe) -> u32 {
-        let Some(arguments) = self.arguments(probe.tracepoint()) else { return ABSENT };
+        let instead = || self.parameters("blk_insert_flush").filter(|_| probe == Probe::Start);
+        let arguments = self.arguments(probe.tracepoint()).or_else(instead);
+        let Some(arguments) = arguments else { return ABSENT };
         let request = self.structure("request").unwrap();
         let place = arguments.iter().position(|id| self.0.pointee_tid(*id).ok() == Some(request));
         u32::try_from(place.unwrap()).unwrap()
@@ -89,6 +91,20 @@ impl Oracle {
             }
             _ => None,
         })
+    }
+
+    /// Types of the arguments of a function.
+    fn parameters(&self, name: &str) -> Option<Vec<u32>> {
+        let prototype = self.0.get().values().find_map(|found| match found {
+            TypeVariant::Func(found) if found.name().as_deref() == Some(name) => {
+                Some(*found.prototype_tid())
+            }
+            _ => None,
+        })?;
+        let Some(TypeVariant::FuncProto(prototype)) = self.0.from_id(prototype) else {
+            panic!("{name} is no function");
+        };
+        Some(prototype.parameter_list().iter().map(|it| it.tid()).collect())
     }
 
     fn function(&self, name: &str) -> bool {
@@ -210,6 +226,7 @@ fn arguments(facts: &KernelFacts, oracle: &Oracle) {
         assert_eq!(ours, oracle.request_argument(probe), "{}", probe.tracepoint());
         assert_eq!(facts.missing_probes.contains(&probe), ours == ABSENT);
     }
+    assert_eq!(facts.insert_flush, oracle.arguments("block_io_start").is_none());
     let place = facts.layout.request_argument[Probe::Complete as usize] as usize;
     let types = oracle.arguments("block_rq_complete").unwrap();
     let sizes: Vec<usize> = types.iter().map(|id| oracle.0.size_of(*id).unwrap()).collect();

@@ -165,7 +165,12 @@ fn status() -> Status {
         start_up: StartUp::default(),
         programs: Probe::ALL
             .iter()
-            .map(|probe| ProgramStatus { probe: *probe, missing: None, second: true })
+            .map(|probe| ProgramStatus {
+                probe: *probe,
+                function: None,
+                missing: None,
+                second: true,
+            })
             .collect(),
         transport: "per-cpu",
         transport_reason: None,

@@ -4,7 +4,7 @@ use bytemuck::Zeroable;
 use iotruth_common::{counters::MAX_RINGS, layout::Layout};
 
 use crate::{
-    engine::{Audit, Engine, EngineConfig, Limits, Policy, flavor::Flavor},
+    engine::{Audit, Engine, EngineConfig, Limits, Policy, Starts, flavor::Flavor},
     load::Load,
     memory,
     stream::{BEGIN, Stream},
@@ -44,7 +44,7 @@ impl Host {
             limits: Limits { stuck_after: 5_000_000_000, slow_flush_after: 1_000_000_000 },
             attached: BEGIN - 1,
             tick: Some(4_000_000),
-            starts_traced: true,
+            starts: Starts::All,
             second_programs: false,
             rings: (0..(load.rings as usize).min(MAX_RINGS)).collect(),
             index: 0,

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|script: &[u8]| {
     let Some((first, script)) = script.split_first() else { return };
-    let snapshot = Player::new(first & 1 == 0).play(script);
+    let snapshot = Player::new(*first).play(script);
     let lives = &snapshot.lives;
     assert_eq!(lives.opened, lives.ended() + lives.open, "{lives:?}");
     // Eight request addresses, in two rings.

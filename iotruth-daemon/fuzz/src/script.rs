@@ -15,7 +15,7 @@ use iotruth_common::{
 use crate::{
     aligned::Aligned,
     engine::{
-        Audit, Engine, EngineConfig, Limits, Policy, device::DeviceId, flavor::Flavor,
+        Audit, Engine, EngineConfig, Limits, Policy, Starts, device::DeviceId, flavor::Flavor,
         snapshot::Snapshot,
     },
 };
@@ -39,17 +39,23 @@ pub struct Player {
 }
 
 impl Player {
-    /// An engine whose starts are traced or not.
+    /// An engine of a kernel of which this byte tells what is traced.
     #[must_use]
-    pub fn new(starts_traced: bool) -> Self {
+    pub fn new(kernel: u8) -> Self {
+        let starts = match kernel % 4 {
+            0 => Starts::None,
+            1 => Starts::Flushes,
+            2 => Starts::Flagged,
+            _ => Starts::All,
+        };
         let engine = Engine::new(EngineConfig {
             flavor: Flavor::linux_6_12(),
             layout: layout(),
             limits: Limits { stuck_after: 1_000, slow_flush_after: 100 },
             attached: 1_000,
             tick: Some(1),
-            starts_traced,
-            second_programs: starts_traced,
+            starts,
+            second_programs: kernel & 4 == 0,
             rings: vec![0, 1],
             index: 0,
             engines: 1,

@@ -156,16 +156,20 @@ impl Engine {
             }
             return;
         }
-        // Refused, or nothing to transfer: it may have had no event before. But where starts are
-        // traced they are for all that is no plain read or write, and without bytes those have
-        // no bio left, or else are flushes, which lost their flags (`blk_insert_flush`).
+        // Refused, or nothing to transfer: it may have had no event before, unless its start is traced.
+        // Reads and writes without bytes have no bio left, or else are flushes, which lost their flags
+        // (`blk_insert_flush`).
         let emptied = record.bytes == 0 && record.without_bio == 0;
-        let plain = head.cmd_flags as u8 <= 1 && !emptied;
+        let begins = if head.cmd_flags as u8 <= 1 {
+            emptied && self.starts.of_flushes()
+        } else {
+            self.starts.of_other_operations()
+        };
         // An empty write fails only with the flush command it waited for.
         let empty = failed && emptied && head.cmd_flags as u8 == self.flavor.operations.write;
         let with_flush = self.flushes.fails_with(life.key.ring, head.cpu, head.queue, head.time);
         let alone = empty && !with_flush;
-        life.incomplete |= !known && !flush && ((self.starts_traced && !plain) || alone);
+        life.incomplete |= !known && !flush && (begins || alone);
     }
 
     /// Whether an idle request was with the driver before, and neither its issue nor what sent it back was

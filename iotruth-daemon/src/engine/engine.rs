@@ -25,6 +25,7 @@ use super::{
     skips::Skips,
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     spares::Spares,
+    starts::Starts,
     streams::{Arrival, StreamCount, Streams},
     table::{Key, Table},
 };
@@ -53,9 +54,8 @@ pub struct EngineConfig {
     /// How long a tick of the kernel is, in which timeouts are told, in nanoseconds; `None` where that
     /// is not known.
     pub tick: Option<u64>,
-    /// Whether `block_io_start` is traced for requests with flush flags, so that its absence in
-    /// such a life means something.
-    pub starts_traced: bool,
+    /// For which requests their start is traced, so that its absence in such a life means something.
+    pub starts: Starts,
     /// Whether each tracepoint has a second program, which tells what the first one was skipped for.
     pub second_programs: bool,
     /// The rings that this engine is fed from.
@@ -133,7 +133,7 @@ pub struct Engine {
     /// From when on a flush is sent for nobody who was not followed.
     pub(super) waiters_known_from: u64,
     pub(super) tick: Option<u64>,
-    pub(super) starts_traced: bool,
+    pub(super) starts: Starts,
     rings: Vec<usize>,
     streams: Streams,
     pub(super) table: Table,
@@ -188,7 +188,7 @@ impl Engine {
             first_told: 0,
             waiters_known_from: 0,
             tick: config.tick,
-            starts_traced: config.starts_traced,
+            starts: config.starts,
             rings: config.rings,
             streams: Streams::default(),
             table: Table::default(),
@@ -253,7 +253,9 @@ impl Engine {
             }
         }
         self.newest = self.newest.max(head.time);
-        self.oldest.get_or_insert(head.time);
+        if self.oldest.is_none() {
+            self.oldest = Some(head.time);
+        }
         if let Some(refusals) = self.refusals.get_mut(ring)
             && refusals.count != head.ring_lost
         {

@@ -285,7 +285,7 @@ impl Engine {
         // writes wait for flushes.
         let write = self.flavor.operation(life.cmd_flags) == Operation::Write;
         let waited = life.cmd_flags & self.flavor.req.preflush != 0
-            || (write && !self.starts_traced && life.begin == Probe::Complete);
+            || (write && !self.starts.of_flushes() && life.begin == Probe::Complete);
         let with_flush = life.flush_failed
             || self.flushes.fails_with(life.key.ring, at.cpu, life.queue, life.last);
         // Commands for zones have no bytes either, and wait for nothing.

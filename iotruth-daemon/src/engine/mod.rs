@@ -44,6 +44,7 @@ mod skips;
 pub mod snapshot;
 mod spares;
 mod spread;
+mod starts;
 mod streams;
 #[cfg(test)]
 mod synthetic;
@@ -60,4 +61,5 @@ pub use devices::Policy;
 pub use engine::{Audit, Engine, EngineConfig, Limits};
 pub use input::Input;
 pub use sample::Sample;
+pub use starts::Starts;
 pub use streams::StreamCount;

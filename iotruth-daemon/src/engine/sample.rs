@@ -120,7 +120,8 @@ impl Engine {
     pub(super) fn flush_owner(&self, queue: HardwareQueue, first: u64) -> Owner {
         // Who waits for a flush before its data is known by its start alone, and by nothing where it is not
         // followed.
-        let known = self.starts_traced && self.sample.is_all() && first >= self.waiters_known_from;
+        let known =
+            self.starts.of_flushes() && self.sample.is_all() && first >= self.waiters_known_from;
         if known { self.flushes.owner(queue) } else { Owner::default() }
     }
 

@@ -271,8 +271,8 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use crate::engine::{
-        Engine,
-        synthetic::{Kernel, Request, Starts},
+        Engine, Starts,
+        synthetic::{Kernel, Request},
         table::Occupant,
     };
 

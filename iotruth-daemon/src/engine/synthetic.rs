@@ -23,7 +23,7 @@ use telling::Written;
 use twin::Twin;
 
 use super::{
-    Engine, EngineConfig, Input, Limits,
+    Engine, EngineConfig, Input, Limits, Starts,
     account::{Column, Columns},
     device::DeviceId,
     flavor::Flavor,
@@ -76,7 +76,7 @@ fn config(starts: Starts, attached: u64, second_programs: bool) -> EngineConfig 
         limits: LIMITS,
         attached,
         tick: Some(TICK),
-        starts_traced: starts != Starts::None,
+        starts,
         second_programs,
         rings: (0..4).collect(),
         index: 0,
@@ -104,17 +104,6 @@ pub(super) struct Request {
     pub(super) ends_in_flight: bool,
     /// Whether its end was accounted for.
     pub(super) ended: bool,
-}
-
-/// For which requests `block_io_start` is traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Starts {
-    /// For all.
-    All,
-    /// For those with flush flags, and for operations other than read and write.
-    Flagged,
-    /// The kernel is older than 6.5.
-    None,
 }
 
 /// How far a change of the sample has come.
@@ -274,7 +263,7 @@ impl Kernel {
         record.cgroup = 77;
         record.hardware_queue = self.hardware_queue;
         if let Some(mut head) = self.head(probe, rq, None) {
-            if probe == Probe::Start {
+            if probe == Probe::Start && self.starts != Starts::Flushes {
                 // `blk_account_io_start` sets it after the event.
                 head.rq_flags &= !Flavor::linux_6_12().rqf.io_stat;
             }
@@ -297,10 +286,11 @@ impl Kernel {
     /// Whether the start of a request is traced.
     pub(super) const fn traces_start(&self, rq: &Request) -> bool {
         let req = Flavor::linux_6_12().req;
-        let flagged = rq.cmd_flags as u8 > 1 || rq.cmd_flags & (req.preflush | req.fua) != 0;
+        let flush = rq.cmd_flags & (req.preflush | req.fua) != 0;
         match self.starts {
             Starts::All => true,
-            Starts::Flagged => flagged,
+            Starts::Flagged => flush || rq.cmd_flags as u8 > 1,
+            Starts::Flushes => flush,
             Starts::None => false,
         }
     }

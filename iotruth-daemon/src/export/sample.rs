@@ -207,14 +207,15 @@ fn status(not_ready: Option<String>) -> Status {
             verifier: Duration::from_millis(60),
             attach: Duration::from_micros(1_500),
             programs: vec![
-                (Program::only(Probe::Complete), Duration::from_millis(20)),
-                (Program::second(Probe::Insert), Duration::from_micros(59_875)),
+                (Program::only(Probe::Complete).name(), Duration::from_millis(20)),
+                (Program::second(Probe::Insert).name(), Duration::from_micros(59_875)),
             ],
         },
         programs: Probe::ALL
             .iter()
             .map(|probe| ProgramStatus {
                 probe: *probe,
+                function: None,
                 missing: (*probe == Probe::Start).then(|| why.to_owned()),
                 second: *probe == Probe::Insert,
             })

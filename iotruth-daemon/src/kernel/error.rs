@@ -115,6 +115,14 @@ pub enum KernelError {
         /// What the loader says.
         source: Source,
     },
+    /// The function in the place of `block_io_start` cannot be traced.
+    #[error("the kernel does not let its function {function} be traced: {source}")]
+    Function {
+        /// Its name.
+        function: &'static str,
+        /// What the loader says.
+        source: Source,
+    },
     /// A map cannot be used.
     #[error("cannot use the map {map}: {source}")]
     Map {

@@ -63,7 +63,7 @@ pub struct LoadTimes {
     /// To have all programs verified.
     pub verifier: Duration,
     /// Of these, for each program; they are verified at the same time.
-    pub programs: Vec<(Program, Duration)>,
+    pub programs: Vec<(&'static str, Duration)>,
 }
 
 /// What was attached.

@@ -13,20 +13,21 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness, VerifierLogLevel,
     maps::{Array, Map, MapData, MapError, RingBuf},
-    programs::{ProgramFd, tp_btf::BtfTracePointLinkId},
+    programs::ProgramFd,
 };
 use aya_log::Level;
 use iotruth_common::{
     counters::{MAX_RINGS, ProgramCounters, Shared},
     layout::{ABSENT, Layout},
-    probe::{PROGRAMS, Probe, Program},
+    probe::{INSERT_FLUSH, PROGRAMS, Probe, Program},
     reread::REREAD_BYTES,
     tuning::{MARKS, Tuning},
 };
 
 use super::{
     Attached, CounterReader, KernelError, Lanes, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
-    Sampler, Transport, attach,
+    Sampler, Transport,
+    attach::{self, Link},
     buffer::Buffer,
     counters,
     lanes::{ARRAYS, LENGTHS},
@@ -59,7 +60,9 @@ pub struct Tracer {
     transport: Transport,
     loaded: Vec<(Program, ProgramFd)>,
     reread: ProgramFd,
-    links: Vec<(Program, BtfTracePointLinkId)>,
+    links: Vec<(Program, Link)>,
+    /// The function in the place of `block_io_start`, and why it cannot be traced.
+    insert_flush: Option<Result<(), KernelError>>,
     times: LoadTimes,
     counters: Arc<Mapped>,
     lanes_taken: bool,
@@ -93,12 +96,16 @@ impl Tracer {
         let mut ebpf = created.map_err(|source| explain(source, limit))?;
         let types = types.map_err(|source| KernelError::ParseBtf { source: source.into() })?;
         let object = begin.elapsed();
-        let verified = verify::tracing(&mut ebpf, &programs(&layout, second), &types)?;
+        let wanted = programs(&layout, facts.insert_flush, second);
+        let mut verified = verify::tracing(&mut ebpf, &wanted, &types)?;
+        let insert_flush = facts
+            .insert_flush
+            .then(|| verify::insert_flush(&mut ebpf, &types).map(|program| verified.push(program)));
         let reread = verify::unattached(&mut ebpf, reread::PROGRAM)?;
         let times = LoadTimes {
             object,
             verifier: begin.elapsed().saturating_sub(object),
-            programs: verified.iter().map(|one| (one.program, one.took)).collect(),
+            programs: verified.iter().map(|one| (one.name, one.took)).collect(),
         };
         let loaded = verified.into_iter().map(|one| (one.program, one.descriptor)).collect();
         let transport = options.transport;
@@ -112,6 +119,7 @@ impl Tracer {
             loaded,
             reread,
             links,
+            insert_flush,
             times,
             counters,
             lanes_taken: false,
@@ -128,7 +136,17 @@ impl Tracer {
     /// a tracepoint runs its programs in the order in which they came (`func_add`).
     pub fn attach(&mut self) -> Result<Attached, KernelError> {
         for (program, _) in &self.loaded {
-            let link = attach::attach(&mut self.ebpf, *program)?;
+            let link = if program.probe == Probe::Start && self.insert_flush.is_some() {
+                match attach::attach_insert_flush(&mut self.ebpf) {
+                    Ok(link) => link,
+                    Err(error) => {
+                        self.insert_flush = Some(Err(error));
+                        continue;
+                    }
+                }
+            } else {
+                attach::attach(&mut self.ebpf, *program)?
+            };
             self.links.push((*program, link));
         }
         let at = system::monotonic();
@@ -138,11 +156,24 @@ impl Tracer {
             .into_iter()
             .map(|probe| ProgramStatus {
                 probe,
-                missing: missing(&self.layout, probe),
+                function: (probe == Probe::Start && self.insert_flush.is_some())
+                    .then_some(INSERT_FLUSH),
+                missing: self.missing(probe),
                 second: self.loaded.iter().any(|(program, _)| *program == Program::second(probe)),
             })
             .collect();
         Ok(Attached { programs, at })
+    }
+
+    /// Why there is no program of a probe.
+    fn missing(&self, probe: Probe) -> Option<String> {
+        if !has(&self.layout, probe) {
+            return Some(format!("this kernel has no tracepoint {}", probe.tracepoint()));
+        }
+        match &self.insert_flush {
+            Some(Err(error)) if probe == Probe::Start => Some(error.to_string()),
+            Some(_) | None => None,
+        }
     }
 
     /// The rings, each for one reader; empty when they were taken before.
@@ -335,18 +366,14 @@ fn present(layout: &Layout) -> impl Iterator<Item = Probe> + use<> {
     Probe::ALL.into_iter().filter(move |probe| has(&layout, *probe))
 }
 
-/// The programs that this kernel needs, in the order in which they are attached.
-fn programs(layout: &Layout, second: bool) -> Vec<Program> {
+/// The programs of tracepoints that this kernel needs, in the order in which they are attached.
+fn programs(layout: &Layout, insert_flush: bool, second: bool) -> Vec<Program> {
+    let present = || present(layout).filter(|probe| *probe != Probe::Start || !insert_flush);
     if second {
-        present(layout).map(Program::first).chain(present(layout).map(Program::second)).collect()
+        present().map(Program::first).chain(present().map(Program::second)).collect()
     } else {
-        present(layout).map(Program::only).collect()
+        present().map(Program::only).collect()
     }
-}
-
-fn missing(layout: &Layout, probe: Probe) -> Option<String> {
-    let reason = || format!("this kernel has no tracepoint {}", probe.tracepoint());
-    (!has(layout, probe)).then(reason)
 }
 
 fn tuning(options: &LoadOptions, facts: &KernelFacts) -> Tuning {

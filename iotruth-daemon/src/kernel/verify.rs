@@ -8,9 +8,9 @@ use std::{
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, ProgramError, ProgramFd, RawTracePoint},
+    programs::{BtfTracePoint, FEntry, ProgramError, ProgramFd, RawTracePoint},
 };
-use iotruth_common::probe::Program;
+use iotruth_common::probe::{INSERT_FLUSH, Probe, Program};
 
 use super::KernelError;
 
@@ -18,6 +18,7 @@ use super::KernelError;
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) program: Program,
+    pub(super) name: &'static str,
     pub(super) descriptor: ProgramFd,
     /// How long the kernel took over it.
     pub(super) took: Duration,
@@ -64,7 +65,27 @@ fn one(object: &mut BtfTracePoint, program: Program, btf: &Btf) -> Result<Verifi
     let descriptor = object.fd().map_err(refused)?.try_clone().map_err(|source| {
         KernelError::Program { program: program.name(), source: source.into() }
     })?;
-    Ok(Verified { program, descriptor, took })
+    Ok(Verified { program, name: program.name(), descriptor, took })
+}
+
+/// Has the kernel verify the program that tells the starts of flushes for want of a tracepoint.
+pub(super) fn insert_flush(ebpf: &mut Ebpf, btf: &Btf) -> Result<Verified, KernelError> {
+    let refused = |source: ProgramError| KernelError::Function {
+        function: INSERT_FLUSH,
+        source: source.into(),
+    };
+    let object: &mut FEntry = ebpf
+        .program_mut(INSERT_FLUSH)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| KernelError::Missing { what: format!("program {INSERT_FLUSH}") })?;
+    let begin = Instant::now();
+    object.load(INSERT_FLUSH, btf).map_err(refused)?;
+    let took = begin.elapsed();
+    let descriptor = object.fd().map_err(refused)?.try_clone().map_err(|source| {
+        KernelError::Function { function: INSERT_FLUSH, source: source.into() }
+    })?;
+    let program = Program::only(Probe::Start);
+    Ok(Verified { program, name: INSERT_FLUSH, descriptor, took })
 }
 
 /// Has the kernel verify a program that is only run on demand.

@@ -17,7 +17,7 @@ use iotruth_common::{
 };
 
 use super::{clock, sysfs::Places};
-use crate::engine::{Engine, EngineConfig, Limits, device::DeviceId, flavor::Flavor};
+use crate::engine::{Engine, EngineConfig, Limits, Starts, device::DeviceId, flavor::Flavor};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -93,7 +93,7 @@ pub(super) fn config() -> EngineConfig {
         layout: Layout::zeroed(),
         limits: Limits { stuck_after: SECOND, slow_flush_after: SECOND },
         attached: 1,
-        starts_traced: true,
+        starts: Starts::Flagged,
         tick: Some(4_000_000),
         second_programs: false,
         rings: vec![0],

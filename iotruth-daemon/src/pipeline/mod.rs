@@ -203,7 +203,7 @@ fn read(
                     },
                     attached: tracing.attached,
                     tick: tracing.tick,
-                    starts_traced: tracing.starts_traced,
+                    starts: tracing.starts,
                     second_programs: tracing.second_programs,
                     rings: rings.clone(),
                     index,

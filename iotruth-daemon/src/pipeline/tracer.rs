@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::Config,
     engine::{
-        Audit, StreamCount,
+        Audit, Starts, StreamCount,
         btf::{self, KernelFacts},
         flavor::Flavor,
     },
@@ -76,8 +76,8 @@ pub(super) struct Tracing {
     pub(super) attached: u64,
     /// How long it took until then.
     pub(super) start_up: StartUp,
-    /// Whether `block_io_start` is traced.
-    pub(super) starts_traced: bool,
+    /// For which requests their start is traced.
+    pub(super) starts: Starts,
     /// Whether each tracepoint has a second program.
     pub(super) second_programs: bool,
     /// How long a tick of the kernel is, in nanoseconds, if that is known.
@@ -86,6 +86,31 @@ pub(super) struct Tracing {
     pub(super) programs: Vec<ProgramStatus>,
     /// What is off because this kernel lacks something.
     pub(super) notes: Vec<String>,
+}
+
+/// For which requests their start is traced, and what is to be said of that.
+fn starts(config: &Config, start: &ProgramStatus) -> (Starts, Option<String>) {
+    let without = "This kernel has no tracepoint block_io_start (it came with Linux 6.5)";
+    let then = "requests are timed from their insert, and where only a kernel worker was seen the owner \
+                is unknown";
+    match (start.function, &start.missing) {
+        (None, None) if config.start_events => (Starts::All, None),
+        (None, None) => (Starts::Flagged, None),
+        // The facts of the kernel say so already.
+        (None, Some(_)) => (Starts::None, None),
+        (Some(function), None) => {
+            let note = format!(
+                "{without}: the starts of flushes are traced in its function {function}, other {then}."
+            );
+            (Starts::Flushes, Some(note))
+        }
+        (Some(_), Some(why)) => {
+            let note = format!(
+                "{without}, and {why}: it is not known how long a flush without data takes, {then}."
+            );
+            (Starts::None, Some(note))
+        }
+    }
 }
 
 impl Tracing {
@@ -124,9 +149,11 @@ impl Tracing {
             programs: times.programs.clone(),
         };
         auditor.attached(from);
-        let start = Probe::Start as usize;
+        let start = attached.programs.iter().find(|program| program.probe == Probe::Start);
+        let (starts, note) = start.map_or((Starts::None, None), |start| starts(config, start));
         let tick = clock::tick();
         let mut notes = facts.notes;
+        notes.extend(note);
         notes.extend(beyond(facts.layout.request_bytes));
         notes.extend((!baseline).then(|| WITHOUT_BASELINE.to_owned()));
         if tick.is_none() {
@@ -142,10 +169,7 @@ impl Tracing {
             layout: facts.layout,
             attached: attached.at,
             start_up,
-            starts_traced: attached
-                .programs
-                .get(start)
-                .is_some_and(|program| program.missing.is_none()),
+            starts,
             second_programs: attached.programs.iter().any(|program| program.second),
             programs: attached.programs,
             tick,

@@ -7,10 +7,8 @@ use crate::{
     harness::{
         daemon::Daemon, direct_io::DirectFile, diskstats::DiskStats, tmpfs::Mount, turn::turn,
     },
-    kernel,
     null_blk::NullBlk,
     strict::{exactly, strict},
-    warm_up::warm_up,
 };
 
 const EACH: u64 = 50;
@@ -24,17 +22,13 @@ fn an_fsync_of_a_disk_is_an_empty_flush() {
         let name = device.name();
         let daemon = Daemon::start(&[]);
         let mut file = DirectFile::open(&device.path(), 4096);
-        warm_up(&mut file);
         for block in 0..EACH {
             file.write(block * 8192).expect("the device can be written");
             file.flush().expect("the device can be flushed");
         }
-        // Before 6.5 an empty flush has no event but its end, which tells neither how long it took
-        // nor that a flush was sent for it.
-        let begun = if kernel::has_starts() { EACH } else { 0 };
-        let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(begun))]);
+        let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(EACH))]);
         scrape.expect(name, "write", 2 * EACH, EACH * 4096);
-        scrape.equal("flush", scrape.measured(name, "write", "flush"), begun);
+        scrape.equal("flush", scrape.measured(name, "write", "flush"), EACH);
         scrape.expect(name, "flush", EACH, 0);
         scrape.equal("device", scrape.measured(name, "flush", "device"), EACH);
     }
@@ -47,7 +41,6 @@ fn without_a_write_cache_there_is_nothing_to_flush() {
     let name = device.name();
     let daemon = Daemon::start(&[]);
     let mut file = DirectFile::durable(&device.path(), 4096);
-    warm_up(&mut file);
     for block in 0..EACH {
         file.write(block * 8192).expect("the device can be written");
     }
@@ -65,12 +58,10 @@ fn with_fua_only_the_fsync_behind_a_durable_write_is_a_flush() {
     let name = device.name();
     let daemon = Daemon::start(&[]);
     let mut file = DirectFile::durable(&device.path(), 4096);
-    warm_up(&mut file);
     for block in 0..EACH {
         file.write(block * 8192).expect("the device can be written");
     }
-    let begun = if kernel::has_starts() { EACH } else { 0 };
-    let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(begun))]);
+    let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(EACH))]);
     scrape.expect(name, "write", 2 * EACH, EACH * 4096);
     scrape.expect(name, "flush", EACH, 0);
     scrape.equal("device", scrape.measured(name, "write", "device"), EACH);
@@ -86,20 +77,18 @@ fn without_fua_the_data_of_a_durable_write_is_followed_by_a_flush() {
     let daemon = Daemon::start(&[]);
     let before = disk.flushes();
     let mut file = DirectFile::durable(&disk.path(), 4096);
-    warm_up(&mut file);
     for block in 0..EACH {
         file.write(block * 8192).expect("the disk can be written");
     }
     let flushes = disk.flushes() - before;
     // The data's own, and that of the fsync behind it.
     assert_eq!(flushes, 2 * EACH);
-    let empty = if kernel::has_starts() { EACH } else { 0 };
-    let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(EACH + empty))]);
+    let scrape = strict(&daemon, &[(name, "flush_emulated", exactly(2 * EACH))]);
     scrape.expect(name, "write", 2 * EACH, EACH * 4096);
     scrape.expect(name, "flush", flushes, 0);
     scrape.equal("device", scrape.measured(name, "flush", "device"), flushes);
     scrape.equal("device", scrape.measured(name, "write", "device"), EACH);
-    scrape.equal("flush", scrape.measured(name, "write", "flush"), EACH + empty);
+    scrape.equal("flush", scrape.measured(name, "write", "flush"), 2 * EACH);
 }
 
 #[test]
@@ -108,7 +97,6 @@ fn a_commit_of_a_journal_flushes_before_its_block_and_after_it() {
     let disk = Disk::of_serial("journal");
     let name = disk.name();
     let daemon = Daemon::start(&[]);
-    warm_up(&mut DirectFile::open(&disk.path(), 4096));
     let at_first = (disk.flushes(), DiskStats::of(name));
     let path = disk.path();
     let options = ["-t", "ext4", "-o", "noinit_itable,commit=300"];

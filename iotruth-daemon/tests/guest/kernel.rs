@@ -11,7 +11,7 @@ pub(crate) fn since(major: u32, minor: u32) -> bool {
 }
 
 /// Whether `block_io_start` exists: 6.5 has it. Without it the beginning of a plain request is not
-/// seen, and nothing of a flush sequence before its first issue.
+/// seen, and that of a flush in `blk_insert_flush`.
 pub(crate) fn has_starts() -> bool {
     since(6, 5)
 }

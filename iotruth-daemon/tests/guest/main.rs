@@ -43,4 +43,3 @@ mod strict;
 mod stuck;
 mod timeouts;
 mod virtio_errors;
-mod warm_up;

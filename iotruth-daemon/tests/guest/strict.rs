@@ -5,7 +5,7 @@ use std::{
     ops::{Deref, RangeInclusive},
 };
 
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::{INSERT_FLUSH, Probe};
 
 use crate::{
     harness::{books::quiet, daemon::Daemon, metrics::Scrape, patience::wait_for},
@@ -138,7 +138,9 @@ fn whole_but(daemon: &Daemon, endless: u64, gone: bool) -> Figures {
 /// Runs of first programs that the kernel skipped.
 pub(crate) fn runs_skipped(scrape: &Scrape) -> u64 {
     let of = |probe: &Probe| {
-        scrape.existing("iotruth_program_skipped_total", &[("program", probe.tracepoint())])
+        let function = *probe == Probe::Start && !kernel::has_starts();
+        let name = if function { INSERT_FLUSH } else { probe.tracepoint() };
+        scrape.existing("iotruth_program_skipped_total", &[("program", name)])
     };
     Probe::ALL.iter().map(of).sum()
 }

@@ -23,6 +23,7 @@ macro_rules! programs {
 
 mod complete;
 mod insert;
+mod insert_flush;
 mod issue;
 mod merge;
 mod remap;

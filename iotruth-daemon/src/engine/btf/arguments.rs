@@ -21,6 +21,8 @@ pub(super) struct Arguments {
     pub(super) status_is_errno: bool,
     /// Tracepoints that this kernel does not have.
     pub(super) missing: Vec<Probe>,
+    /// The starts of flushes are told by a function.
+    pub(super) insert_flush: bool,
 }
 
 /// Which probe's prototype the typedef of this name gives.
@@ -35,27 +37,32 @@ pub(super) fn probe_of(sections: &Sections<'_>, name: u32) -> Option<Probe> {
 
 /// Finds the arguments of every probe.
 pub(super) fn resolve(index: &Index<'_>) -> Result<Arguments, BtfError> {
-    let mut arguments =
-        Arguments { request: [ABSENT; PROBES], status_is_errno: false, missing: Vec::new() };
+    let mut arguments = Arguments {
+        request: [ABSENT; PROBES],
+        status_is_errno: false,
+        missing: Vec::new(),
+        insert_flush: false,
+    };
     for probe in Probe::ALL {
         let tracepoint = probe.tracepoint();
         let Some(typedef) = index.tracepoint(probe) else {
             if probe.mandatory() {
                 return Err(BtfError::TracepointMissing(tracepoint));
             }
-            arguments.missing.push(probe);
+            if probe == Probe::Start
+                && let Some(position) = insert_flush(index)?
+            {
+                arguments.request[probe as usize] = position;
+                arguments.insert_flush = true;
+            } else {
+                arguments.missing.push(probe);
+            }
             continue;
         };
         let (prototype, parameters) = parameters(index, tracepoint, typedef)?;
-        let mut position = None;
-        for (number, id) in parameters.iter().enumerate() {
-            if index.points_to(&prototype, *id, "request")? {
-                position = Some(number);
-                break;
-            }
-        }
         let what = "no argument is a pointer to struct request";
-        let position = position.ok_or(BtfError::Argument { tracepoint, what })?;
+        let position = request_among(index, &prototype, &parameters)?
+            .ok_or(BtfError::Argument { tracepoint, what })?;
         arguments.request[probe as usize] = position as u32;
         if probe == Probe::Complete {
             let rest = parameters.get(position + 1..).unwrap_or_default();
@@ -63,6 +70,34 @@ pub(super) fn resolve(index: &Index<'_>) -> Result<Arguments, BtfError> {
         }
     }
     Ok(arguments)
+}
+
+/// Which of these arguments is a request.
+fn request_among(
+    index: &Index<'_>,
+    prototype: &Type<'_>,
+    parameters: &[u32],
+) -> Result<Option<usize>, BtfError> {
+    for (number, id) in parameters.iter().enumerate() {
+        if index.points_to(prototype, *id, "request")? {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+/// Which argument of `blk_insert_flush` is the request, if this kernel has the function and it is given
+/// one.
+fn insert_flush(index: &Index<'_>) -> Result<Option<u32>, BtfError> {
+    let Some(function) = &index.insert_flush else { return Ok(None) };
+    let Some(prototype) = index.get(function, function.word)? else { return Ok(None) };
+    if prototype.kind != Kind::Prototype {
+        return Ok(None);
+    }
+    let parameters: Vec<u32> =
+        prototype.elements::<8>().filter_map(|parameter| word(parameter, 4)).collect();
+    let position = request_among(index, &prototype, &parameters)?;
+    Ok(position.map(|position| position as u32))
 }
 
 /// The prototype behind the typedef, and the types of the arguments that a program gets.

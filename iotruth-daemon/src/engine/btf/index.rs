@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use iotruth_common::probe::Probe;
+use iotruth_common::probe::{INSERT_FLUSH, Probe};
 
 use super::{
     arguments, enumerators,
@@ -27,6 +27,8 @@ pub(super) struct Index<'a> {
     starts: Vec<u32>,
     structs: Vec<(&'static str, Type<'a>)>,
     tracepoints: Vec<(Probe, Type<'a>)>,
+    /// The function [`INSERT_FLUSH`].
+    pub(super) insert_flush: Option<Type<'a>>,
     enumerators: Vec<(&'a [u8], u64)>,
     /// The kernel has the function that counts skips.
     pub(super) recursion_guard: bool,
@@ -44,6 +46,7 @@ impl<'a> Index<'a> {
             starts: Vec::with_capacity(sections.expected_types()),
             structs: Vec::new(),
             tracepoints: Vec::new(),
+            insert_flush: None,
             enumerators: Vec::new(),
             recursion_guard: false,
             steps: Cell::new(STEPS),
@@ -75,6 +78,9 @@ impl<'a> Index<'a> {
             }
             Kind::Function => {
                 self.recursion_guard |= recursion::is_guard(&self.sections, found.name);
+                if self.sections.name_is(found.name, INSERT_FLUSH) {
+                    self.insert_flush = Some(found);
+                }
             }
             Kind::Enum => {
                 for [n0, n1, n2, n3, v0, v1, v2, v3] in found.elements::<8>() {

@@ -24,6 +24,7 @@ use super::flavor::Flavor;
 
 /// All that the daemon has to know about the kernel before it can load its programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states")]
 pub struct KernelFacts {
     /// Where the fields and arguments are, for the programs.
     pub layout: Layout,
@@ -35,8 +36,10 @@ pub struct KernelFacts {
     pub recursion_guard: bool,
     /// A task can be preempted while it runs the programs of a tracepoint.
     pub preemptible_tracepoints: bool,
-    /// Optional tracepoints that the kernel does not have.
+    /// Optional tracepoints that the kernel does not have, nor anything in their place.
     pub missing_probes: Vec<Probe>,
+    /// For want of `block_io_start` the starts of flushes are told by the function `blk_insert_flush`.
+    pub insert_flush: bool,
     /// What is off because the kernel lacks something, one sentence each.
     pub notes: Vec<String>,
 }
@@ -58,6 +61,7 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
         recursion_guard: index.recursion_guard,
         preemptible_tracepoints: preemption::tracepoints(&index)?,
         missing_probes: arguments.missing,
+        insert_flush: arguments.insert_flush,
         notes,
     })
 }

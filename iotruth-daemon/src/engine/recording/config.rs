@@ -9,6 +9,7 @@ use super::{
 use crate::engine::{
     engine::{EngineConfig, Limits},
     flavor::{CommandFlagBits, Flavor, OperationNumbers, RequestFlagBits},
+    starts::Starts,
 };
 
 /// A field that is one word of the file.
@@ -45,6 +46,24 @@ impl Field for bool {
             1 => Some(true),
             _ => None,
         }
+    }
+}
+
+/// In files that are older than the others, 1 was any that are traced by `block_io_start`.
+impl Field for Starts {
+    fn to_word(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Flagged => 1,
+            Self::Flushes => 2,
+            Self::All => 3,
+        }
+    }
+
+    fn from_word(word: u64) -> Option<Self> {
+        [Self::None, Self::Flagged, Self::Flushes, Self::All]
+            .into_iter()
+            .find(|starts| starts.to_word() == word)
     }
 }
 
@@ -123,7 +142,7 @@ fn pass(config: &mut EngineConfig, to: &mut impl Pass) {
         limits: Limits { stuck_after, slow_flush_after },
         attached,
         tick,
-        starts_traced,
+        starts,
         second_programs,
         rings,
         index,
@@ -131,7 +150,8 @@ fn pass(config: &mut EngineConfig, to: &mut impl Pass) {
     } = config;
     to.fields([stuck_after, slow_flush_after, attached]);
     to.field(tick);
-    to.fields([starts_traced, second_programs]);
+    to.field(starts);
+    to.field(second_programs);
     to.field(rings);
     to.fields([index, engines]);
     let Flavor {
@@ -192,7 +212,7 @@ pub(super) fn read(raw: Raw<'_>) -> Option<EngineConfig> {
         limits: Limits { stuck_after: 0, slow_flush_after: 0 },
         attached: 0,
         tick: None,
-        starts_traced: false,
+        starts: Starts::None,
         second_programs: false,
         rings: Vec::new(),
         index: 0,

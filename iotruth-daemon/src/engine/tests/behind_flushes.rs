@@ -3,11 +3,12 @@
 
 use super::{FLUSH, WRITE, kinds, snapshot};
 use crate::engine::{
+    Starts,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    synthetic::{Kernel, QUEUE, Request, Starts},
+    synthetic::{Kernel, QUEUE, Request},
 };
 
 const SECOND: u64 = 1_000_000_000;

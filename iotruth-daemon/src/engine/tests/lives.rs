@@ -5,12 +5,13 @@ use iotruth_common::probe::Probe;
 
 use super::{DISCARD, FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
+    Starts,
     flavor::Flavor,
     io_error::IoError,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    synthetic::{DISK, Kernel, Starts},
+    synthetic::{DISK, Kernel},
 };
 
 #[test]
@@ -113,7 +114,9 @@ fn a_failing_flush_takes_its_waiters_with_it_and_is_told_once_each() {
 #[test]
 fn without_starts_nobody_is_said_to_have_asked_for_a_flush() {
     let flavor = Flavor::linux_6_12();
-    for (starts, pid) in [(Starts::All, Some(42)), (Starts::None, None)] {
+    for (starts, pid) in
+        [(Starts::All, Some(42)), (Starts::Flushes, Some(42)), (Starts::None, None)]
+    {
         let mut kernel = Kernel::with(starts);
         // This one waits for the flush after its data. Others may wait, of whom nothing is seen.
         let mut data = kernel.allocate(0x40, WRITE | flavor.req.fua, 8, 4096);

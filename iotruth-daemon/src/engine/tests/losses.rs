@@ -5,13 +5,13 @@ use iotruth_common::{probe::Probe, record::STATE_COMPLETE};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
-    Input, Policy,
+    Input, Policy, Starts,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
     snapshot::Unjudged,
-    synthetic::{BEGIN, DISK, Kernel, QUEUE, Starts},
+    synthetic::{BEGIN, DISK, Kernel, QUEUE},
 };
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
     snapshot,
 };
 use crate::engine::{
+    Starts,
     histogram::Histogram,
     kind::Kind::{
         self, CompletedWithoutStart, DispatchFailure, DoubleStart, FlushEmulated, FlushFailed,
@@ -22,7 +23,7 @@ use crate::engine::{
     },
     operation::Operation,
     phase::Phase,
-    synthetic::{DISK, Kernel, Starts},
+    synthetic::{DISK, Kernel},
 };
 
 /// A path and what is to be told of it.
@@ -215,13 +216,18 @@ impl Path {
     }
 
     fn traced(&self, starts: Starts) -> bool {
-        starts == Starts::All || (starts == Starts::Flagged && self.ask.flagged())
+        match starts {
+            Starts::All => true,
+            Starts::Flagged => self.ask.flagged(),
+            Starts::Flushes => matches!(self.ask, Preflush | Fua | HardwareFua | Empty),
+            Starts::None => false,
+        }
     }
 }
 
 #[test]
 fn every_path_is_told_as_it_is() {
-    for starts in [Starts::All, Starts::Flagged, Starts::None] {
+    for starts in [Starts::All, Starts::Flagged, Starts::Flushes, Starts::None] {
         for path in PATHS {
             // Twice on one address: the second time it is known that the address was free.
             let mut kernel = Kernel::with(starts);

@@ -4,12 +4,7 @@
 use iotruth_common::probe::Probe;
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
-use crate::engine::{
-    Sample,
-    kind::Kind,
-    operation::Operation,
-    synthetic::{Kernel, Starts},
-};
+use crate::engine::{Sample, Starts, kind::Kind, operation::Operation, synthetic::Kernel};
 
 const SECOND: u64 = 1_000_000_000;
 const HALF: Sample = Sample { one_in: 2, salt: 0 };

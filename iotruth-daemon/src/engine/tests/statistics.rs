@@ -3,11 +3,12 @@
 
 use super::{READ, WRITE, paths::PATHS, script::Player, snapshot};
 use crate::engine::{
+    Starts,
     account::{Column, Columns, Ours},
     flavor::Flavor,
     operation::Operation,
     snapshot::Snapshot,
-    synthetic::{DISK, Kernel, Request, Starts},
+    synthetic::{DISK, Kernel, Request},
 };
 
 fn accounted(kernel: &mut Kernel) -> Columns {
@@ -32,7 +33,7 @@ fn counts(reads: u64, writes: u64, flushes: u64) -> Columns {
 
 #[test]
 fn every_path_is_counted_as_the_kernel_counts_it() {
-    for starts in [Starts::All, Starts::Flagged, Starts::None] {
+    for starts in [Starts::All, Starts::Flagged, Starts::Flushes, Starts::None] {
         let mut kernel = Kernel::with(starts);
         for (number, path) in PATHS.iter().enumerate() {
             // A request of its own for each, so that nothing of one can be taken for another.

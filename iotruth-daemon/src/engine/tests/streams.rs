@@ -9,12 +9,12 @@ use super::{
     snapshot,
 };
 use crate::engine::{
-    Sample,
+    Sample, Starts,
     kind::{KINDS, Kind, Severity, TABLE},
     operation::Operation,
     phase::Phase,
     snapshot::{LOSSES, Loss::Inferred, Snapshot},
-    synthetic::{DISK, Kernel, Skip, Starts},
+    synthetic::{DISK, Kernel, Skip},
 };
 
 /// Request addresses in use, each with a hardware queue and a flush request of its own.
@@ -70,7 +70,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
 }
 
 fn starts() -> impl Strategy<Value = Starts> {
-    prop_oneof![Just(Starts::All), Just(Starts::Flagged), Just(Starts::None)]
+    prop_oneof![Just(Starts::All), Just(Starts::Flagged), Just(Starts::Flushes), Just(Starts::None)]
 }
 
 /// What was put into a stream.

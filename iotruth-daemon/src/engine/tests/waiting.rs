@@ -5,12 +5,12 @@ use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, behind_flushes::flush, figures, kinds, snapshot};
 use crate::engine::{
-    Policy,
+    Policy, Starts,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     snapshot::{Loss, Unjudged},
-    synthetic::{Kernel, QUEUE, Request, Starts},
+    synthetic::{Kernel, QUEUE, Request},
 };
 
 const SECOND: u64 = 1_000_000_000;

@@ -23,11 +23,11 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &["program"],
         unit: "boolean",
-        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not. Where programs can be preempted, with multipath, and where second_programs is always, each tracepoint has a second program, whose name ends in _second.",
+        help: "1 where the eBPF program of this tracepoint is attached, else 0; /status says why not. Before Linux 6.5 there is a program of the function blk_insert_flush instead of block_io_start. Where programs can be preempted, with multipath, and where second_programs is always, each tracepoint has a second program, whose name ends in _second.",
         collect: |shown, samples| {
             for program in &shown.view.status.programs {
                 let attached = u64::from(program.missing.is_none());
-                samples.count(&[program.probe.tracepoint()], attached);
+                samples.count(&[program.name()], attached);
                 if program.second {
                     samples.count(&[Program::second(program.probe).name()], attached);
                 }
@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Row] = &[
         collect: |shown, samples| {
             for program in &shown.view.status.programs {
                 let figures = shown.view.snapshot.probes[program.probe as usize];
-                samples.count(&[program.probe.tracepoint()], figures.recursion);
+                samples.count(&[program.name()], figures.recursion);
                 if program.second {
                     let name = Program::second(program.probe).name();
                     samples.count(&[name], figures.second_recursion);
@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
                 let (first, second) =
                     (Program::first(program.probe), Program::second(program.probe));
                 if program.missing.is_none() {
-                    samples.value(&[program.probe.tracepoint()], run_time(first));
+                    samples.value(&[program.name()], run_time(first));
                 }
                 if program.second {
                     samples.value(&[second.name()], run_time(second));

@@ -4,7 +4,7 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use iotruth_common::probe::{Probe, Program};
+use iotruth_common::probe::{INSERT_FLUSH, Probe, Program};
 
 use super::catalogue;
 use crate::{
@@ -51,7 +51,9 @@ fn tables() -> String {
     set("`kind` of events", Probe::ALL.iter().map(|value| value.label()).collect());
     let programs =
         [Program::only, Program::second].map(|of| Probe::ALL.map(|probe| of(probe).name()));
-    set("`program`", programs.concat());
+    let mut programs = programs.concat();
+    programs.push(INSERT_FLUSH);
+    set("`program`", programs);
     set("`kind` of mismatches", TABLE.iter().map(|row| row.slug).collect());
     out.push('\n');
     out.push_str(END);

@@ -88,6 +88,8 @@ struct VerifierEntry {
 #[derive(Debug, Serialize)]
 struct ProgramEntry<'a> {
     tracepoint: &'static str,
+    /// What it is attached to for want of the tracepoint.
+    function: Option<&'static str>,
     event: &'static str,
     attached: bool,
     /// Whether iotruth refuses to run without it.
@@ -215,6 +217,7 @@ impl<'a> Answer<'a> {
                 .iter()
                 .map(|program| ProgramEntry {
                     tracepoint: program.probe.tracepoint(),
+                    function: program.function,
                     event: program.probe.label(),
                     attached: program.missing.is_none(),
                     mandatory: program.probe.mandatory(),
@@ -289,10 +292,9 @@ fn of(time: Duration) -> f64 {
 impl StartUpEntry {
     fn new(start_up: &StartUp) -> Self {
         let StartUp { total, types, object, verifier, attach, programs } = start_up;
-        let programs = programs.iter().map(|(program, took)| VerifierEntry {
-            program: program.name(),
-            verifier_us: of(*took),
-        });
+        let programs = programs
+            .iter()
+            .map(|(program, took)| VerifierEntry { program, verifier_us: of(*took) });
         Self {
             total_us: of(*total),
             types_us: of(*types),

@@ -86,7 +86,8 @@ fn programs(out: &mut String, answer: &Answer<'_>) {
         let state = program
             .missing
             .map_or_else(|| attached.to_owned(), |why| format!("NOT ATTACHED: {why}"));
-        let _ = writeln!(out, "{:<20}{state}", program.tracepoint);
+        let name = program.function.unwrap_or(program.tracepoint);
+        let _ = writeln!(out, "{name:<20}{state}");
     }
     out.push('\n');
 }

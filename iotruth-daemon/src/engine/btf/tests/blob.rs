@@ -93,11 +93,10 @@ impl Blob {
         self.add_counted("", kind, values.len() as u32, size, &tail)
     }
 
-    /// A pointer to a function with these parameters.
-    pub(super) fn function(&mut self, parameters: &[u32]) -> u32 {
+    /// The prototype of functions with these parameters.
+    pub(super) fn prototype(&mut self, parameters: &[u32]) -> u32 {
         let tail: Vec<u32> = parameters.iter().flat_map(|id| [0, *id]).collect();
-        let prototype = self.add_counted("", 13, parameters.len() as u32, 0, &tail);
-        self.pointer(prototype)
+        self.add_counted("", 13, parameters.len() as u32, 0, &tail)
     }
 
     pub(super) fn bytes(mut self) -> Vec<u8> {

@@ -34,6 +34,7 @@ pub(super) type Field = (&'static str, Is, u32);
 pub(super) struct Kernel {
     pub(super) structs: Vec<(&'static str, Vec<Field>)>,
     pub(super) tracepoints: Vec<(&'static str, Vec<Is>)>,
+    pub(super) functions: Vec<(&'static str, Vec<Is>)>,
     pub(super) enums: Vec<Vec<(&'static str, u64)>>,
     /// Write the enums with 64-bit values.
     pub(super) wide: bool,
@@ -103,7 +104,8 @@ impl Kernel {
         let mut tracepoints: Vec<_> = PLAIN.map(|name| (name, vec![request()])).into();
         tracepoints.push(("btf_trace_block_rq_complete", vec![request(), status, Number(4)]));
         tracepoints.push(("btf_trace_block_rq_remap", vec![request(), Number(4), Number(8)]));
-        Self { structs, tracepoints, enums: numbers_of_6_12(), wide: false }
+        let functions = vec![("blk_insert_flush", vec![request()])];
+        Self { structs, tracepoints, functions, enums: numbers_of_6_12(), wide: false }
     }
 
     pub(super) fn fields(&mut self, of: &str) -> &mut Vec<Field> {
@@ -152,8 +154,15 @@ impl Kernel {
             for argument in arguments {
                 parameters.push(self.lay(&mut blob, &ids, argument));
             }
-            let function = blob.function(&parameters);
+            let prototype = blob.prototype(&parameters);
+            let function = blob.pointer(prototype);
             blob.typedef(name, function);
+        }
+        for (name, arguments) in &self.functions {
+            let parameters: Vec<u32> =
+                arguments.iter().map(|argument| self.lay(&mut blob, &ids, argument)).collect();
+            let prototype = blob.prototype(&parameters);
+            blob.add(name, 12, prototype, &[]);
         }
         for values in &self.enums {
             blob.enumeration(self.wide, values);

@@ -46,11 +46,32 @@ fn a_completion_without_bytes_is_refused() {
 fn without_block_io_start_the_daemon_runs_and_says_so() {
     let mut kernel = Kernel::modern();
     kernel.tracepoints.retain(|(name, _)| *name != "btf_trace_block_io_start");
+    kernel.functions.clear();
     let facts = kernel.resolve().unwrap();
     assert_eq!(facts.missing_probes, [Probe::Start]);
+    assert!(!facts.insert_flush);
     assert_eq!(facts.layout.request_argument, [0, 0, 0, 0, 0, 0, ABSENT]);
     assert_eq!(facts.notes.len(), 1);
     assert!(facts.notes[0].contains("block_io_start"), "{:?}", facts.notes);
+}
+
+#[test]
+fn blk_insert_flush_is_there_in_the_place_of_block_io_start() {
+    let mut kernel = Kernel::modern();
+    assert!(!kernel.resolve().unwrap().insert_flush, "where both are, the tracepoint is better");
+    kernel.tracepoints.retain(|(name, _)| *name != "btf_trace_block_io_start");
+    let facts = kernel.resolve().unwrap();
+    assert!(facts.insert_flush);
+    assert!(facts.missing_probes.is_empty() && facts.notes.is_empty(), "{facts:?}");
+    assert_eq!(position(&kernel, Probe::Start), 0);
+    kernel.functions[0].1.insert(0, Is::To("request_queue"));
+    assert_eq!(position(&kernel, Probe::Start), 1);
+    for other in [vec![], vec![Is::To("bio")]] {
+        kernel.functions[0].1 = other;
+        let facts = kernel.resolve().unwrap();
+        assert!(!facts.insert_flush, "it is given no request");
+        assert_eq!(facts.missing_probes, [Probe::Start]);
+    }
 }
 
 #[test]

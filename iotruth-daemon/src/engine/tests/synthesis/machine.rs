@@ -18,8 +18,9 @@ use super::{
     world::{DISKS, Driver, QUEUES, TAGS, World},
 };
 use crate::engine::{
+    Starts,
     flavor::Flavor,
-    synthetic::{ATTACHED, BEGIN, Kernel, Request, Starts},
+    synthetic::{ATTACHED, BEGIN, Kernel, Request},
 };
 
 /// How often the counters are read at the end, and how long after each other.

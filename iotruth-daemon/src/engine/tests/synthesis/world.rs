@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::engine::{device::DeviceId, synthetic::Starts};
+use crate::engine::{Starts, device::DeviceId};
 
 /// Disks of a world.
 pub(super) const DISKS: usize = 3;
@@ -107,6 +107,8 @@ pub(super) fn worlds() -> impl Strategy<Value = World> {
     let kernel = prop_oneof![
         Just((Starts::All, true)),
         Just((Starts::Flagged, true)),
+        Just((Starts::Flushes, true)),
+        Just((Starts::Flushes, false)),
         Just((Starts::None, true)),
         Just((Starts::None, false)),
     ];
