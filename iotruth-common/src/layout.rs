@@ -15,8 +15,8 @@ pub const ABSENT: u32 = u32::MAX;
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct Layout {
-    /// Which argument of each tracepoint is the request, by probe; [`ABSENT`] where the kernel does
-    /// not have the tracepoint. For `block_rq_complete` status and bytes are the next two.
+    /// Which argument of each tracepoint is the request, by probe, or of the function in its place;
+    /// [`ABSENT`] where the kernel has neither. For `block_rq_complete` status and bytes are the next two.
     pub request_argument: [u32; PROBES],
     /// `request.q`
     pub request_queue: u32,

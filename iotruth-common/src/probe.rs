@@ -91,7 +91,8 @@ impl Probe {
 
     /// Whether iotruth refuses to run without this tracepoint.
     ///
-    /// `block_io_start` appeared in Linux 6.5; the rules that need it are off without it. The
+    /// `block_io_start` appeared in Linux 6.5; without it, [`INSERT_FLUSH`] tells the starts of flushes
+    /// where it can be traced, and the rules that need them are off where it cannot. The
     /// others exist in every supported kernel.
     #[must_use]
     pub const fn mandatory(self) -> bool {
@@ -102,7 +103,7 @@ impl Probe {
 /// Which of the programs of a tracepoint.
 ///
 /// The kernel skips a program on a CPU where it is running already. Where a task can be preempted
-/// inside a program, that may last, so there each tracepoint has a second one, which tells what the
+/// inside a program of a tracepoint, that may last, so there each tracepoint has a second one, which tells what the
 /// first one could not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {

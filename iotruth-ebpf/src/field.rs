@@ -34,7 +34,7 @@ fn hop(base: *const c_void, offset: u32) -> Option<*const c_void> {
 pub(crate) struct Request(*const c_void);
 
 impl Request {
-    /// The request at this address, which must be a tracepoint's argument.
+    /// The request at this address, which must be an argument of what the program is attached to.
     #[inline(always)]
     pub(crate) const fn new(address: *const c_void) -> Self {
         Self(address)

@@ -57,11 +57,11 @@ impl Server {
             let come = room.get(..read).unwrap_or_default();
             if head.is_none() {
                 let end = come.windows(HEAD_END.len()).position(|four| four == HEAD_END);
-                head = end.map(|end| end + HEAD_END.len());
+                head = end.map(|end| all + end + HEAD_END.len());
             }
             all += read;
         }
-        let body = all - head.context("the head of the answer is longer than the first read")?;
+        let body = all - head.context("the head of the answer does not end in one read")?;
         ensure!(body == bytes, "{path} has {body} bytes and should have {bytes}");
         Ok(())
     }

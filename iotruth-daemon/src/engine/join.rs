@@ -216,8 +216,9 @@ impl Engine {
         else {
             return;
         };
-        // A start proves itself: `blk_account_io_start` sets the field only after the event, which
-        // still carries the time of the last use. Only a clone has an event before it.
+        // A start proves itself: where it is that of `block_io_start`, `blk_account_io_start` sets the
+        // field only after the event, which still carries the time of the last use. Only a clone has
+        // an event before it.
         let begun = if probe == Probe::Start { head.time } else { record.start_time };
         self.prove(&mut life, begun);
         life.incomplete |= maybe_same;
@@ -251,7 +252,7 @@ impl Engine {
         // On a queue or with the driver, it is past the flush before its data.
         self.flushes.leave(&mut life);
         life.hardware_queue = record.hardware_queue;
-        // At a start it still is that of the use before.
+        // At a start it may still be that of the use before.
         if probe != Probe::Start {
             life.start_time = record.start_time;
         }

@@ -229,7 +229,7 @@ impl Rest {
     #[inline]
     fn begin(&mut self, probe: Probe, record: &SubmitRecord, counted: bool) {
         let head = &record.request;
-        // At a start it still is that of the use before.
+        // At a start it may still be that of the use before.
         self.start_time = if probe == Probe::Start { 0 } else { record.start_time };
         let Owner { task, cgroup } = owner(probe, record);
         self.cgroup = cgroup;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use iotruth_common::probe::{Probe, Program};
+use iotruth_common::probe::{INSERT_FLUSH, Probe, Program};
 
 use crate::{
     engine::{
@@ -196,7 +196,7 @@ fn anchor() -> Anchor {
 }
 
 fn status(not_ready: Option<String>) -> Status {
-    let why = "this kernel has no tracepoint block_io_start (Linux 6.5 has it)";
+    let why = "the kernel does not let its function blk_insert_flush be traced: not permitted";
     Status {
         kernel: "6.1.0-44-amd64".to_owned(),
         attached: UNIX_EPOCH + Duration::new(1_777_888_200, 250_000_000),
@@ -215,7 +215,7 @@ fn status(not_ready: Option<String>) -> Status {
             .iter()
             .map(|probe| ProgramStatus {
                 probe: *probe,
-                function: None,
+                function: (*probe == Probe::Start).then_some(INSERT_FLUSH),
                 missing: (*probe == Probe::Start).then(|| why.to_owned()),
                 second: *probe == Probe::Insert,
             })

@@ -2,7 +2,9 @@
 
 use aya::{
     Ebpf,
-    programs::{BtfTracePoint, FEntry, fentry::FEntryLinkId, tp_btf::BtfTracePointLinkId},
+    programs::{
+        BtfTracePoint, FEntry, ProgramError, fentry::FEntryLinkId, tp_btf::BtfTracePointLinkId,
+    },
 };
 use iotruth_common::probe::{INSERT_FLUSH, Program};
 
@@ -24,10 +26,15 @@ fn find(ebpf: &mut Ebpf, program: Program) -> Result<&mut BtfTracePoint, KernelE
 }
 
 /// The program of the function, as aya knows it.
-fn find_insert_flush(ebpf: &mut Ebpf) -> Result<&mut FEntry, KernelError> {
+pub(super) fn find_insert_flush(ebpf: &mut Ebpf) -> Result<&mut FEntry, KernelError> {
     ebpf.program_mut(INSERT_FLUSH)
         .and_then(|program| program.try_into().ok())
         .ok_or_else(|| KernelError::Missing { what: format!("program {INSERT_FLUSH}") })
+}
+
+/// The function cannot be traced.
+pub(super) fn refused(source: ProgramError) -> KernelError {
+    KernelError::Function { function: INSERT_FLUSH, source: source.into() }
 }
 
 /// Lets the program of a tracepoint run.
@@ -41,11 +48,7 @@ pub(super) fn attach(ebpf: &mut Ebpf, program: Program) -> Result<Link, KernelEr
 
 /// Lets the program of the function run.
 pub(super) fn attach_insert_flush(ebpf: &mut Ebpf) -> Result<Link, KernelError> {
-    let link = find_insert_flush(ebpf)?.attach().map_err(|source| KernelError::Function {
-        function: INSERT_FLUSH,
-        source: source.into(),
-    })?;
-    Ok(Link::Function(link))
+    find_insert_flush(ebpf)?.attach().map(Link::Function).map_err(refused)
 }
 
 /// Stops a program; it still exists, so its counters can be read.
@@ -54,8 +57,6 @@ pub(super) fn detach(ebpf: &mut Ebpf, program: Program, link: Link) -> Result<()
         Link::Tracepoint(link) => find(ebpf, program)?.detach(link).map_err(|source| {
             KernelError::Attach { tracepoint: program.probe.tracepoint(), source: source.into() }
         }),
-        Link::Function(link) => find_insert_flush(ebpf)?.detach(link).map_err(|source| {
-            KernelError::Function { function: INSERT_FLUSH, source: source.into() }
-        }),
+        Link::Function(link) => find_insert_flush(ebpf)?.detach(link).map_err(refused),
     }
 }

@@ -23,6 +23,7 @@ use iotruth_common::{
     reread::REREAD_BYTES,
     tuning::{MARKS, Tuning},
 };
+use tracing::warn;
 
 use super::{
     Attached, CounterReader, KernelError, Lanes, LoadOptions, LoadTimes, LogReader, Rereader, Ring,
@@ -61,7 +62,8 @@ pub struct Tracer {
     loaded: Vec<(Program, ProgramFd)>,
     reread: ProgramFd,
     links: Vec<(Program, Link)>,
-    /// The function in the place of `block_io_start`, and why it cannot be traced.
+    /// For want of `block_io_start` there is a program of the function [`INSERT_FLUSH`], if the kernel
+    /// lets that be traced.
     insert_flush: Option<Result<(), KernelError>>,
     times: LoadTimes,
     counters: Arc<Mapped>,
@@ -98,9 +100,11 @@ impl Tracer {
         let object = begin.elapsed();
         let wanted = programs(&layout, facts.insert_flush, second);
         let mut verified = verify::tracing(&mut ebpf, &wanted, &types)?;
-        let insert_flush = facts
-            .insert_flush
-            .then(|| verify::insert_flush(&mut ebpf, &types).map(|program| verified.push(program)));
+        let mut insert_flush = None;
+        if facts.insert_flush {
+            let program = verify::insert_flush(&mut ebpf, &types);
+            insert_flush = Some(unless_refused(program)?.map(|program| verified.push(program)));
+        }
         let reread = verify::unattached(&mut ebpf, reread::PROGRAM)?;
         let times = LoadTimes {
             object,
@@ -136,18 +140,15 @@ impl Tracer {
     /// a tracepoint runs its programs in the order in which they came (`func_add`).
     pub fn attach(&mut self) -> Result<Attached, KernelError> {
         for (program, _) in &self.loaded {
-            let link = if program.probe == Probe::Start && self.insert_flush.is_some() {
-                match attach::attach_insert_flush(&mut self.ebpf) {
-                    Ok(link) => link,
-                    Err(error) => {
-                        self.insert_flush = Some(Err(error));
-                        continue;
-                    }
-                }
-            } else {
-                attach::attach(&mut self.ebpf, *program)?
-            };
-            self.links.push((*program, link));
+            if program.probe != Probe::Start || self.insert_flush.is_none() {
+                let link = attach::attach(&mut self.ebpf, *program)?;
+                self.links.push((*program, link));
+                continue;
+            }
+            match unless_refused(attach::attach_insert_flush(&mut self.ebpf))? {
+                Ok(link) => self.links.push((*program, link)),
+                Err(error) => self.insert_flush = Some(Err(error)),
+            }
         }
         let at = system::monotonic();
         // Not before: until here somebody waits.
@@ -171,7 +172,7 @@ impl Tracer {
             return Some(format!("this kernel has no tracepoint {}", probe.tracepoint()));
         }
         match &self.insert_flush {
-            Some(Err(error)) if probe == Probe::Start => Some(error.to_string()),
+            Some(Err(error)) if probe == Probe::Start => Some(reason(error)),
             Some(_) | None => None,
         }
     }
@@ -263,9 +264,14 @@ impl Tracer {
 
     /// Stops the programs. Once this returns, no new record is written.
     ///
-    /// The second ones first: without the first one they would tell what nobody was skipped for.
+    /// The second ones first: without the first one they would tell what nobody was skipped for. The
+    /// function last: that may wait until every task was seen outside of it, and what ends meanwhile
+    /// would have ended without having begun.
     pub fn detach(&mut self) -> Result<(), KernelError> {
-        for (program, link) in self.links.drain(..).rev() {
+        let links = self.links.drain(..).rev();
+        let (functions, tracepoints): (Vec<_>, Vec<_>) =
+            links.partition(|(_, link)| matches!(link, Link::Function(_)));
+        for (program, link) in tracepoints.into_iter().chain(functions) {
             attach::detach(&mut self.ebpf, program, link)?;
         }
         // In doubt, what they write is not read.
@@ -282,6 +288,31 @@ impl fmt::Debug for Tracer {
             .field("attached", &attached)
             .finish_non_exhaustive()
     }
+}
+
+/// Parts what the kernel refuses, without which it goes on, from what must not happen.
+fn unless_refused<T>(
+    result: Result<T, KernelError>,
+) -> Result<Result<T, KernelError>, KernelError> {
+    match result {
+        Err(error @ KernelError::Function { .. }) => {
+            // All of it, since a verifier has much to say.
+            warn!("{error}");
+            Ok(Err(error))
+        }
+        Err(error) => Err(error),
+        Ok(value) => Ok(Ok(value)),
+    }
+}
+
+/// What the kernel itself said, at the end of what a library made of it.
+fn reason(error: &KernelError) -> String {
+    let KernelError::Function { function, source } = error else { return error.to_string() };
+    let mut innermost: &dyn std::error::Error = source.as_ref();
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("the kernel does not let its function {function} be traced: {innermost}")
 }
 
 /// Maps the values of an array.
@@ -453,8 +484,8 @@ mod tests {
     use std::io;
 
     use super::{
-        ABSENT, EbpfError, KernelError, Layout, LoadOptions, MapError, Transport, check, explain,
-        whole_chains,
+        ABSENT, EbpfError, INSERT_FLUSH, KernelError, Layout, LoadOptions, MapError, Transport,
+        check, explain, reason, unless_refused, whole_chains,
     };
 
     fn options(rings: usize, ring_bytes: u32) -> LoadOptions {
@@ -498,6 +529,26 @@ mod tests {
         }
         let other = EbpfError::MapError(MapError::InvalidName { name: "RING0".to_owned() });
         assert!(matches!(explain(other, Some(65_536)), KernelError::Object { .. }));
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_its_function_is_told_without_what_was_made_of_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("`bpf_prog_load` failed, and 1,000 lines more")]
+        struct Failed(#[source] io::Error);
+        let refusal = || {
+            let source = Failed(io::Error::from_raw_os_error(libc::EBUSY)).into();
+            KernelError::Function { function: INSERT_FLUSH, source }
+        };
+        assert_eq!(
+            reason(&refusal()),
+            "the kernel does not let its function blk_insert_flush be traced: Device or resource busy \
+             (os error 16)"
+        );
+        assert!(matches!(unless_refused::<()>(Err(refusal())), Ok(Err(_))));
+        assert!(matches!(unless_refused(Ok(7)), Ok(Ok(7))));
+        let missing = KernelError::Missing { what: "it".to_owned() };
+        assert!(unless_refused::<()>(Err(missing)).is_err(), "no affair of the kernel");
     }
 
     #[test]

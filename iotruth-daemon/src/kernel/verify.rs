@@ -8,11 +8,11 @@ use std::{
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, FEntry, ProgramError, ProgramFd, RawTracePoint},
+    programs::{BtfTracePoint, ProgramError, ProgramFd, RawTracePoint},
 };
 use iotruth_common::probe::{INSERT_FLUSH, Probe, Program};
 
-use super::KernelError;
+use super::{KernelError, attach};
 
 /// A program that the kernel took.
 #[derive(Debug)]
@@ -70,20 +70,14 @@ fn one(object: &mut BtfTracePoint, program: Program, btf: &Btf) -> Result<Verifi
 
 /// Has the kernel verify the program that tells the starts of flushes for want of a tracepoint.
 pub(super) fn insert_flush(ebpf: &mut Ebpf, btf: &Btf) -> Result<Verified, KernelError> {
-    let refused = |source: ProgramError| KernelError::Function {
-        function: INSERT_FLUSH,
-        source: source.into(),
-    };
-    let object: &mut FEntry = ebpf
-        .program_mut(INSERT_FLUSH)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| KernelError::Missing { what: format!("program {INSERT_FLUSH}") })?;
+    let object = attach::find_insert_flush(ebpf)?;
     let begin = Instant::now();
-    object.load(INSERT_FLUSH, btf).map_err(refused)?;
+    object.load(INSERT_FLUSH, btf).map_err(attach::refused)?;
     let took = begin.elapsed();
-    let descriptor = object.fd().map_err(refused)?.try_clone().map_err(|source| {
-        KernelError::Function { function: INSERT_FLUSH, source: source.into() }
-    })?;
+    let descriptor =
+        object.fd().map_err(attach::refused)?.try_clone().map_err(|source| {
+            KernelError::Program { program: INSERT_FLUSH, source: source.into() }
+        })?;
     let program = Program::only(Probe::Start);
     Ok(Verified { program, name: INSERT_FLUSH, descriptor, took })
 }

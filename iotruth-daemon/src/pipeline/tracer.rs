@@ -38,6 +38,10 @@ const LOG_EVERY: Duration = Duration::from_millis(200);
 const WITHOUT_BASELINE: &str = "the statistics of the kernel had not been read when the programs were \
                                 attached, as where a disk hangs: coverage begins with the first audit";
 
+/// What it means that the starts of flushes are not traced.
+const UNKNOWN_FLUSHES: &str =
+    "of a flush without data only the end is seen, and not how long it takes";
+
 /// How often counters that seem to tell of a loss are read again at most.
 const READ_AGAIN: usize = 8;
 
@@ -90,27 +94,24 @@ pub(super) struct Tracing {
 
 /// For which requests their start is traced, and what is to be said of that.
 fn starts(config: &Config, start: &ProgramStatus) -> (Starts, Option<String>) {
-    let without = "This kernel has no tracepoint block_io_start (it came with Linux 6.5)";
-    let then = "requests are timed from their insert, and where only a kernel worker was seen the owner \
-                is unknown";
-    match (start.function, &start.missing) {
-        (None, None) if config.start_events => (Starts::All, None),
-        (None, None) => (Starts::Flagged, None),
-        // The facts of the kernel say so already.
-        (None, Some(_)) => (Starts::None, None),
-        (Some(function), None) => {
-            let note = format!(
-                "{without}: the starts of flushes are traced in its function {function}, other {then}."
-            );
-            (Starts::Flushes, Some(note))
-        }
-        (Some(_), Some(why)) => {
-            let note = format!(
-                "{without}, and {why}: it is not known how long a flush without data takes, {then}."
-            );
-            (Starts::None, Some(note))
-        }
+    if start.missing.is_none() && start.function.is_none() {
+        let starts = if config.start_events { Starts::All } else { Starts::Flagged };
+        return (starts, None);
     }
+    let (starts, of_flushes) = match (&start.missing, start.function) {
+        (None, Some(function)) => (
+            Starts::Flushes,
+            format!("the starts of flushes are traced in its function {function}"),
+        ),
+        (Some(why), Some(_)) => (Starts::None, format!("{why}, so {UNKNOWN_FLUSHES}")),
+        (_, None) => (Starts::None, UNKNOWN_FLUSHES.to_owned()),
+    };
+    let note = format!(
+        "This kernel has no tracepoint block_io_start (it came with Linux 6.5): {of_flushes}. Other \
+         requests are timed from their insert, and where only a kernel worker was seen the owner is \
+         unknown."
+    );
+    (starts, Some(note))
 }
 
 impl Tracing {
@@ -385,4 +386,36 @@ fn audit(counters: &kernel::Counters) -> Audit {
         }
     }
     audit
+}
+
+#[cfg(test)]
+mod tests {
+    use iotruth_common::probe::{INSERT_FLUSH, Probe};
+
+    use super::starts;
+    use crate::{config::Config, engine::Starts, view::ProgramStatus};
+
+    #[test]
+    fn which_starts_are_traced_is_told_where_it_is_not_as_it_should_be() {
+        let told = |start_events, function, missing: Option<&str>| {
+            let config = Config { start_events, ..Config::default() };
+            let missing = missing.map(str::to_owned);
+            let start = ProgramStatus { probe: Probe::Start, function, missing, second: false };
+            let (starts, note) = starts(&config, &start);
+            (starts, note.unwrap_or_default())
+        };
+        assert_eq!(told(false, None, None), (Starts::Flagged, String::new()));
+        assert_eq!(told(true, None, None), (Starts::All, String::new()));
+        for start_events in [false, true] {
+            let (starts, note) = told(start_events, Some(INSERT_FLUSH), None);
+            assert_eq!(starts, Starts::Flushes);
+            assert!(note.contains("flushes are traced in its function blk_insert_flush"), "{note}");
+            for (function, why) in [(None, "nowhere"), (Some(INSERT_FLUSH), "not permitted")] {
+                let (starts, note) = told(start_events, function, Some(why));
+                assert_eq!(starts, Starts::None);
+                assert!(note.contains("only the end is seen"), "{note}");
+                assert_eq!(note.contains(why), function.is_some(), "{note}");
+            }
+        }
+    }
 }

@@ -15,7 +15,8 @@ use super::{
 /// Positions of the arguments, and what the completion carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arguments {
-    /// Which argument is the request, by probe; [`ABSENT`] without the tracepoint.
+    /// Which argument is the request, by probe; [`ABSENT`] without the tracepoint, or a function in its
+    /// place.
     pub(super) request: [u32; PROBES],
     /// `block_rq_complete` passes an `int` errno rather than a `blk_status_t`.
     pub(super) status_is_errno: bool,

@@ -40,7 +40,7 @@ pub struct KernelFacts {
     pub missing_probes: Vec<Probe>,
     /// For want of `block_io_start` the starts of flushes are told by the function `blk_insert_flush`.
     pub insert_flush: bool,
-    /// What is off because the kernel lacks something, one sentence each.
+    /// What is off because the kernel lacks something beside that, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -49,9 +49,6 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
     let index = Index::build(btf)?;
     let mut notes = Vec::new();
     let arguments = arguments::resolve(&index)?;
-    for probe in &arguments.missing {
-        notes.push(missing_note(*probe));
-    }
     let mut layout = layout::resolve(&index, &mut notes)?;
     layout.request_argument = arguments.request;
     Ok(KernelFacts {
@@ -64,19 +61,4 @@ pub fn resolve(btf: &[u8]) -> Result<KernelFacts, BtfError> {
         insert_flush: arguments.insert_flush,
         notes,
     })
-}
-
-fn missing_note(probe: Probe) -> String {
-    match probe {
-        Probe::Start => "This kernel has no tracepoint block_io_start (it came with Linux 6.5): \
-                         requests are timed from their insert, and where only a kernel worker \
-                         was seen the owner is unknown."
-            .into(),
-        Probe::Complete
-        | Probe::Merge
-        | Probe::Requeue
-        | Probe::Remap
-        | Probe::Issue
-        | Probe::Insert => format!("This kernel has no tracepoint {}.", probe.tracepoint()),
-    }
 }

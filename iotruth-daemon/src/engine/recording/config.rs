@@ -49,19 +49,13 @@ impl Field for bool {
     }
 }
 
-/// In files that are older than the others, 1 was any that are traced by `block_io_start`.
 impl Field for Starts {
     fn to_word(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Flagged => 1,
-            Self::Flushes => 2,
-            Self::All => 3,
-        }
+        *self as u64
     }
 
     fn from_word(word: u64) -> Option<Self> {
-        [Self::None, Self::Flagged, Self::Flushes, Self::All]
+        [Self::None, Self::Flushes, Self::Flagged, Self::All]
             .into_iter()
             .find(|starts| starts.to_word() == word)
     }

@@ -43,7 +43,7 @@ fn a_completion_without_bytes_is_refused() {
 }
 
 #[test]
-fn without_block_io_start_the_daemon_runs_and_says_so() {
+fn block_io_start_may_be_missing() {
     let mut kernel = Kernel::modern();
     kernel.tracepoints.retain(|(name, _)| *name != "btf_trace_block_io_start");
     kernel.functions.clear();
@@ -51,8 +51,7 @@ fn without_block_io_start_the_daemon_runs_and_says_so() {
     assert_eq!(facts.missing_probes, [Probe::Start]);
     assert!(!facts.insert_flush);
     assert_eq!(facts.layout.request_argument, [0, 0, 0, 0, 0, 0, ABSENT]);
-    assert_eq!(facts.notes.len(), 1);
-    assert!(facts.notes[0].contains("block_io_start"), "{:?}", facts.notes);
+    assert!(facts.notes.is_empty(), "{:?}", facts.notes);
 }
 
 #[test]
