@@ -258,7 +258,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let before = rounds.records;
             self.drain(&mut rounds);
             self.settle(&mut rounds);
-            self.tick.found((rounds.records - before) as usize);
+            let found = (rounds.records - before) as usize;
+            self.tick.found(found, if rounds.drained { rounds.behind } else { 0 });
             self.resample(&mut rounds);
             self.auditee.answer(&mut self.recorded.engine, rounds.reached);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
@@ -306,8 +307,9 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             }
             if most < TURN {
                 rounds.drained = true;
-                let reached = self.sources.iter().map(Source::reached).min();
-                rounds.reached = reached.unwrap_or(u64::MAX).min(begin);
+                let reached = self.sources.iter().map(Source::reached).min().unwrap_or(u64::MAX);
+                rounds.reached = reached.min(begin);
+                rounds.behind = clock::monotonic().saturating_sub(reached);
                 break;
             }
             if clock::monotonic() >= until {
@@ -435,6 +437,8 @@ struct Rounds {
     drained: bool,
     /// Nothing is left in them that was written before this time.
     reached: u64,
+    /// How far what the rings could hand out ended before that look was over, in nanoseconds.
+    behind: u64,
     /// [`LONGEST_RUN`], until no more are written.
     longest_record: u64,
     /// Whether records were taken since the counters were read.

@@ -12,6 +12,8 @@ pub(super) struct Tick {
     longest: Duration,
     /// Records of one look above which the next one comes sooner.
     many: usize,
+    /// The last look left records that were there.
+    held_back: bool,
 }
 
 impl Tick {
@@ -20,16 +22,17 @@ impl Tick {
     /// When nothing happens. It bounds how late a stop or a quiet record is noticed.
     pub(super) const LONGEST: Duration = Duration::from_millis(100);
     /// [`Self::many`] where the rings are large. What a look costs beside its records, waking up and
-    /// caches that others have used meanwhile, is little for so many.
-    const MOST: usize = 16_384;
+    /// caches that others have used meanwhile, is little for so many; with more at a time the rings
+    /// would be fuller, and have less room for a reader that comes late.
+    const MOST: usize = 8192;
     /// Less than one of so many parts of [`Self::many`], and the next look comes later.
-    const FEW: usize = 4;
+    const FEW: usize = 8;
 
     /// For rings that hold so many records each. A look at a small ring never finds many: what
     /// counts is how full it was.
     pub(super) fn new(ring_records: usize) -> Self {
         let many = (ring_records / 4).min(Self::MOST);
-        Self { now: Self::LONGEST, longest: Self::LONGEST, many }
+        Self { now: Self::LONGEST, longest: Self::LONGEST, many, held_back: false }
     }
 
     /// Where the rings would be full after this time.
@@ -40,11 +43,19 @@ impl Tick {
 
     /// How long to sleep now.
     pub(super) const fn duration(self) -> Duration {
-        self.now
+        if self.held_back { Self::SHORTEST } else { self.now }
     }
 
-    /// Takes note of how many records the last look found.
-    pub(super) fn found(&mut self, records: usize) {
+    /// Takes note of how many records the last look found, and how far behind the clock they end, in
+    /// nanoseconds.
+    ///
+    /// One that met a program in the middle of a record found little and left the rest where it was: that
+    /// says nothing of the traffic, and the rest must not wait for longer than that program takes.
+    pub(super) fn found(&mut self, records: usize, behind: u64) {
+        self.held_back = u128::from(behind) > Self::SHORTEST.as_nanos();
+        if self.held_back {
+            return;
+        }
         if records > self.many {
             self.now = (self.now / 2).max(Self::SHORTEST);
         } else if records < (self.many / Self::FEW).max(1) {
@@ -63,22 +74,35 @@ mod tests {
     fn it_follows_the_traffic_within_its_bounds() {
         let mut tick = Tick::new(60_000);
         for _ in 0..20 {
-            tick.found(100_000);
+            tick.found(100_000, 0);
         }
         assert_eq!(tick.duration(), Tick::SHORTEST);
-        tick.found(10_000);
+        tick.found(5_000, 0);
         assert_eq!(tick.duration(), Tick::SHORTEST);
         for _ in 0..20 {
-            tick.found(0);
+            tick.found(0, 0);
         }
         assert_eq!(tick.duration(), Tick::LONGEST);
+    }
+
+    #[test]
+    fn what_a_program_holds_back_is_looked_for_soon() {
+        let mut tick = Tick::new(60_000);
+        tick.found(100_000, 1_000_000);
+        assert_eq!(tick.duration(), Tick::LONGEST / 2);
+        for _ in 0..20 {
+            tick.found(0, 2_000_001);
+            assert_eq!(tick.duration(), Tick::SHORTEST);
+        }
+        tick.found(5_000, 1_000_000);
+        assert_eq!(tick.duration(), Tick::LONGEST / 2, "as before");
     }
 
     #[test]
     fn where_nobody_wakes_the_reader_it_never_sleeps_for_long() {
         let mut tick = Tick::new(1024).at_most(Duration::from_millis(7));
         for _ in 0..20 {
-            tick.found(0);
+            tick.found(0, 0);
         }
         assert_eq!(tick.duration(), Duration::from_millis(7));
         assert_eq!(tick.at_most(Duration::ZERO).duration(), Tick::SHORTEST);
@@ -89,10 +113,10 @@ mod tests {
     fn a_full_ring_is_load_however_small_it_is() {
         let mut tick = Tick::new(30);
         for _ in 0..20 {
-            tick.found(30);
+            tick.found(30, 0);
         }
         assert_eq!(tick.duration(), Tick::SHORTEST);
-        tick.found(0);
+        tick.found(0, 0);
         assert!(tick.duration() > Tick::SHORTEST);
     }
 }

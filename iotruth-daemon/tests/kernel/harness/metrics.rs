@@ -132,10 +132,14 @@ impl Scrape {
 
     /// Events that never reached the engine and that some counter told of.
     pub(crate) fn counted_losses(&self) -> u64 {
-        ["ring_full", "recursion", "late", "user_queue"]
-            .iter()
-            .map(|reason| self.existing("iotruth_events_lost_total", &[("reason", reason)]))
-            .sum()
+        self.losses().iter().filter(|(reason, _)| *reason != "inferred").map(|(_, lost)| lost).sum()
+    }
+
+    /// Events that never reached the engine, by reason.
+    pub(crate) fn losses(&self) -> [(&'static str, u64); 5] {
+        ["ring_full", "recursion", "late", "user_queue", "inferred"].map(|reason| {
+            (reason, self.existing("iotruth_events_lost_total", &[("reason", reason)]))
+        })
     }
 
     /// Every pair of device and operation that has requests.

@@ -40,6 +40,6 @@ pub(crate) fn settle(daemon: &Daemon, device: &LoopDevice, expected: &mut Counts
             expected.reads += device.use_every_request();
             since = Instant::now();
         }
-        Err(format!("{counted:?} of {expected:?}"))
+        Err(format!("{counted:?} of {expected:?}, lost {:?}", scrape.losses()))
     })
 }
