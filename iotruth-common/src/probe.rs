@@ -1,7 +1,7 @@
 //! The tracepoints that iotruth attaches to, and the programs on them.
 
-/// The kernel's name of the function that is given each bio with flush flags, which is also the name of
-/// the eBPF program on it: it tells the starts of flushes where there is no [`Probe::Start`].
+/// The kernel's name of the function that is given the request of each bio with flush flags, which is
+/// also the name of the eBPF program on it: it tells [`Probe::Start`] where that has no tracepoint.
 pub const INSERT_FLUSH: &str = "blk_insert_flush";
 
 /// A traced tracepoint.
@@ -103,8 +103,8 @@ impl Probe {
 /// Which of the programs of a tracepoint.
 ///
 /// The kernel skips a program on a CPU where it is running already. Where a task can be preempted
-/// inside a program of a tracepoint, that may last, so there each tracepoint has a second one, which tells what the
-/// first one could not.
+/// inside a program of a tracepoint, that may last, so there each tracepoint has a second one, which
+/// tells what the first one could not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Tells every event, and is the only program of its tracepoint.

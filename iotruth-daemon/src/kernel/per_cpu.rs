@@ -145,7 +145,7 @@ impl PerCpu {
     ) -> usize {
         let mut drained = 0;
         while drained < limit {
-            // Where it lies in the heap, the second one is one of the two below the first.
+            // Which comes second: in a heap it is one of the two below the first.
             let others = self.next.as_slice().get(1..).unwrap_or_default();
             let second = others.iter().take(2).max().map_or((u64::MAX, u32::MAX), |next| next.0);
             let Some(mut first) = self.next.peek_mut() else {
@@ -158,8 +158,8 @@ impl PerCpu {
             let index = first.0.1;
             let Some(lane) = self.lanes.get_mut(index as usize) else { break };
             let Some(slots) = self.memory.slots.get(lane.array) else { break };
-            // What runs on a CPU mostly makes several records before another CPU has its turn, and the
-            // heap is only set right when that is so.
+            // One ring mostly has several records in a row, so the heap is set right only where another
+            // one has its turn.
             loop {
                 let length = if lane.spoilt { SPOILT } else { lane.slot_bytes };
                 // SAFETY: a program writes a slot only after the tail of its ring was moved beyond it,

@@ -53,10 +53,10 @@ pub(super) fn monotonic() -> u64 {
 /// Waits until programs that were running when this was called have ended; says whether that is certain.
 ///
 /// Neither detaching nor a new setting waits for those on other CPUs. A tracing program runs between
-/// `rcu_read_lock` and `rcu_read_unlock` (`__bpf_trace_run`, `__bpf_prog_enter`), so the grace period behind `membarrier`
-/// (`synchronize_rcu`) waits for it, even where it can be preempted. That is refused where CPUs run
-/// without ticks (`nohz_full`) and does nothing where only one CPU is online; there, the pause is a
-/// thousand times as long as a program runs.
+/// `rcu_read_lock` and `rcu_read_unlock` (`__bpf_trace_run`, `__bpf_prog_enter`), so the grace period
+/// behind `membarrier` (`synchronize_rcu`) waits for it, even where it can be preempted. That is
+/// refused where CPUs run without ticks (`nohz_full`) and does nothing where only one CPU is online;
+/// there, the pause is a thousand times as long as a program runs.
 pub(super) fn wait_for_programs() -> bool {
     // SAFETY: the call takes a command, flags and a CPU number, and touches no memory.
     let refused = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };

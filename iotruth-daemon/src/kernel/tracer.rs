@@ -140,7 +140,7 @@ impl Tracer {
     /// a tracepoint runs its programs in the order in which they came (`func_add`).
     pub fn attach(&mut self) -> Result<Attached, KernelError> {
         for (program, _) in &self.loaded {
-            if program.probe != Probe::Start || self.insert_flush.is_none() {
+            if self.function(program.probe).is_none() {
                 let link = attach::attach(&mut self.ebpf, *program)?;
                 self.links.push((*program, link));
                 continue;
@@ -157,13 +157,17 @@ impl Tracer {
             .into_iter()
             .map(|probe| ProgramStatus {
                 probe,
-                function: (probe == Probe::Start && self.insert_flush.is_some())
-                    .then_some(INSERT_FLUSH),
+                function: self.function(probe),
                 missing: self.missing(probe),
                 second: self.loaded.iter().any(|(program, _)| *program == Program::second(probe)),
             })
             .collect();
         Ok(Attached { programs, at })
+    }
+
+    /// The function that is traced for want of a probe's tracepoint.
+    fn function(&self, probe: Probe) -> Option<&'static str> {
+        (probe == Probe::Start && self.insert_flush.is_some()).then_some(INSERT_FLUSH)
     }
 
     /// Why there is no program of a probe.

@@ -258,8 +258,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let before = rounds.records;
             self.drain(&mut rounds);
             self.settle(&mut rounds);
-            let found = (rounds.records - before) as usize;
-            self.tick.found(found, if rounds.drained { rounds.behind } else { 0 });
+            self.tick.found((rounds.records - before) as usize, rounds.behind);
             self.resample(&mut rounds);
             self.auditee.answer(&mut self.recorded.engine, rounds.reached);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
@@ -294,7 +293,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
     /// Takes the records that are in the rings now. Where more keep coming than can be taken, it
     /// leaves them after [`LONGEST_DRAIN`], so that all else goes on under any load.
     fn drain(&mut self, rounds: &mut Rounds) {
-        rounds.drained = false;
+        (rounds.drained, rounds.behind) = (false, 0);
         let mut all = 0;
         let begin = clock::monotonic();
         let until = begin + LONGEST_DRAIN;
@@ -437,7 +436,8 @@ struct Rounds {
     drained: bool,
     /// Nothing is left in them that was written before this time.
     reached: u64,
-    /// How far what the rings could hand out ended before that look was over, in nanoseconds.
+    /// How far before the end of that look the records end that it could take, in nanoseconds; 0 where
+    /// it left some that it could have taken.
     behind: u64,
     /// [`LONGEST_RUN`], until no more are written.
     longest_record: u64,

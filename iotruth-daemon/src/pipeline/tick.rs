@@ -12,7 +12,7 @@ pub(super) struct Tick {
     longest: Duration,
     /// Records of one look above which the next one comes sooner.
     many: usize,
-    /// The last look left records that were there.
+    /// The last look may have left records, because a program was in the middle of one.
     held_back: bool,
 }
 

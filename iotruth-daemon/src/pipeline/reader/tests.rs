@@ -6,7 +6,7 @@ use std::{os::fd::BorrowedFd, sync::Arc, time::Instant};
 use super::{
     super::{
         auditor::Auditor,
-        fake,
+        clock, fake,
         lookout::{Lookout, Surroundings},
         memory::Looked,
         recorder::Recorded,
@@ -14,7 +14,7 @@ use super::{
         sysfs::Places,
         tick::Tick,
     },
-    Counters, Mailbox, Memory, Reader, Source,
+    Counters, Memory, Reader, Rounds, Source,
 };
 use crate::{
     config::Config,
@@ -81,6 +81,37 @@ impl Source for NoRing {
     }
 }
 
+/// A ring that has nothing but may have what a program is in the middle of, since this long ago.
+struct HeldBack(Option<u64>);
+
+impl Source for HeldBack {
+    fn ring(&self) -> usize {
+        0
+    }
+
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn reached(&self) -> u64 {
+        self.0.map_or(u64::MAX, |behind| clock::monotonic() - behind)
+    }
+
+    fn take_fill(&mut self) -> f64 {
+        0.0
+    }
+
+    fn end(&mut self) {}
+
+    fn had_two_writers(&self) -> bool {
+        false
+    }
+
+    fn drain(&mut self, _limit: usize, _take: impl FnMut(&[u8])) -> usize {
+        0
+    }
+}
+
 struct Still;
 
 impl Counters for Still {
@@ -89,21 +120,17 @@ impl Counters for Still {
     }
 }
 
-/// What a reader with this memory shows and notes, once that is as is hoped or patience is at its
-/// end; and it must have been alive all the time.
-fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
+/// A reader of these rings, and who audits it.
+fn reader<S: Source>(sources: Vec<S>, memory: Answers) -> (Reader<S, Still, Answers>, Auditor) {
     let config = Arc::new(Config::default());
     let places = Places::default();
     let (auditor, mut auditees) = Auditor::start(Arc::clone(&config), 1, places.clone()).unwrap();
     let herald = auditor.herald();
     let (lookout, _) =
         Lookout::start(0, Surroundings { config, places, sequenced: true, herald }).unwrap();
-    let mut recorded = Recorded::new(fake::config(), None);
-    fake::issue(&mut recorded.engine, DeviceId { number: 7 << 20, sequence: 3 }, 9 * SECOND);
-    let mailbox = Arc::new(Mailbox::default());
-    let stop = Arc::default();
+    let recorded = Recorded::new(fake::config(), None);
     let reader = Reader {
-        sources: Vec::<NoRing>::new(),
+        sources,
         tick: Tick::new(4096),
         counters: Still,
         memory,
@@ -111,10 +138,20 @@ fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
         lookout,
         samples: Samples::none(),
         auditee: auditees.pop().unwrap(),
-        mailbox: Arc::clone(&mailbox),
-        stop: Arc::clone(&stop),
+        mailbox: Arc::default(),
+        stop: Arc::default(),
         fault: None,
     };
+    (reader, auditor)
+}
+
+/// What a reader with this memory shows and notes, once that is as is hoped or patience is at its
+/// end; and it must have been alive all the time.
+fn run(memory: Answers, hoped: impl Fn(&Snapshot, Option<&str>) -> bool) {
+    let (mut reader, _auditor) = reader(Vec::<NoRing>::new(), memory);
+    let device = DeviceId { number: 7 << 20, sequence: 3 };
+    fake::issue(&mut reader.recorded.engine, device, 9 * SECOND);
+    let (mailbox, stop) = (Arc::clone(&reader.mailbox), Arc::clone(&reader.stop));
     let thread = reader.spawn(0).unwrap();
     let begin = Instant::now();
     while !hoped(&mailbox.snapshot(), mailbox.note().as_deref()) {
@@ -152,4 +189,16 @@ fn memory_that_is_not_mapped_ends_a_life() {
         assert_eq!(note, None);
         (snapshot.lives.open, snapshot.lives.inferred) == (0, 1)
     });
+}
+
+#[test]
+fn a_look_knows_how_far_it_was_held_back() {
+    for behind in [None, Some(5_000_000)] {
+        let (mut reader, _auditor) = reader(vec![HeldBack(None), HeldBack(behind)], Answers::Error);
+        let mut rounds = Rounds { behind: 7, ..Rounds::default() };
+        reader.drain(&mut rounds);
+        assert!(rounds.drained);
+        assert!(rounds.behind >= behind.unwrap_or(0), "{} ns", rounds.behind);
+        assert_eq!(rounds.behind == 0, behind.is_none(), "{} ns", rounds.behind);
+    }
 }
