@@ -10,7 +10,6 @@ use iotruth_common::{
 
 use super::{
     account::AdditionLog,
-    batch::Batch,
     decode::decode,
     device::DeviceId,
     devices::{Devices, Policy},
@@ -19,6 +18,7 @@ use super::{
     held::Held,
     inflight::InFlight,
     log::Log,
+    lookahead::Lookahead,
     plain::Rests,
     sample::Sample,
     shortcut::Shortcut,
@@ -138,8 +138,8 @@ pub struct Engine {
     streams: Streams,
     pub(super) table: Table,
     pub(super) rests: Rests,
-    /// What [`Engine::records`] collects records in, while nobody does.
-    pub(super) batch: Option<Box<Batch>>,
+    /// Where the records of [`Engine::records`] wait, while there are none.
+    pub(super) lookahead: Option<Box<Lookahead>>,
     pub(super) spares: Spares,
     pub(super) shortcut: Shortcut,
     pub(super) devices: Devices,
@@ -193,7 +193,7 @@ impl Engine {
             streams: Streams::default(),
             table: Table::default(),
             rests: Rests::default(),
-            batch: None,
+            lookahead: None,
             spares: Spares::default(),
             shortcut: Shortcut::new(&config.flavor),
             devices: Devices::new(config.layout.disk_diskseq != ABSENT),

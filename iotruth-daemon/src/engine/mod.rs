@@ -7,7 +7,6 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::disallowed_types))]
 
 pub mod account;
-mod batch;
 pub mod btf;
 mod census;
 mod completion;
@@ -29,6 +28,7 @@ pub mod kind;
 pub mod ledger;
 mod life;
 mod log;
+mod lookahead;
 pub mod mismatch;
 mod moment;
 pub mod operation;
@@ -55,11 +55,11 @@ pub mod timeline;
 mod timeout;
 mod watch;
 
-pub use batch::Records;
 pub use census::Suspect;
 pub use devices::Policy;
 pub use engine::{Audit, Engine, EngineConfig, Limits};
 pub use input::Input;
+pub use lookahead::Records;
 pub use sample::Sample;
 pub use starts::Starts;
 pub use streams::StreamCount;

@@ -105,7 +105,7 @@ impl Kernel {
     pub(in crate::engine) fn drain(&mut self, ring: usize) {
         let unread = self.unread.as_mut().and_then(|rings| rings.get_mut(ring));
         let taken = unread.map(std::mem::take).unwrap_or_default();
-        let mut records = self.engine.batches(ring);
+        let mut records = self.engine.records_ahead(ring);
         for record in &taken {
             records.take(record.bytes());
         }

@@ -1,8 +1,9 @@
-//! Records in batches, so that what is known of their addresses is on its way before it is needed.
+//! Records that wait in a row, so that what is known of their addresses is there when their turn comes.
 //!
 //! With many requests open, what is known of them is in no cache. A look into memory takes as long as
-//! several events, and ten looks at the same time take no longer than one. So where that is so, records are
-//! collected, a few at a time, and the lines that they will need are asked for as they come. A
+//! several events, and ten looks at the same time take no longer than one. So where that is so, the line
+//! that a record needs is asked for when it comes, and the record is taken when some more have come:
+//! meanwhile those before it are worked on, and there is never a moment in which all wait for memory. A
 //! BPF ring buffer gives the room of a record back as soon as it is asked for the next one, so they are
 //! copied.
 
@@ -10,7 +11,7 @@ use iotruth_common::record::{CompleteRecord, RequestRecord, SubmitRecord};
 
 use super::{engine::Engine, table::Key};
 
-/// Records of a batch: as many as are in the caches' hands at a time.
+/// How many records wait: as many looks into memory as a processor takes at a time.
 const RECORDS: usize = 16;
 
 /// Bytes of the largest record, and of the others.
@@ -26,45 +27,52 @@ struct Copied {
     length: usize,
 }
 
-/// Records that wait until there are enough of them.
-#[derive(Debug)]
-pub(super) struct Batch {
-    records: [Copied; RECORDS],
-    count: usize,
-}
+impl Copied {
+    const EMPTY: Self = Self { bytes: [0; LONG], length: 0 };
 
-impl Default for Batch {
-    fn default() -> Self {
-        Self { records: [Copied { bytes: [0; LONG], length: 0 }; RECORDS], count: 0 }
+    /// Copies a record; its address, or `None` where it has the length of none.
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) -> Option<u64> {
+        match bytes.len() {
+            LONG => self.copy_all::<LONG>(bytes)?,
+            MIDDLE => self.copy_all::<MIDDLE>(bytes)?,
+            SHORT => self.copy_all::<SHORT>(bytes)?,
+            _ => return None,
+        }
+        bytes.get(REQUEST..)?.first_chunk().copied().map(u64::from_ne_bytes)
+    }
+
+    /// The length is known when this is compiled, so that it takes no loop.
+    #[inline]
+    fn copy_all<const LENGTH: usize>(&mut self, bytes: &[u8]) -> Option<()> {
+        *self.bytes.first_chunk_mut::<LENGTH>()? = *bytes.first_chunk()?;
+        self.length = LENGTH;
+        Some(())
+    }
+
+    fn record(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
-impl Batch {
-    /// Copies a record; its address, or `None` where it has the length of none, or there is no room.
-    #[inline]
-    fn copy(&mut self, bytes: &[u8]) -> Option<u64> {
-        let place = self.records.get_mut(self.count)?;
-        match bytes.len() {
-            LONG => copy::<LONG>(place, bytes)?,
-            MIDDLE => copy::<MIDDLE>(place, bytes)?,
-            SHORT => copy::<SHORT>(place, bytes)?,
-            _ => return None,
-        }
-        self.count += 1;
-        bytes.get(REQUEST..)?.first_chunk().copied().map(u64::from_ne_bytes)
+/// Records that wait for their turn.
+#[derive(Debug)]
+pub(super) struct Lookahead {
+    /// In a circle.
+    records: [Copied; RECORDS],
+    /// How many have come, and how many have had their turn.
+    come: usize,
+    taken: usize,
+}
+
+impl Default for Lookahead {
+    fn default() -> Self {
+        Self { records: [Copied::EMPTY; RECORDS], come: 0, taken: 0 }
     }
 }
 
 /// Where a record has the address of its request.
 const REQUEST: usize = std::mem::offset_of!(RequestRecord, request);
-
-/// The length is known when this is compiled, so that it takes no loop.
-#[inline]
-fn copy<const LENGTH: usize>(place: &mut Copied, bytes: &[u8]) -> Option<()> {
-    *place.bytes.first_chunk_mut::<LENGTH>()? = *bytes.first_chunk()?;
-    place.length = LENGTH;
-    Some(())
-}
 
 /// Takes the records of one ring, as [`Engine::record`] takes one.
 #[derive(Debug)]
@@ -73,23 +81,23 @@ pub struct Records<'a> {
     engine: &'a mut Engine,
     ring: usize,
     /// Where the table is small enough for the caches, each is taken at once.
-    batch: Option<Box<Batch>>,
+    lookahead: Option<Box<Lookahead>>,
 }
 
 impl Engine {
     /// To be given the records of a ring, in their order; [`Records::finish`] is to follow.
     pub fn records(&mut self, ring: usize) -> Records<'_> {
         if self.table.is_large() {
-            self.batches(ring)
+            self.records_ahead(ring)
         } else {
-            Records { engine: self, ring, batch: None }
+            Records { engine: self, ring, lookahead: None }
         }
     }
 
     /// The same, however small the table is.
-    pub(super) fn batches(&mut self, ring: usize) -> Records<'_> {
-        let batch = Some(self.batch.take().unwrap_or_default());
-        Records { engine: self, ring, batch }
+    pub(super) fn records_ahead(&mut self, ring: usize) -> Records<'_> {
+        let lookahead = Some(self.lookahead.take().unwrap_or_default());
+        Records { engine: self, ring, lookahead }
     }
 }
 
@@ -97,36 +105,47 @@ impl Records<'_> {
     /// Takes a record, aligned to 8 bytes.
     #[inline]
     pub fn take(&mut self, bytes: &[u8]) {
-        let Some(batch) = &mut self.batch else {
+        if self.lookahead.is_none() {
             self.engine.record(self.ring, bytes);
-            return;
-        };
-        if let Some(request) = batch.copy(bytes) {
+        } else {
+            self.take_later(bytes);
+        }
+    }
+
+    /// Lets a record wait, and takes the one that has waited longest where there is no room.
+    #[inline(never)]
+    fn take_later(&mut self, bytes: &[u8]) {
+        let Some(lookahead) = &mut self.lookahead else { return };
+        let place = &mut lookahead.records[lookahead.come % RECORDS];
+        if lookahead.come - lookahead.taken == RECORDS {
+            self.engine.record(self.ring, place.record());
+            lookahead.taken += 1;
+        }
+        if let Some(request) = place.copy(bytes) {
+            lookahead.come += 1;
             self.engine.table.prefetch(Key { request, ring: self.ring as u8 });
-            if batch.count == RECORDS {
-                self.flush();
-            }
         } else {
             // It cannot be read, and in its turn it is told to be lost.
-            self.flush();
+            self.drain();
             self.engine.record(self.ring, bytes);
         }
     }
 
-    /// Takes what was copied.
-    fn flush(&mut self) {
-        let Some(batch) = &mut self.batch else { return };
-        for record in batch.records.iter().take(std::mem::take(&mut batch.count)) {
-            let bytes = record.bytes.get(..record.length).unwrap_or_default();
-            self.engine.record(self.ring, bytes);
+    /// Takes what waits.
+    fn drain(&mut self) {
+        let Some(lookahead) = &mut self.lookahead else { return };
+        while lookahead.taken != lookahead.come {
+            let record = lookahead.records[lookahead.taken % RECORDS].record();
+            self.engine.record(self.ring, record);
+            lookahead.taken += 1;
         }
     }
 
     /// No more records come now.
     pub fn finish(mut self) {
-        self.flush();
-        if self.batch.is_some() {
-            self.engine.batch = self.batch;
+        self.drain();
+        if self.lookahead.is_some() {
+            self.engine.lookahead = self.lookahead;
         }
     }
 }
@@ -145,7 +164,7 @@ mod tests {
     #[test]
     fn what_is_no_record_is_lost_in_its_turn() {
         let mut kernel = Kernel::new();
-        let mut records = kernel.engine.batches(0);
+        let mut records = kernel.engine.records_ahead(0);
         for attempt in 1..=RECORDS as u32 + 3 {
             let request = RequestRecord {
                 attempt,
