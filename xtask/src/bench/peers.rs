@@ -11,7 +11,7 @@ use clap::Args;
 
 use self::{
     measure::{MEASURES, Measure, Measured},
-    peer::{Other, Peer},
+    peer::{NONE, Other, Peer},
 };
 use super::{only_one, place::Place};
 use crate::{
@@ -141,7 +141,7 @@ fn present(place: &Place, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<Absent>)> 
                 continue;
             }
             // Without the load itself, nothing can be measured.
-            Err(error) if peer.command.is_none() => return Err(error),
+            Err(error) if peer.name == NONE => return Err(error),
             Err(error) => format!("{error:#}"),
         };
         println!("{}: {reason}", peer.name);

@@ -10,10 +10,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{
-    peer::Peer,
-    tracer::{Seen, Tracer},
-};
+use super::{peer::Peer, tracer::Tracer};
 use crate::bench::{
     fio::Load,
     http::get,
@@ -102,21 +99,15 @@ impl Measure {
 /// Lets a tracer see a load, whatever is looked at.
 fn watch(place: &Place, peer: &Peer, load: Load) -> Result<Measured> {
     let mut tracer = Tracer::start(place, peer)?;
-    let usage = |tracer: &Option<Tracer<'_>>| match tracer {
-        Some(tracer) => tracer.usage(),
-        None => Ok(Usage::default()),
-    };
-    let before = usage(&tracer)?;
+    let before = tracer.usage()?;
     let (cpus, begin) = (process::cpus()?, Instant::now());
     let scraped = peer.address.as_deref().filter(|_| peer.scraped);
     let done = scraped_meanwhile(scraped, || load.run(place.device(), place.folder()))?;
     let idle = process::cpus()?.idle.saturating_sub(cpus.idle);
     let all = begin.elapsed().as_nanos() as u64 * cpus.count;
-    if let Some(tracer) = &mut tracer {
-        tracer.check()?;
-    }
-    let after = usage(&tracer)?;
-    let seen = tracer.map_or(Ok(Seen::default()), Tracer::stop)?;
+    tracer.check()?;
+    let after = tracer.usage()?;
+    let seen = tracer.stop()?;
     let of_each = |all: u64| all as f64 / done.reads.max(1) as f64;
     Ok(Measured {
         reads: done.reads,

@@ -15,20 +15,30 @@ const BPFTRACE: &str = "tracepoint:block:block_rq_issue { @start[args->dev, args
 /// Nothing at all, on the same two events: what the kernel counts of it, the counting itself takes.
 const EMPTY: &str = "tracepoint:block:block_rq_issue { } tracepoint:block:block_rq_complete { }";
 
+/// The time of both events, and nothing else.
+const CLOCK: &str = "tracepoint:block:block_rq_issue { if (nsecs == 0) { exit(); } } \
+    tracepoint:block:block_rq_complete { if (nsecs == 0) { exit(); } }";
+
 /// The name of that peer.
 pub(super) const COUNTING: &str = "empty programs";
+
+/// The name of the peer that traces nothing.
+pub(super) const NONE: &str = "none";
+
+/// What it does: it is started, waited for and ended as all are. A load right after another one is
+/// faster by some percent than a load after a rest.
+const REST: [&str; 2] = ["sleep", "infinity"];
 
 /// Where perf writes, in the working directory of all tracers, which is in memory.
 pub(super) const PERF_FILE: &str = "perf.data";
 
-/// A tracer, or none.
+/// A tracer, or what stands in for none.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) name: String,
     /// What it does with each request.
     pub(super) about: String,
-    /// `None` for no tracer at all.
-    pub(super) command: Option<Vec<String>>,
+    pub(super) command: Vec<String>,
     /// Where it says how many requests it saw.
     pub(super) count: Count,
     /// Where it answers over HTTP, if it does.
@@ -70,8 +80,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
     let peer = |name: &str, about: &str, count, command: &[&str]| Peer {
         name: name.to_owned(),
         about: about.to_owned(),
-        command: (!command.is_empty())
-            .then(|| command.iter().map(|word| (*word).to_owned()).collect()),
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
         count,
         address: None,
         scraped: false,
@@ -107,7 +116,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
         "block:block_rq_complete",
     ];
     let mut peers = vec![
-        peer("none", "nobody traces", Count::Unknown, &[]),
+        peer(NONE, "nobody traces; a process that sleeps", Count::Unknown, &REST),
         iotruth(
             "iotruth",
             "every request followed from its first event to its end; rings of each CPU",
@@ -143,6 +152,12 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
             "two instructions on each of both events, which tell nothing",
             Count::Unknown,
             &["bpftrace", "-e", EMPTY],
+        ),
+        peer(
+            "clock alone",
+            "the kernel's clock is read for each of both events, and nobody is told",
+            Count::Unknown,
+            &["bpftrace", "-e", CLOCK],
         ),
     ];
     for Other { name, command } in others {

@@ -5,11 +5,11 @@ use anyhow::Result;
 use super::{
     Absent, Run,
     measure::{MEASURES, Measure, Measured},
-    peer::COUNTING,
+    peer::{COUNTING, NONE},
 };
 use crate::bench::{machine, median::Median};
 
-/// The peer whose in-kernel time is the yardstick: one histogram.
+/// The peer that is the yardstick: one histogram.
 const YARDSTICK: &str = "biolatency";
 
 /// What a figure is held against.
@@ -66,6 +66,7 @@ const fn columns(measure: Measure) -> &'static [&'static str] {
         Measure::FullSpeed => &[
             "reads a second",
             "of none's",
+            "of biolatency's",
             "CPU of the tracer for each read",
             "CPU of the tracer in all",
             "anonymous memory",
@@ -74,7 +75,9 @@ const fn columns(measure: Measure) -> &'static [&'static str] {
             "reads missed",
             "events lost, by its own count",
         ],
-        Measure::FixedRate => &["CPU of the machine for each read", "more than none's"],
+        Measure::FixedRate => {
+            &["CPU of the machine for each read", "more than none's", "more than biolatency's"]
+        }
         Measure::DepthOne => &["latency", "more than none's"],
         Measure::Programs => &[
             "BPF programs for each read",
@@ -87,19 +90,24 @@ const fn columns(measure: Measure) -> &'static [&'static str] {
 }
 
 fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> Vec<String> {
-    let none = all.first().map_or(&[][..], Vec::as_slice);
+    let of = |name: &str| {
+        let place = run.peers.iter().position(|peer| peer.name == name)?;
+        all.get(place).map(Vec::as_slice)
+    };
+    let none = of(NONE).unwrap_or_default();
+    let yardstick = of(YARDSTICK).unwrap_or_default();
     match measure {
         Measure::FullSpeed => {
-            let of = |figure: fn(&Measured) -> f64| median(own, figure);
             let whole = |figure: Option<u64>| figure.map_or("-".to_owned(), |sum| sum.to_string());
             vec![
-                show(of(|one| one.per_second), 0, ""),
+                show(median(own, |one| one.per_second), 0, ""),
                 show(paired(own, none, |one| one.per_second, Against::Ratio), 3, ""),
-                show(of(|one| one.tracer), 0, " ns"),
-                show(of(|one| one.tracer * one.reads as f64 / 1e9), 2, " s"),
-                show(of(|one| one.usage.anonymous as f64 / f64::from(1 << 20)), 1, " MiB"),
-                show(of(|one| one.usage.resident as f64 / f64::from(1 << 20)), 1, " MiB"),
-                show(of(|one| one.usage.bpf as f64 / f64::from(1 << 20)), 1, " MiB"),
+                show(paired(own, yardstick, |one| one.per_second, Against::Ratio), 3, ""),
+                show(median(own, |one| one.tracer), 0, " ns"),
+                show(median(own, |one| one.tracer * one.reads as f64 / 1e9), 2, " s"),
+                show(median(own, |one| one.usage.anonymous as f64 / f64::from(1 << 20)), 1, " MiB"),
+                show(median(own, |one| one.usage.resident as f64 / f64::from(1 << 20)), 1, " MiB"),
+                show(median(own, |one| one.usage.bpf as f64 / f64::from(1 << 20)), 1, " MiB"),
                 whole(own.iter().map(|one| one.missed).sum()),
                 whole(own.iter().map(|one| one.told_lost).sum()),
             ]
@@ -107,6 +115,7 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
         Measure::FixedRate => vec![
             show(median(own, |one| one.machine), 0, " ns"),
             show(paired(own, none, |one| one.machine, Against::Difference), 0, " ns"),
+            show(paired(own, yardstick, |one| one.machine, Against::Difference), 0, " ns"),
         ],
         Measure::DepthOne => vec![
             show(median(own, |one| one.latency), 0, " ns"),
@@ -116,11 +125,6 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
             if own.iter().all(|one| one.programs <= 0.0) {
                 return vec!["-".to_owned(); columns(measure).len()];
             }
-            let of = |name: &str| {
-                let place = run.peers.iter().position(|peer| peer.name == name)?;
-                all.get(place).map(Vec::as_slice)
-            };
-            let yardstick = of(YARDSTICK).unwrap_or_default();
             let time = |one: &Measured| one.programs;
             let mut row = vec![
                 show(median(own, time), 0, " ns"),

@@ -61,22 +61,21 @@ pub(super) struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    /// Starts a tracer and waits until it is ready; `None` where the peer is none.
-    pub(super) fn start(place: &'a Place, peer: &'a Peer) -> Result<Option<Self>> {
-        let Some(words) = &peer.command else { return Ok(None) };
+    /// Starts a tracer and waits until it is ready.
+    pub(super) fn start(place: &'a Place, peer: &'a Peer) -> Result<Self> {
         let output = place.folder().join("tracer.log");
         let log =
             File::create(&output).with_context(|| format!("cannot write {}", output.display()))?;
         let folder = place.folder().join("memory");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", MOUNTS, "sh"]).args(words);
+        command.args(["--mount", "sh", "-c", MOUNTS, "sh"]).args(&peer.command);
         command.env("PATH", search_path()?).current_dir(&folder).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("cannot start unshare")?;
         let mut tracer = Self { place, peer, child, output, folder };
         place.note_group(tracer.child.id())?;
         tracer.wait_until_ready()?;
-        Ok(Some(tracer))
+        Ok(tracer)
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {
