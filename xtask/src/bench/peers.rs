@@ -28,8 +28,9 @@ mod table;
 mod tracer;
 
 /// Debian packages that the comparison needs, and what for.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: [(&str, &str); 8] = [
     ("bpftrace", "a peer"),
+    ("coreutils", "env, for tracers that end at SIGINT wherever they were started"),
     ("fio", "the load"),
     ("libbpf-tools", "a peer: biolatency"),
     ("linux-perf", "a peer"),
