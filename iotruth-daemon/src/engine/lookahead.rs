@@ -3,9 +3,8 @@
 //! With many requests open, what is known of them is in no cache. A look into memory takes as long as
 //! several events, and ten looks at the same time take no longer than one. So where that is so, the line
 //! that a record needs is asked for when it comes, and the record is taken when some more have come:
-//! meanwhile those before it are worked on, and there is never a moment in which all wait for memory. A
-//! BPF ring buffer gives the room of a record back as soon as it is asked for the next one, so they are
-//! copied.
+//! meanwhile those before it are worked on. A BPF ring buffer gives the room of a record back as soon as
+//! it is asked for the next one, so they are copied.
 
 use iotruth_common::record::{CompleteRecord, RequestRecord, SubmitRecord};
 
@@ -113,6 +112,8 @@ impl Records<'_> {
     }
 
     /// Lets a record wait, and takes the one that has waited longest where there is no room.
+    ///
+    /// A function of its own, so that what is taken at once does not pay for it.
     #[inline(never)]
     fn take_later(&mut self, bytes: &[u8]) {
         let Some(lookahead) = &mut self.lookahead else { return };
