@@ -1,10 +1,13 @@
 //! `cargo xtask bench peers`: iotruth beside what else traces block requests, in one run.
 //!
 //! Machines differ, and one machine differs from hour to hour. So nothing is compared with a figure
-//! of another run: in each round every tracer has its turn, and so has none at all; each figure is
-//! held against the one without a tracer of the same round.
+//! of another run: in each round every tracer has its turn, and so has none at all, in an order drawn
+//! anew; each figure is held against the one without a tracer of the same round.
 
-use std::num::NonZero;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    num::NonZero,
+};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -110,13 +113,9 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
     for round in 0..rounds {
         let step = Step::begin(format!("round {} of {rounds}", round + 1));
         for (measure, figures) in MEASURES.iter().zip(&mut figures) {
-            // Everybody is first and last equally often.
-            for turn in 0..peers.len() {
-                let number = (turn + round as usize) % peers.len();
-                let (Some(peer), Some(figures)) = (peers.get(number), figures.get_mut(number))
-                else {
-                    continue;
-                };
+            let mut turns: Vec<_> = peers.iter().zip(figures).collect();
+            shuffle(&mut turns);
+            for (peer, figures) in turns {
                 let measured = measure.run(&place, peer, seconds, options.rate)?;
                 println!("{:<8} {:<14} {measured}", measure.label(), peer.name);
                 figures.push(measured);
@@ -126,6 +125,17 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
     }
     place.undo()?;
     Ok(Run { rounds, seconds, rate: options.rate, peers, absent, figures })
+}
+
+/// Puts them in another order: a load remembers what ran before it, so nobody may always come after the
+/// same one.
+fn shuffle<T>(turns: &mut [T]) {
+    let order = RandomState::new();
+    let mut number = 0_usize;
+    turns.sort_by_cached_key(|_| {
+        number += 1;
+        order.hash_one(number)
+    });
 }
 
 /// Lets each peer run for a second, and parts those that do not run or see nothing.
