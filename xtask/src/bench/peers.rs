@@ -114,7 +114,9 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
         let step = Step::begin(format!("round {} of {rounds}", round + 1));
         for (measure, figures) in MEASURES.iter().zip(&mut figures) {
             let mut turns: Vec<_> = peers.iter().zip(figures).collect();
-            shuffle(&mut turns);
+            // A load remembers what ran before it, so nobody may always come after the same one. Each
+            // `RandomState` hashes in its own way.
+            turns.sort_by_cached_key(|_| RandomState::new().hash_one(()));
             for (peer, figures) in turns {
                 let measured = measure.run(&place, peer, seconds, options.rate)?;
                 println!("{:<8} {:<14} {measured}", measure.label(), peer.name);
@@ -125,17 +127,6 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
     }
     place.undo()?;
     Ok(Run { rounds, seconds, rate: options.rate, peers, absent, figures })
-}
-
-/// Puts them in another order: a load remembers what ran before it, so nobody may always come after the
-/// same one.
-fn shuffle<T>(turns: &mut [T]) {
-    let order = RandomState::new();
-    let mut number = 0_usize;
-    turns.sort_by_cached_key(|_| {
-        number += 1;
-        order.hash_one(number)
-    });
 }
 
 /// Lets each peer run for a second, and parts those that do not run or see nothing.
