@@ -26,7 +26,7 @@ use super::{
     snapshot::{LOSSES, LifeFigures, Loss, ProbeFigures, RingFigures, Snapshot},
     spares::Spares,
     starts::Starts,
-    streams::{Arrival, StreamCount, Streams},
+    streams::{Arrival, StreamCount, Streams, since},
     table::{Key, Table},
 };
 
@@ -358,7 +358,7 @@ impl Engine {
             let all = self.audit.lost.iter().filter_map(|row| row.get(ring));
             let count = all.sum::<u64>() as u32;
             // Records may know of more by now: all that were written before have been taken.
-            if (1..=u32::MAX / 2).contains(&count.wrapping_sub(refusals.count)) {
+            if since(refusals.count, count) > 0 {
                 *refusals = Refusals { count, seen: at };
             }
         }
@@ -418,9 +418,33 @@ impl Engine {
         self.held.oldest().map_or(known, |oldest| oldest.min(known))
     }
 
+    /// Attempts and refusals of this moment, by probe and ring: what the counters said when they were last
+    /// read, and what the records say that have come since. Else what was received would be held against
+    /// what had been tried some time before.
+    fn tried(&self) -> [[[u64; MAX_RINGS]; PROBES]; 2] {
+        let Audit { mut attempts, mut lost, .. } = self.audit;
+        for ring in &self.rings {
+            // A number that is missing for another reason may look like one that was refused.
+            let counted: u64 = lost.iter().filter_map(|row| row.get(*ring)).sum();
+            let known = self.refusals.get(*ring).map_or(0, |refusals| refusals.count);
+            let mut refusals = u64::from(since(counted as u32, known));
+            for (probe, newer) in self.streams.newer(*ring).iter().enumerate() {
+                let refused = newer.refused.min(refusals);
+                refusals -= refused;
+                for (table, more) in [(&mut attempts, newer.attempts), (&mut lost, refused)] {
+                    if let Some(count) = table.get_mut(probe).and_then(|row| row.get_mut(*ring)) {
+                        *count += more;
+                    }
+                }
+            }
+        }
+        [attempts, lost]
+    }
+
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self, now: u64) -> Snapshot {
+        let [attempts, lost] = self.tried();
         let own = |table: &[[u64; MAX_RINGS]; PROBES], probe: usize| -> u64 {
             let row = table.get(probe).copied().unwrap_or_default();
             self.rings.iter().filter_map(|ring| row.get(*ring)).sum()
@@ -432,8 +456,8 @@ impl Engine {
         for (probe, figures) in Probe::ALL.iter().zip(probes.iter_mut()) {
             let probe = *probe as usize;
             *figures = ProbeFigures {
-                attempts: own(&self.audit.attempts, probe),
-                lost: own(&self.audit.lost, probe),
+                attempts: own(&attempts, probe),
+                lost: own(&lost, probe),
                 received: own(&self.received, probe),
                 passed_over: self.passed_over.get(probe).copied().unwrap_or_default(),
                 recursion: self.audit.recursion.get(probe).copied().unwrap_or_default(),
@@ -453,7 +477,7 @@ impl Engine {
             .map(|ring| RingFigures {
                 ring: *ring,
                 received: of_ring(&self.received, *ring),
-                lost: of_ring(&self.audit.lost, *ring),
+                lost: of_ring(&lost, *ring),
             })
             .collect();
         let mut losses = self.losses;

@@ -153,12 +153,13 @@ impl OperationFigures {
     }
 }
 
-/// Books of one probe: attempts = received + lost, once all is quiet.
+/// Books of one probe at the time of the snapshot: attempts = received + lost + those that are missing or
+/// on their way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeFigures {
-    /// Records that the programs tried to write, when last read.
+    /// Records that the programs tried to write: as last read, and as told by later records.
     pub attempts: u64,
-    /// Records that the rings refused, when last read.
+    /// Records that the rings refused, in the same way.
     pub lost: u64,
     /// Records that the engine was given.
     pub received: u64,

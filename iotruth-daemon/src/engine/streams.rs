@@ -6,7 +6,7 @@
 
 use iotruth_common::{
     counters::MAX_RINGS,
-    probe::{PROGRAMS, Program},
+    probe::{PROBES, PROGRAMS, Program},
     record::RequestRecord,
 };
 
@@ -57,6 +57,14 @@ pub(super) enum Arrival {
     AfterUnknownLoss(u32),
     /// An older number than the last one of its stream.
     Late,
+}
+
+/// What records tell of the attempts that came after the counters were last read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Newer {
+    pub(super) attempts: u64,
+    /// Those of them that the ring refused.
+    pub(super) refused: u64,
 }
 
 /// The last record of every stream.
@@ -126,14 +134,31 @@ impl Streams {
         let streams = self.counts.iter().enumerate().skip(ring).step_by(MAX_RINGS);
         let behind = streams.map(|(stream, count)| {
             let last = self.marks.get(stream).map_or(0, |mark| mark.attempt);
-            let tail = count.attempts.wrapping_sub(last);
-            if tail > u32::MAX / 2 {
-                return 0;
-            }
+            let tail = since(last, count.attempts);
             let refused = count.lost.wrapping_sub(count.refused);
             u64::from(if refused > u32::MAX / 2 { tail } else { tail.saturating_sub(refused) })
         });
         behind.sum()
+    }
+
+    /// What was tried with a ring after the counters were last read, by probe, as far as it has come.
+    ///
+    /// The number of a record is what its program had counted by then, so together with this the
+    /// counters are of the same moment as what was received.
+    pub(super) fn newer(&self, ring: usize) -> [Newer; PROBES] {
+        let mut newer = [Newer::default(); PROBES];
+        for (stream, mark) in self.marks.iter().enumerate().skip(ring).step_by(MAX_RINGS) {
+            let count = self.counts.get(stream).copied().unwrap_or_default();
+            let attempts = since(count.attempts, mark.attempt);
+            let program = Program::from_index(stream / MAX_RINGS % ROW);
+            if attempts > 0
+                && let Some(newer) = program.and_then(|one| newer.get_mut(one.probe as usize))
+            {
+                newer.attempts += u64::from(attempts);
+                newer.refused += u64::from(since(count.lost, count.refused).min(attempts));
+            }
+        }
+        newer
     }
 
     fn count(&mut self, stream: usize) -> Option<&mut Count> {
@@ -142,6 +167,13 @@ impl Streams {
         }
         self.counts.get_mut(stream)
     }
+}
+
+/// How far a counter, of which both are the lower half, went on from one to the other; 0 where it went
+/// back.
+pub(super) const fn since(from: u32, to: u32) -> u32 {
+    let step = to.wrapping_sub(from);
+    if step > u32::MAX / 2 { 0 } else { step }
 }
 
 /// Where a stream is in the tables.
@@ -158,7 +190,7 @@ mod tests {
         record::RequestRecord,
     };
 
-    use super::{Arrival, StreamCount, Streams};
+    use super::{Arrival, Newer, StreamCount, Streams};
 
     fn head(cpu: u16, attempt: u32, ring_lost: u32) -> RequestRecord {
         RequestRecord { cpu, attempt, ring_lost, ..RequestRecord::zeroed() }
@@ -208,6 +240,42 @@ mod tests {
         assert_eq!(streams.behind(1), 0);
         streams.counted(&counted(0, 8, 3));
         assert_eq!(streams.behind(1), 1);
+    }
+
+    #[test]
+    fn what_came_after_the_counters_were_read_is_known_from_its_numbers() {
+        let mut streams = Streams::default();
+        let (issue, second) = (Program::first(Probe::Issue), Program::second(Probe::Issue));
+        let of = |streams: &Streams| {
+            let newer = streams.newer(1)[Probe::Issue as usize];
+            (newer.attempts, newer.refused)
+        };
+        for attempt in 1..=3 {
+            streams.arrive(1, issue, &head(0, attempt, 0));
+        }
+        assert_eq!(of(&streams), (3, 0), "of a stream that was never counted");
+        let counted = |program: Program, attempts, lost| StreamCount {
+            cpu: 0,
+            program: program.to_wire(),
+            ring: 1,
+            attempts,
+            lost,
+        };
+        // The fourth and the fifth were refused, and only the one is counted.
+        streams.counted(&counted(issue, 4, 1));
+        assert_eq!(of(&streams), (0, 0), "the counters are ahead");
+        streams.arrive(1, issue, &head(0, 6, 2));
+        assert_eq!(of(&streams), (2, 1));
+        streams.arrive(1, second, &head(0, 1, 2));
+        streams.arrive(1, issue, &head(3, 1, 2));
+        assert_eq!(of(&streams), (4, 1), "of both programs, on every CPU");
+        let others = Probe::ALL.iter().filter(|probe| **probe != Probe::Issue);
+        assert!(
+            others.into_iter().all(|probe| streams.newer(1)[*probe as usize] == Newer::default())
+        );
+        assert!(streams.newer(0).iter().all(|newer| *newer == Newer::default()), "another ring");
+        streams.counted(&counted(issue, 6, 2));
+        assert_eq!(of(&streams), (2, 0));
     }
 
     #[test]

@@ -72,8 +72,10 @@ impl CounterReader {
         to.run_time = word(offset_of!(ProgramCounters, run_time));
         for (ring, to) in to.rings.iter_mut().enumerate().take(self.rings) {
             let ring = offset_of!(ProgramCounters, rings) + ring * size_of::<RingCounters>();
-            to.attempts = word(ring + offset_of!(RingCounters, attempts));
+            // In this order: whatever was refused by then is among the attempts, or else a refusal would
+            // stand for a record that is still to come.
             to.lost = word(ring + offset_of!(RingCounters, lost));
+            to.attempts = word(ring + offset_of!(RingCounters, attempts));
         }
     }
 

@@ -11,6 +11,7 @@
 mod harness;
 
 mod batched_writes;
+mod books_under_load;
 mod bpf_log;
 mod busy_start;
 mod config_errors;

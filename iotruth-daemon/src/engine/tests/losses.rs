@@ -3,14 +3,14 @@
 
 use iotruth_common::{probe::Probe, record::STATE_COMPLETE};
 
-use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
+use super::{FLUSH, IOERR, READ, WRITE, check_books, figures, kinds, snapshot};
 use crate::engine::{
     Input, Policy, Starts,
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    snapshot::Unjudged,
+    snapshot::{Loss, Unjudged},
     synthetic::{BEGIN, DISK, Kernel, QUEUE},
 };
 
@@ -68,6 +68,48 @@ fn what_rests_on_history_is_not_shown_while_a_record_of_another_probe_is_missing
     assert!(snapshot.mismatches.is_empty());
     // And the one whose number tells of the loss.
     assert_eq!(figures(&snapshot, Operation::Read).unjudged[Unjudged::Loss as usize], 2);
+}
+
+#[test]
+fn what_came_after_the_counters_were_read_is_not_held_against_them() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    kernel.audit();
+    let before = kernel.engine.snapshot(kernel.now).probes[Probe::Issue as usize];
+    assert_eq!((before.attempts, before.received, before.lost), (1, 1, 0));
+    kernel.ordinary(0x40, READ, 8, true);
+    // Its insert and its issue.
+    kernel.refuse = 2;
+    kernel.ordinary(0x40, READ, 16, true);
+    kernel.ordinary(0x40, READ, 24, true);
+    let running = kernel.engine.snapshot(kernel.now);
+    check_books(&running);
+    let issues = running.probes[Probe::Issue as usize];
+    assert_eq!((issues.attempts, issues.received, issues.lost), (4, 3, 1));
+    assert_eq!(running.losses[Loss::RingFull as usize], 2);
+    assert_eq!(running.rings.iter().map(|ring| ring.lost).sum::<u64>(), 2);
+    // The counters have nothing to add.
+    let settled = snapshot(&mut kernel);
+    assert_eq!((settled.probes, settled.losses), (running.probes, running.losses));
+}
+
+/// A record that was lost on our side looks like one more that the ring has refused.
+#[test]
+fn no_more_is_refused_than_the_ring_says() {
+    let mut kernel = Kernel::new();
+    kernel.ordinary(0x40, READ, 0, true);
+    kernel.audit();
+    kernel.refuse = 1;
+    let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.drop = 1;
+    kernel.issue(&mut rq);
+    kernel.complete(&mut rq, 4096, 0);
+    kernel.ordinary(0x40, READ, 16, true);
+    let running = kernel.engine.snapshot(kernel.now);
+    check_books(&running);
+    assert_eq!(running.losses[Loss::RingFull as usize], 1);
+    assert_eq!(snapshot(&mut kernel).losses[Loss::RingFull as usize], 1, "it never goes back");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
     kind::Kind,
     operation::Operation,
     phase::Phase,
-    snapshot::{OperationFigures, Snapshot},
+    snapshot::{OperationFigures, ProbeFigures, Snapshot},
     synthetic::{DISK, Kernel},
 };
 
@@ -47,6 +47,10 @@ fn imbalance(snapshot: &Snapshot) -> Option<String> {
     let lives = &snapshot.lives;
     if lives.opened != lives.ended() + lives.open || lives.impossible != 0 {
         return Some(format!("{lives:?}\n"));
+    }
+    let invented = |one: &&ProbeFigures| one.received + one.lost > one.attempts;
+    if let Some(probe) = snapshot.probes.iter().find(invented) {
+        return Some(format!("more was received and refused than was tried: {probe:?}\n"));
     }
     if let Some(told) = snapshot.mismatches.iter().find(|told| told.first > told.last) {
         return Some(format!("last seen before it was first seen: {told:?}\n"));

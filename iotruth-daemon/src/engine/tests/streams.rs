@@ -137,6 +137,7 @@ impl Scheduler {
             let loss = if losses.contains(&turn.loss) { turn.loss } else { Loss::Nothing };
             self.turn(turn, loss);
             if turn.audit {
+                self.check_events();
                 self.kernel.audit();
                 check_books(&self.kernel.engine.snapshot(self.kernel.now));
             }
@@ -145,6 +146,15 @@ impl Scheduler {
             while self.open[address].is_some() {
                 self.step(address);
             }
+        }
+    }
+
+    /// However long ago the counters were read, what was received is held against what was tried by then.
+    fn check_events(&self) {
+        let snapshot = self.kernel.engine.snapshot(self.kernel.now);
+        check_books(&snapshot);
+        for probe in &snapshot.probes {
+            assert_eq!(probe.attempts, probe.received + probe.lost, "{probe:?}");
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["kind"],
         unit: "events",
-        help: "Events that the eBPF programs tried to hand over, as they count them. Once all is quiet, attempts = iotruth_events_total + the records that the rings refused.",
+        help: "Events that the eBPF programs tried to hand over, as they count them. At any moment, attempts = iotruth_events_total + the records that the rings refused + those that are missing, or on their way.",
         collect: |shown, samples| {
             for (probe, figures) in Probe::ALL.iter().zip(shown.view.snapshot.probes) {
                 samples.count(&[probe.label()], figures.attempts);

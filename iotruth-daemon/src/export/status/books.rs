@@ -1,8 +1,7 @@
 //! Whether what the kernel counted is what the daemon accounted for.
 //!
-//! While there is traffic, the counters of the programs and those of the engine are read at
-//! slightly different moments. So a difference is shown as the number that it is, and only a zero
-//! is called balanced.
+//! Both sides of the events are of one moment. What is on its way then is shown as the number that it
+//! is, and only a zero is called balanced.
 
 use iotruth_common::probe::Probe;
 use serde::Serialize;

@@ -20,9 +20,7 @@ pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
     });
     let scrape = wait_for("attempts = received + lost, once all is quiet", || {
         let scrape = daemon.scrape();
-        let attempts = scrape.existing("iotruth_event_attempts_total", &[]);
-        let received = scrape.existing("iotruth_events_total", &[]);
-        let refused = scrape.existing("iotruth_events_lost_total", &[("reason", "ring_full")]);
+        let [attempts, received, refused] = events(&scrape);
         if attempts == received + refused {
             Ok(scrape)
         } else {
@@ -31,6 +29,14 @@ pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
     });
     balanced(&scrape);
     scrape
+}
+
+/// Attempts, records that were received, and records that were refused.
+pub(crate) fn events(scrape: &Scrape) -> [u64; 3] {
+    let refused = scrape.existing("iotruth_events_lost_total", &[("reason", "ring_full")]);
+    let [attempts, received] = ["iotruth_event_attempts_total", "iotruth_events_total"]
+        .map(|name| scrape.existing(name, &[]));
+    [attempts, received, refused]
 }
 
 /// For every device and operation: requests = measured + unjudged + without this phase. And no

@@ -37,6 +37,13 @@ impl Status {
         self.by_ring(&["lost"])
     }
 
+    /// Kinds of event of which more was received and lost than tried.
+    pub(crate) fn invented_events(&self) -> Vec<&Value> {
+        let mut unbalanced = self.unbalanced_events();
+        unbalanced.retain(|event| event["difference"].as_i64().is_none_or(|count| count < 0));
+        unbalanced
+    }
+
     /// Kinds of event of which attempts are not what was received and what was lost.
     pub(crate) fn unbalanced_events(&self) -> Vec<&Value> {
         let events = self.json["ledger"]["events"].as_array();
