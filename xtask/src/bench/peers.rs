@@ -1,8 +1,8 @@
 //! `cargo xtask bench peers`: iotruth beside what else traces block requests, in one run.
 //!
 //! Machines differ, and one machine differs from hour to hour. So nothing is compared with a figure
-//! of another run: in each round every tracer has its turn, and so has none at all, in an order drawn
-//! anew; each figure is held against the one without a tracer of the same round.
+//! of another run: in each round every tracer has its turn with the same load, and so has none at all, in
+//! an order drawn anew; each figure is held against the one without a tracer of the same round.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use self::{
-    measure::{MEASURES, Measure, Measured},
+    measure::{MEASURES, Measure, Measured, Turns},
     peer::{NONE, Other, Peer},
 };
 use super::{only_one, place::Place};
@@ -56,8 +56,12 @@ pub(crate) struct Options {
     /// Another peer and its command line; may be given more than once. It must run until SIGINT.
     #[arg(long, value_name = "NAME=COMMAND")]
     with: Vec<Other>,
+    /// Only these of the tracers, by name; may be given more than once. So there is time for more rounds.
+    /// Without `none` and `biolatency`, what is held against these stays empty.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
     /// Write what was measured into docs/performance.md.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     write_docs: bool,
 }
 
@@ -90,7 +94,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     }
     let daemon = build::daemon(&setup::ensure()?, true, false)?;
     apt::install(&PACKAGES.map(|(package, _reason)| package))?;
-    let peers = peer::all(&daemon, &options.with)?;
+    let peers = peer::chosen(peer::all(&daemon, &options.with)?, &options.only)?;
     let run = measure_all(options, peers)?;
     let tables = table::render(&run)?;
     println!("\n{tables}");
@@ -110,16 +114,18 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
     step.end();
     let mut figures: Vec<Vec<Vec<Measured>>> =
         MEASURES.iter().map(|_| peers.iter().map(|_| Vec::new()).collect()).collect();
-    for round in 0..rounds {
-        let step = Step::begin(format!("round {} of {rounds}", round + 1));
-        for (measure, figures) in MEASURES.iter().zip(&mut figures) {
-            let mut turns: Vec<_> = peers.iter().zip(figures).collect();
-            // A load remembers what ran before it, so nobody may always come after the same one. Each
+    // One load for all rounds: a new one takes its time to be what it will be.
+    for (measure, figures) in MEASURES.iter().zip(&mut figures) {
+        let step = Step::begin(format!("{}: {rounds} rounds", measure.label()));
+        let mut load = Turns::begin(&place, *measure, seconds, options.rate)?;
+        for _ in 0..rounds {
+            let mut turns: Vec<_> = peers.iter().zip(&mut *figures).collect();
+            // A load remembers what ran before, so nobody may always come after the same one. Each
             // `RandomState` hashes in its own way.
             turns.sort_by_cached_key(|_| RandomState::new().hash_one(()));
             for (peer, figures) in turns {
-                let measured = measure.run(&place, peer, seconds, options.rate)?;
-                println!("{:<8} {:<14} {measured}", measure.label(), peer.name);
+                let measured = load.take(peer)?;
+                println!("{:<14} {measured}", peer.name);
                 figures.push(measured);
             }
         }
@@ -134,7 +140,7 @@ fn present(place: &Place, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<Absent>)> 
     let mut running = Vec::new();
     let mut absent = Vec::new();
     for peer in peers {
-        let reason = match Measure::FullSpeed.run(place, &peer, 1, 0) {
+        let reason = match Turns::begin(place, Measure::Whole, 1, 0)?.take(&peer) {
             Ok(Measured { missed: Some(missed), reads, .. }) if missed >= reads => {
                 "it runs and sees no request".to_owned()
             }

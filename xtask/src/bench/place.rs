@@ -19,6 +19,31 @@ const SIZE: usize = 256;
 /// The switch by which the kernel times every BPF program.
 const STATISTICS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
+/// Processes that must not outlive us.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Group {
+    Tracer,
+    Load,
+}
+
+impl Group {
+    /// The file that has their process group.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Tracer => "tracer.group",
+            Self::Load => "load.group",
+        }
+    }
+
+    /// What ends them. Fio's jobs are in sessions of their own and outlive fio, unless it can end them.
+    const fn signal(self) -> &'static str {
+        match self {
+            Self::Tracer => "KILL",
+            Self::Load => "TERM",
+        }
+    }
+}
+
 /// The device, and the folder for what tracers write.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -35,11 +60,13 @@ impl Place {
         let mount = folder.join("memory");
         fs::create_dir_all(&mount).with_context(|| format!("cannot make {}", mount.display()))?;
         let mut undo = Undo::new()?;
-        let group = folder.join("group");
-        fs::write(&group, "").with_context(|| format!("cannot write {}", group.display()))?;
+        let groups = [Group::Tracer, Group::Load].map(|of| (of, folder.join(of.file())));
+        for (_, file) in &groups {
+            fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))?;
+        }
         // Mounted twice the size: perf's file lies there as well.
         let size = format!("size={}m", SIZE * 9);
-        // If we are killed, the load goes on to its end, and holds the device until then.
+        // If we are killed, a load that ends by itself goes on to its end, and holds the device until then.
         undo.later(&format!(
             "n=0; while mountpoint -q '{0}' && ! umount '{0}' 2>/dev/null; do n=$((n + 1)); \
              [ $n -lt 300 ] || exit 1; sleep 0.2; done",
@@ -71,11 +98,14 @@ impl Place {
             fs::read_to_string(STATISTICS).with_context(|| format!("cannot read {STATISTICS}"))?;
         undo.later(&format!("echo {} > {STATISTICS}", before.trim()))?;
         fs::write(STATISTICS, "0").with_context(|| format!("cannot set {STATISTICS}"))?;
-        // Whoever still traces when we end.
-        undo.later(&format!(
-            "[ ! -s '{0}' ] || kill -s KILL -- \"-$(cat '{0}')\"",
-            group.display()
-        ))?;
+        // Whoever still traces or reads when we end.
+        for (of, file) in groups {
+            undo.later(&format!(
+                "[ ! -s '{0}' ] || kill -s {1} -- \"-$(cat '{0}')\"",
+                file.display(),
+                of.signal()
+            ))?;
+        }
         Ok(Self { device, folder, undo: Mutex::new(undo) })
     }
 
@@ -89,16 +119,31 @@ impl Place {
         &self.folder
     }
 
+    /// How many reads the device has answered.
+    pub(super) fn reads(&self) -> Result<u64> {
+        let name = self.device.file_name().context("the device has no name")?.to_string_lossy();
+        let file = format!("/sys/block/{name}/stat");
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+        reads_in(&text).with_context(|| format!("{file} has no reads"))
+    }
+
     /// Notes which process group must not outlive us; 0 for none.
-    pub(super) fn note_group(&self, group: u32) -> Result<()> {
+    pub(super) fn note_group(&self, of: Group, group: u32) -> Result<()> {
         let text = if group == 0 { String::new() } else { group.to_string() };
-        fs::write(self.folder.join("group"), text).context("cannot note the tracer")
+        let file = self.folder.join(of.file());
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Changes everything back.
     pub(super) fn undo(&self) -> Result<()> {
         self.undo.lock().unwrap_or_else(PoisonError::into_inner).now()
     }
+}
+
+/// Those that reached the device, and those that were merged into them.
+fn reads_in(stat: &str) -> Option<u64> {
+    let mut numbers = stat.split_whitespace().map_while(|word| word.parse::<u64>().ok());
+    Some(numbers.next()? + numbers.next()?)
 }
 
 /// Has the kernel time every BPF program, or not.
@@ -112,4 +157,15 @@ fn fill(file: &Path) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(file)?;
     let mebibyte = vec![0x5a; 1 << 20];
     (0..SIZE).try_for_each(|_| file.write_all(&mebibyte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reads_in;
+
+    #[test]
+    fn a_read_that_was_merged_is_one_as_well() {
+        assert_eq!(reads_in("   1200  3   9624   11 0 0 0 0 0 12 11\n"), Some(1_203));
+        assert_eq!(reads_in("1200"), None);
+    }
 }

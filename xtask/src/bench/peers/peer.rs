@@ -171,13 +171,37 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
     Ok(peers)
 }
 
+/// Those of these names; all where there is no name.
+pub(super) fn chosen(mut peers: Vec<Peer>, names: &[String]) -> Result<Vec<Peer>> {
+    if let Some(unknown) = names.iter().find(|name| peers.iter().all(|peer| peer.name != **name)) {
+        let known: Vec<_> = peers.iter().map(|peer| format!("\"{}\"", peer.name)).collect();
+        bail!("no tracer is called \"{unknown}\": there are {}", known.join(", "));
+    }
+    peers.retain(|peer| names.is_empty() || names.contains(&peer.name));
+    Ok(peers)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use anyhow::Result;
 
-    use super::{Other, all};
+    use super::{NONE, Other, all, chosen};
+
+    #[test]
+    fn some_are_chosen_by_name_and_a_wrong_one_is_told() -> Result<()> {
+        let some = |names: &[&str]| {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let peers = chosen(all(Path::new("/x/iotruth"), &[])?, &names)?;
+            Ok::<_, anyhow::Error>(peers.into_iter().map(|peer| peer.name).collect::<Vec<_>>())
+        };
+        assert_eq!(some(&["biolatency", NONE])?, [NONE, "biolatency"]);
+        assert_eq!(some(&[])?.len(), all(Path::new("/x/iotruth"), &[])?.len());
+        let told = some(&[NONE, "biolatencz"]).map_err(|error| error.to_string());
+        assert!(told.is_err_and(|told| told.contains("\"biolatencz\": there are \"none\"")));
+        Ok(())
+    }
 
     #[test]
     fn another_peer_has_a_name_and_a_command() -> Result<()> {

@@ -55,6 +55,7 @@ pub(super) fn render(run: &Run) -> Result<String> {
 fn title(measure: Measure, rate: u32) -> String {
     match measure {
         Measure::FullSpeed => "As many reads as the machine can do".to_owned(),
+        Measure::Whole => "As many, and all of them can be seen".to_owned(),
         Measure::FixedRate => format!("{rate} reads a second"),
         Measure::DepthOne => "One read at a time".to_owned(),
         Measure::Programs => "Time in the kernel, by `kernel.bpf_stats_enabled`".to_owned(),
@@ -63,28 +64,29 @@ fn title(measure: Measure, rate: u32) -> String {
 
 const fn columns(measure: Measure) -> &'static [&'static str] {
     match measure {
-        Measure::FullSpeed => &[
-            "reads a second",
-            "of none's",
-            "of biolatency's",
-            "CPU of the tracer for each read",
-            "CPU of the tracer in all",
-            "anonymous memory",
-            "resident memory",
-            "BPF memory",
-            "reads missed",
-            "events lost, by its own count",
-        ],
+        Measure::FullSpeed => {
+            &["reads a second", "of none's", "of biolatency's", "CPU of the tracer for each read"]
+        }
         Measure::FixedRate => {
             &["CPU of the machine for each read", "more than none's", "more than biolatency's"]
         }
-        Measure::DepthOne => &["latency", "more than none's"],
+        Measure::DepthOne => {
+            &["from one read to the next", "more than none's", "more than biolatency's"]
+        }
         Measure::Programs => &[
             "BPF programs for each read",
             "of biolatency's",
             "programs run for each read",
             "less what the counting takes",
             "of biolatency's",
+        ],
+        Measure::Whole => &[
+            "reads missed",
+            "events lost, by its own count",
+            "CPU of the tracer in all",
+            "anonymous memory",
+            "resident memory",
+            "BPF memory",
         ],
     }
 }
@@ -97,19 +99,26 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
     let none = of(NONE).unwrap_or_default();
     let yardstick = of(YARDSTICK).unwrap_or_default();
     match measure {
-        Measure::FullSpeed => {
-            let whole = |figure: Option<u64>| figure.map_or("-".to_owned(), |sum| sum.to_string());
+        Measure::FullSpeed => vec![
+            show(median(own, |one| one.per_second), 0, ""),
+            show(paired(own, none, |one| one.per_second, Against::Ratio), 3, ""),
+            show(paired(own, yardstick, |one| one.per_second, Against::Ratio), 3, ""),
+            show(median(own, |one| one.tracer), 0, " ns"),
+        ],
+        Measure::Whole => {
+            let sum = |sum: Option<u64>| sum.map_or("-".to_owned(), |sum| sum.to_string());
+            let mebibytes = |of: fn(&Measured) -> u64| {
+                let all: Vec<_> =
+                    own.iter().map(|one| of(one) as f64 / f64::from(1 << 20)).collect();
+                show(Median::of(&all), 1, " MiB")
+            };
             vec![
-                show(median(own, |one| one.per_second), 0, ""),
-                show(paired(own, none, |one| one.per_second, Against::Ratio), 3, ""),
-                show(paired(own, yardstick, |one| one.per_second, Against::Ratio), 3, ""),
-                show(median(own, |one| one.tracer), 0, " ns"),
+                sum(own.iter().map(|one| one.missed).sum()),
+                sum(own.iter().map(|one| one.told_lost).sum()),
                 show(median(own, |one| one.tracer * one.reads as f64 / 1e9), 2, " s"),
-                show(median(own, |one| one.usage.anonymous as f64 / f64::from(1 << 20)), 1, " MiB"),
-                show(median(own, |one| one.usage.resident as f64 / f64::from(1 << 20)), 1, " MiB"),
-                show(median(own, |one| one.usage.bpf as f64 / f64::from(1 << 20)), 1, " MiB"),
-                whole(own.iter().map(|one| one.missed).sum()),
-                whole(own.iter().map(|one| one.told_lost).sum()),
+                mebibytes(|one| one.usage.anonymous),
+                mebibytes(|one| one.usage.resident),
+                mebibytes(|one| one.usage.bpf),
             ]
         }
         Measure::FixedRate => vec![
@@ -118,8 +127,9 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
             show(paired(own, yardstick, |one| one.machine, Against::Difference), 0, " ns"),
         ],
         Measure::DepthOne => vec![
-            show(median(own, |one| one.latency), 0, " ns"),
-            show(paired(own, none, |one| one.latency, Against::Difference), 0, " ns"),
+            show(median(own, Measured::interval), 0, " ns"),
+            show(paired(own, none, Measured::interval, Against::Difference), 0, " ns"),
+            show(paired(own, yardstick, Measured::interval, Against::Difference), 0, " ns"),
         ],
         Measure::Programs => {
             if own.iter().all(|one| one.programs <= 0.0) {

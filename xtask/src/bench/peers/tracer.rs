@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     bench::{
         http::get,
-        place::Place,
+        place::{Group, Place},
         process::{self, Usage},
     },
     command,
@@ -78,7 +79,7 @@ impl<'a> Tracer<'a> {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("cannot start env")?;
         let mut tracer = Self { place, peer, child, output, folder };
-        place.note_group(tracer.child.id())?;
+        place.note_group(Group::Tracer, tracer.child.id())?;
         tracer.wait_until_ready()?;
         Ok(tracer)
     }
@@ -113,6 +114,18 @@ impl<'a> Tracer<'a> {
     /// What it uses now.
     pub(super) fn usage(&self) -> Result<Usage> {
         process::usage(self.child.id())
+    }
+
+    /// Ends it.
+    pub(super) fn end(mut self) -> Result<()> {
+        self.interrupt()?;
+        // It may be large, and all lie in the same memory.
+        match fs::remove_file(self.folder.join(PERF_FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).context("cannot remove what perf has written")
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Ends it and says what it saw.
@@ -151,7 +164,7 @@ impl<'a> Tracer<'a> {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        self.place.note_group(0)
+        self.place.note_group(Group::Tracer, 0)
     }
 }
 
@@ -161,7 +174,7 @@ impl Drop for Tracer<'_> {
             let group = format!("-{}", self.child.id());
             drop(command::output(Command::new("kill").args(["-KILL", "--", &group])));
             drop(self.child.wait());
-            drop(self.place.note_group(0));
+            drop(self.place.note_group(Group::Tracer, 0));
         }
     }
 }

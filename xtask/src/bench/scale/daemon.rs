@@ -16,7 +16,7 @@ use crate::{
     bench::{
         fio::Load,
         http::get,
-        place::Place,
+        place::{Group, Place},
         process::{self, Usage},
     },
     command,
@@ -111,9 +111,9 @@ pub(super) fn idle(binary: &Path, place: &Place, seconds: u32) -> Result<Idle> {
 /// Lets it see so many reads a second, or as many as the machine can do.
 pub(super) fn rate(binary: &Path, place: &Place, seconds: u32, rate: Option<u32>) -> Result<Rate> {
     let daemon = Daemon::start(binary, place)?;
-    let load = Load { seconds, depth: 32, jobs: 2, rate };
+    let load = Load { depth: 32, jobs: 2, rate };
     let (before, begin) = (daemon.usage()?, Instant::now());
-    let done = load.run(place.device(), place.folder())?;
+    let done = load.run(seconds, place.device(), place.folder())?;
     let (usage, took) = (daemon.usage()?, begin.elapsed());
     thread::sleep(SHOWN);
     let lost = daemon.status()?["lost"]
@@ -156,7 +156,7 @@ impl<'a> Daemon<'a> {
         let begin = Instant::now();
         let child = command.spawn().context("cannot start the daemon")?;
         let mut daemon = Self { place, child, address, answered: Duration::ZERO };
-        place.note_group(daemon.child.id())?;
+        place.note_group(Group::Tracer, daemon.child.id())?;
         while !get(&daemon.address, "/readyz").is_ok_and(|text| text.starts_with("HTTP/1.1 200")) {
             if let Some(status) = daemon.child.try_wait()? {
                 bail!("the daemon has ended with {status}");
@@ -195,7 +195,7 @@ impl Drop for Daemon<'_> {
         // Where it has ended already, neither does anything.
         drop(self.child.kill());
         drop(self.child.wait());
-        drop(self.place.note_group(0));
+        drop(self.place.note_group(Group::Tracer, 0));
     }
 }
 
