@@ -269,10 +269,9 @@ mod tests {
         streams.arrive(1, second, &head(0, 1, 2));
         streams.arrive(1, issue, &head(3, 1, 2));
         assert_eq!(of(&streams), (4, 1), "of both programs, on every CPU");
-        let others = Probe::ALL.iter().filter(|probe| **probe != Probe::Issue);
-        assert!(
-            others.into_iter().all(|probe| streams.newer(1)[*probe as usize] == Newer::default())
-        );
+        let newer = streams.newer(1);
+        let mut others = Probe::ALL.into_iter().filter(|probe| *probe != Probe::Issue);
+        assert!(others.all(|probe| newer[probe as usize] == Newer::default()), "another probe");
         assert!(streams.newer(0).iter().all(|newer| *newer == Newer::default()), "another ring");
         streams.counted(&counted(issue, 6, 2));
         assert_eq!(of(&streams), (2, 0));

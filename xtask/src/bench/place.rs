@@ -64,7 +64,7 @@ impl Place {
         for (_, file) in &groups {
             fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))?;
         }
-        // Mounted twice the size: perf's file lies there as well.
+        // Many times the size: perf's file lies there as well.
         let size = format!("size={}m", SIZE * 9);
         // If we are killed, a load that ends by itself goes on to its end, and holds the device until then.
         undo.later(&format!(

@@ -97,8 +97,8 @@ pub(super) struct Turns<'a> {
     measure: Measure,
     load: Load,
     seconds: u32,
-    /// The load that all of them see a part of. Two loads differ by more than two tracers do, and nobody
-    /// knows why: where their threads run, and what memory they are given.
+    /// The load that all of them see a part of, because two loads differ by more than two tracers do; `None`
+    /// where each tracer has one of its own.
     running: Option<Running<'a>>,
 }
 
