@@ -32,14 +32,24 @@ pub enum Policy {
     Exclude,
 }
 
+/// What a device is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// That is still to be looked up.
+    Awaited,
+    /// By its number: it was not to be found, and may be later.
+    Number,
+    /// By its name.
+    Name,
+}
+
 /// One device of the table.
 #[derive(Debug)]
 pub(super) struct Device {
     pub(super) id: DeviceId,
     pub(super) name: Arc<str>,
     pub(super) policy: Policy,
-    /// Whether the name is still to be looked up.
-    unnamed: bool,
+    naming: Naming,
     /// Whether it has gone, or another device has its number.
     ended: bool,
     /// Lives that are open and were proved to be new.
@@ -52,6 +62,11 @@ pub(super) struct Device {
 }
 
 impl Device {
+    /// Whether it is still unknown if it is to be shown.
+    fn is_unnamed(&self) -> bool {
+        self.naming == Naming::Awaited
+    }
+
     /// Figures of one operation.
     #[inline]
     pub(super) fn operation(&mut self, operation: Operation) -> &mut OperationFigures {
@@ -137,11 +152,25 @@ impl Devices {
 
     fn find(&mut self, id: DeviceId) -> Option<u16> {
         let place = match self.by_id.get(&id) {
-            Some(place) => *place,
+            Some(place) => {
+                let place = *place;
+                self.ask_again(place);
+                place
+            }
             None => self.insert(id)?,
         };
         self.recent.put(id, place);
         Some(place)
+    }
+
+    /// Looks for the name of a disk once more that was thought to have gone, because it never was where
+    /// disks have names: its driver may use it for long before it gets there.
+    fn ask_again(&mut self, place: u16) {
+        let Some(device) = self.all.get_mut(usize::from(place)) else { return };
+        if device.ended && device.naming != Naming::Name {
+            device.ended = false;
+            self.unnamed.push(device.id);
+        }
     }
 
     fn insert(&mut self, id: DeviceId) -> Option<u16> {
@@ -163,7 +192,7 @@ impl Devices {
             id,
             name: Arc::clone(&name),
             policy: Policy::Follow,
-            unnamed: true,
+            naming: Naming::Awaited,
             ended: false,
             open: 0,
             nvme: false,
@@ -218,7 +247,7 @@ impl Devices {
         let device = self.all.get_mut(usize::from(place))?;
         device.id = identified;
         device.figures.id = identified;
-        device.unnamed = true;
+        device.naming = Naming::Awaited;
         self.by_id.insert(identified, place);
         self.recent = Recent::default();
         self.unnamed.push(identified);
@@ -266,13 +295,13 @@ impl Devices {
             device.nvme = name.starts_with("nvme");
             name.clone_into(&mut device.figures.name);
             device.policy = policy;
-            device.unnamed = false;
+            device.naming = if name == id.to_string() { Naming::Number } else { Naming::Name };
         }
     }
 
     /// Whether it is known of every device if it is to be shown.
     pub(super) fn are_named(&self) -> bool {
-        self.all.iter().all(|device| device.ended || !device.unnamed)
+        self.all.iter().all(|device| device.ended || !device.is_unnamed())
     }
 
     /// Whether it is still unknown if this device is to be shown.
@@ -281,7 +310,7 @@ impl Devices {
     pub(super) fn is_unnamed(&self, id: DeviceId) -> bool {
         let known = self.by_id.get(&id);
         let place = known.or_else(|| self.current.get(&id.number).filter(|_| id.sequence == 0));
-        place.and_then(|place| self.get(*place)).is_some_and(|device| device.unnamed)
+        place.and_then(|place| self.get(*place)).is_some_and(Device::is_unnamed)
     }
 
     /// Ends the series of a device that has gone.
@@ -332,7 +361,7 @@ impl Devices {
         device.figures.in_flight += weight;
         let oldest = device.figures.oldest.get_or_insert(first);
         *oldest = first.min(*oldest);
-        !device.ended && !device.unnamed && device.policy == Policy::Follow
+        !device.ended && !device.is_unnamed() && device.policy == Policy::Follow
     }
 
     /// Devices that exist and are not excluded, as far as is known, with their places.
@@ -345,7 +374,9 @@ impl Devices {
     pub(super) fn figures(&self) -> BTreeMap<DeviceId, DeviceFigures> {
         self.all
             .iter()
-            .filter(|device| !device.ended && !device.unnamed && device.policy == Policy::Follow)
+            .filter(|device| {
+                !device.ended && !device.is_unnamed() && device.policy == Policy::Follow
+            })
             .map(|device| (device.id, device.figures.clone()))
             .collect()
     }
@@ -432,6 +463,24 @@ mod tests {
         devices.name(id(7, 0), "loop0", Policy::Follow);
         devices.get_mut(second).unwrap().operation(Operation::Read).requests = 5;
         assert!(devices.figures()[&id(7, 0)].operations[Operation::Read as usize].is_some());
+    }
+
+    #[test]
+    fn a_disk_that_never_had_a_name_is_asked_for_again_and_one_that_had_is_not() {
+        let mut devices = Devices::new(true);
+        devices.place(id(7, 1));
+        assert_eq!(devices.take_unnamed(), [id(7, 1)]);
+        devices.name(id(7, 1), "0:7", Policy::Follow);
+        devices.end(id(7, 1));
+        assert!(devices.figures().is_empty());
+        devices.place(id(7, 1));
+        assert_eq!(devices.take_unnamed(), [id(7, 1)]);
+        assert_eq!(devices.figures()[&id(7, 1)].name, "0:7");
+        devices.name(id(7, 1), "sda", Policy::Follow);
+        assert_eq!(devices.figures()[&id(7, 1)].name, "sda");
+        devices.end(id(7, 1));
+        devices.place(id(7, 1));
+        assert!(devices.take_unnamed().is_empty() && devices.figures().is_empty());
     }
 
     #[test]

@@ -28,6 +28,10 @@ use crate::{
 /// After so long without an answer a device is shown under its number.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// For so long a disk that has no name is thought to be one that its driver is finding: one that has to
+/// spin up is given 100 s (`sd_spinup_disk`).
+pub(super) const PROBE: Duration = Duration::from_mins(2);
+
 /// Lists of devices whose timeouts are still to be read. What finds no room is asked for again with
 /// the next look.
 const LISTS: usize = 4;
@@ -70,6 +74,8 @@ pub(super) struct Surroundings {
     pub(super) places: Places,
     /// Whether this kernel gives disks sequence numbers.
     pub(super) sequenced: bool,
+    /// For how long a disk that has no name is thought to be there; [`PROBE`].
+    pub(super) probe: Duration,
     /// Who is to know of new devices.
     pub(super) herald: Herald,
 }
@@ -102,7 +108,13 @@ impl Lookout {
             format!("lookout/{reader}"),
             "new devices are shown under their numbers, and gone ones stay",
             move |errands| {
-                let mut scout = Scout { surroundings, found: HashMap::new(), answer, lists };
+                let mut scout = Scout {
+                    surroundings,
+                    found: HashMap::new(),
+                    missed: HashMap::new(),
+                    answer,
+                    lists,
+                };
                 for question in asked {
                     errands.run(|| scout.answer(question));
                 }
@@ -171,6 +183,8 @@ struct Scout {
     surroundings: Surroundings,
     /// Where the devices are; those that were never found are not in it.
     found: HashMap<DeviceId, PathBuf>,
+    /// Devices that are not where disks have names, and since when they were looked for.
+    missed: HashMap<DeviceId, Instant>,
     answer: Sender<Answer>,
     lists: SyncSender<Folders>,
 }
@@ -179,11 +193,12 @@ impl Scout {
     fn answer(&mut self, question: Question) {
         match question {
             Question::New(ids) => {
-                let met = ids.into_iter().map(|id| self.meet(id)).collect();
+                let met = ids.into_iter().filter_map(|id| self.meet(id)).collect();
                 self.surroundings.herald.met();
                 self.ask_timeouts(met);
             }
             Question::Look(present) => {
+                self.missed.retain(|id, _| present.contains(id));
                 let (here, gone): (Vec<DeviceId>, Vec<DeviceId>) =
                     present.into_iter().partition(|id| self.is_present(*id));
                 for id in &gone {
@@ -197,18 +212,30 @@ impl Scout {
     }
 
     /// Tells the name of a new device; gives what it is known by from now on.
-    fn meet(&mut self, id: DeviceId) -> DeviceId {
-        let Some(folder) = self.surroundings.places.find(id) else {
-            // It may have gone already; what it did is still told, under its number.
-            self.say(Answer::Name(id, id.to_string(), None));
-            return id;
-        };
+    ///
+    /// A driver uses a disk before sysfs has it (`sd_probe`). So one that is not there has gone, or has no
+    /// name yet: each look looks for it once more.
+    fn meet(&mut self, id: DeviceId) -> Option<DeviceId> {
+        let met = self.find(id);
+        if met.is_none() {
+            if id.number == 0 {
+                self.say(Answer::Name(id, id.to_string(), None));
+            } else {
+                self.missed.insert(id, Instant::now());
+            }
+        }
+        met
+    }
+
+    /// Tells the name of a device that was not found before; gives what it is known by from now on.
+    fn find(&mut self, id: DeviceId) -> Option<DeviceId> {
+        let folder = self.surroundings.places.find(id)?;
         let name = sysfs::name(&folder).unwrap_or_else(|| id.to_string());
         let sequence = (id.sequence == 0).then(|| sysfs::sequence(&folder)).flatten();
         self.say(Answer::Name(id, name, sequence));
         let id = DeviceId { sequence: sequence.unwrap_or(id.sequence), ..id };
         self.found.insert(id, folder);
-        id
+        Some(id)
     }
 
     fn ask_timeouts(&self, ids: Vec<DeviceId>) {
@@ -217,13 +244,32 @@ impl Scout {
         let _ = self.lists.try_send(folders.collect());
     }
 
-    fn is_present(&self, id: DeviceId) -> bool {
-        match self.found.get(&id) {
-            Some(folder) => sysfs::is(folder, id),
-            // Before Linux 5.15 nothing leads to a hidden disk, so nothing tells that it has gone.
-            None if id.sequence == 0 => !self.surroundings.sequenced,
-            None => self.surroundings.places.find(id).is_some(),
+    /// Whether a device is there; one that was not there before has its name told as well.
+    fn is_present(&mut self, id: DeviceId) -> bool {
+        if let Some(folder) = self.found.get(&id) {
+            return sysfs::is(folder, id);
         }
+        if self.find(id).is_some() {
+            self.missed.remove(&id);
+            self.surroundings.herald.met();
+            return true;
+        }
+        if self.may_be_found(id) {
+            return true;
+        }
+        if self.missed.remove(&id).is_some() {
+            // What it did is still told, under its number.
+            self.say(Answer::Name(id, id.to_string(), None));
+        }
+        // Before Linux 5.15 nothing leads to a hidden disk, so nothing tells that it has gone.
+        !self.surroundings.sequenced
+    }
+
+    /// Whether a disk without a name may be one that its driver is finding, which it has a sequence number
+    /// for.
+    fn may_be_found(&self, id: DeviceId) -> bool {
+        let missed = self.missed.get(&id).filter(|_| id.sequence != 0);
+        missed.is_some_and(|since| since.elapsed() < self.surroundings.probe)
     }
 
     fn say(&self, answer: Answer) {

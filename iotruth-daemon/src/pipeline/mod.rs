@@ -44,7 +44,7 @@ use self::{
     auditor::{Auditee, Auditor},
     economy::{Economy, Means, Thrift},
     helper::Helper,
-    lookout::{Lookout, Surroundings},
+    lookout::{Lookout, PROBE, Surroundings},
     outcome::Readers,
     plan::{Machine, Plan},
     publish::Publisher,
@@ -181,6 +181,7 @@ fn read(
         config: Arc::clone(config),
         places: Places::default(),
         sequenced: tracing.layout.disk_diskseq != ABSENT,
+        probe: PROBE,
         herald: auditor.herald(),
     };
     for ((index, rings), ((auditee, samples), mailbox)) in plan.readers.iter().enumerate().zip(ends)

@@ -39,6 +39,7 @@ mod path_failover;
 mod scsi_debug;
 mod scsi_timeout;
 mod short_transfer;
+mod slow_probe;
 mod strict;
 mod stuck;
 mod timeouts;

@@ -1,7 +1,7 @@
 //! SCSI hosts that misbehave when told.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -82,18 +82,21 @@ pub(crate) fn behave() {
     inject(0, 0);
 }
 
-/// Every answer takes so many nanoseconds; 0 is at once.
+/// Every answer takes so many nanoseconds; 0 is at once. Waits for the answers that are on their way.
 pub(crate) fn answer_after(nanoseconds: u64) {
-    if nanoseconds == 0 {
-        set("delay", "0");
-    } else {
-        set("ndelay", &nanoseconds.to_string());
-    }
+    let (file, value) = match nanoseconds {
+        0 => ("delay", 0),
+        more => ("ndelay", more),
+    };
+    wait_for("the hosts to be told how long to take", || {
+        write(file, &value.to_string()).map_err(|error| format!("{file}: {error}"))
+    });
 }
 
 impl Drop for ScsiDebug {
     fn drop(&mut self) {
         behave();
+        answer_after(0);
         set("add_host", &format!("-{}", self.hosts));
         wait_for("the disks of scsi_debug to go", || {
             let names = ours();
@@ -112,7 +115,9 @@ fn ours() -> Vec<String> {
 }
 
 fn set(file: &str, value: &str) {
-    let path = Path::new(DRIVER).join(file);
-    fs::write(&path, value)
-        .unwrap_or_else(|error| panic!("{value} to {}: {error}", path.display()));
+    write(file, value).unwrap_or_else(|error| panic!("{value} to {file} of {DRIVER}: {error}"));
+}
+
+fn write(file: &str, value: &str) -> io::Result<()> {
+    fs::write(Path::new(DRIVER).join(file), value)
 }

@@ -80,6 +80,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         absent: &[],
     },
     Scenario {
+        name: "slow_probe",
+        about: "scsi_debug that takes seconds to be found: used before it has a name",
+        absent: &[],
+    },
+    Scenario {
         name: "multipath",
         about: "dm-multipath on two hosts, one of which is busy and then goes",
         absent: &[],

@@ -1,8 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Lookout, PATIENCE, Surroundings};
+use super::{Lookout, PATIENCE, PROBE, Surroundings};
 use crate::{
     config::{Config, Pattern},
     engine::{Engine, device::DeviceId},
@@ -28,6 +32,10 @@ struct Bench {
 
 impl Bench {
     fn new(config: Config) -> Self {
+        Self::with(config, PROBE)
+    }
+
+    fn with(config: Config, probe: Duration) -> Self {
         let tree = Tree::new();
         let config = Arc::new(config);
         let (auditor, _) = Auditor::start(Arc::clone(&config), 0, tree.places()).unwrap();
@@ -35,10 +43,29 @@ impl Bench {
             config,
             places: tree.places(),
             sequenced: true,
+            probe,
             herald: auditor.herald(),
         };
         let (lookout, _) = Lookout::start(0, surroundings).unwrap();
         Self { tree, looks: true, lookout, engine: fake::engine(), _auditor: auditor }
+    }
+
+    /// Goes round once.
+    fn round(&mut self) {
+        self.lookout.tell(|input| {
+            self.engine.feed(input);
+        });
+        self.lookout.ask(&mut self.engine, self.looks);
+    }
+
+    /// Goes round until no device is thought to be there.
+    fn until_gone(&mut self) {
+        let begin = Instant::now();
+        while self.engine.present_devices().next().is_some() {
+            assert!(begin.elapsed().as_secs() < 20, "it is there still");
+            self.round();
+            std::thread::yield_now();
+        }
     }
 
     /// Goes round until the devices that are shown are these, by their names.
@@ -47,10 +74,7 @@ impl Bench {
         let expected: BTreeMap<DeviceId, String> =
             expected.iter().map(|(name, id)| (*id, (*name).to_owned())).collect();
         loop {
-            self.lookout.tell(|input| {
-                self.engine.feed(input);
-            });
-            self.lookout.ask(&mut self.engine, self.looks);
+            self.round();
             let shown = self.engine.snapshot(clock::monotonic()).devices;
             let shown: BTreeMap<DeviceId, String> =
                 shown.into_values().map(|device| (device.id, device.name)).collect();
@@ -138,4 +162,37 @@ fn a_disk_that_has_no_number_yet_is_not_shown_twice() {
     fake::issue(&mut bench.engine, found, 0);
     fake::issue(&mut bench.engine, SDA, 0);
     bench.until(&[("0:0", found), ("sda", SDA)]);
+}
+
+#[test]
+fn a_disk_that_is_used_before_it_has_a_name_is_shown_once_it_has() {
+    let mut bench = Bench::new(Config::default());
+    bench.looks = false;
+    fake::issue(&mut bench.engine, SDA, 0);
+    fake::issue(&mut bench.engine, SDB, 0);
+    bench.tree.add("sdb", SDB);
+    // Both have been asked for, and the number of the other one is not shown.
+    bench.until(&[("sdb", SDB)]);
+    bench.tree.add("sda", SDA);
+    bench.looks = true;
+    bench.until(&[("sda", SDA), ("sdb", SDB)]);
+}
+
+#[test]
+fn a_disk_without_a_name_is_shown_under_its_number_until_it_has_one() {
+    let mut bench = Bench::new(Config::default());
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("8:0", SDA)]);
+    bench.tree.add("sda", SDA);
+    bench.until(&[("sda", SDA)]);
+}
+
+#[test]
+fn a_disk_that_is_used_after_it_was_thought_to_have_gone_is_looked_for_again() {
+    let mut bench = Bench::with(Config::default(), Duration::ZERO);
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until_gone();
+    bench.tree.add("sda", SDA);
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("sda", SDA)]);
 }

@@ -7,7 +7,7 @@ use super::{
     super::{
         auditor::Auditor,
         clock, fake,
-        lookout::{Lookout, Surroundings},
+        lookout::{Lookout, PROBE, Surroundings},
         memory::Looked,
         recorder::Recorded,
         samples::Samples,
@@ -127,7 +127,8 @@ fn reader<S: Source>(sources: Vec<S>, memory: Answers) -> (Reader<S, Still, Answ
     let (auditor, mut auditees) = Auditor::start(Arc::clone(&config), 1, places.clone()).unwrap();
     let herald = auditor.herald();
     let (lookout, _) =
-        Lookout::start(0, Surroundings { config, places, sequenced: true, herald }).unwrap();
+        Lookout::start(0, Surroundings { config, places, sequenced: true, probe: PROBE, herald })
+            .unwrap();
     let recorded = Recorded::new(fake::config(), None);
     let reader = Reader {
         sources,
