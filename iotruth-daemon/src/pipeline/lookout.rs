@@ -211,20 +211,26 @@ impl Scout {
         }
     }
 
-    /// Tells the name of a new device; gives what it is known by from now on.
-    ///
-    /// A driver uses a disk before sysfs has it (`sd_probe`). So one that is not there has gone, or has no
-    /// name yet: each look looks for it once more.
+    /// Tells the name of a new device, unless it may get one later; gives what it is known by from now on.
     fn meet(&mut self, id: DeviceId) -> Option<DeviceId> {
         let met = self.find(id);
         if met.is_none() {
-            if id.number == 0 {
-                self.say(Answer::Name(id, id.to_string(), None));
-            } else {
+            if self.may_be_found_later(id) {
                 self.missed.insert(id, Instant::now());
+            } else {
+                // What it did is still told, under its number.
+                self.say(Answer::Name(id, id.to_string(), None));
             }
         }
         met
+    }
+
+    /// Whether a disk that is not in sysfs may get there: its driver uses it before that (`sd_probe`).
+    ///
+    /// One without a number is another one once it has a number, and a number alone may be the next disk's
+    /// by then.
+    fn may_be_found_later(&self, id: DeviceId) -> bool {
+        id.number != 0 && (id.sequence != 0 || !self.surroundings.sequenced)
     }
 
     /// Tells the name of a device that was not found before; gives what it is known by from now on.
@@ -249,27 +255,22 @@ impl Scout {
         if let Some(folder) = self.found.get(&id) {
             return sysfs::is(folder, id);
         }
+        if !self.may_be_found_later(id) {
+            return false;
+        }
         if self.find(id).is_some() {
             self.missed.remove(&id);
             self.surroundings.herald.met();
             return true;
         }
-        if self.may_be_found(id) {
+        if self.missed.get(&id).is_some_and(|since| since.elapsed() < self.surroundings.probe) {
             return true;
         }
         if self.missed.remove(&id).is_some() {
-            // What it did is still told, under its number.
             self.say(Answer::Name(id, id.to_string(), None));
         }
         // Before Linux 5.15 nothing leads to a hidden disk, so nothing tells that it has gone.
         !self.surroundings.sequenced
-    }
-
-    /// Whether a disk without a name may be one that its driver is finding, which it has a sequence number
-    /// for.
-    fn may_be_found(&self, id: DeviceId) -> bool {
-        let missed = self.missed.get(&id).filter(|_| id.sequence != 0);
-        missed.is_some_and(|since| since.elapsed() < self.surroundings.probe)
     }
 
     fn say(&self, answer: Answer) {

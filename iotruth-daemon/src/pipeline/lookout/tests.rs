@@ -68,6 +68,14 @@ impl Bench {
         }
     }
 
+    /// Errors that are shown of a device.
+    fn errors(&self, id: DeviceId) -> u64 {
+        let snapshot = self.engine.snapshot(clock::monotonic());
+        let errors =
+            snapshot.devices[&id].operations.iter().flatten().map(|figures| figures.errors);
+        errors.flatten().sum()
+    }
+
     /// Goes round until the devices that are shown are these, by their names.
     fn until(&mut self, expected: &[(&str, DeviceId)]) {
         let begin = Instant::now();
@@ -149,9 +157,21 @@ fn a_number_that_nobody_has_ends() {
     bench.tree.add("sda", SDA);
     fake::issue(&mut bench.engine, SDA, 0);
     bench.until(&[("sda", SDA)]);
-    let snapshot = bench.engine.snapshot(clock::monotonic());
-    let errors = snapshot.devices[&SDA].operations.iter().flatten().map(|figures| figures.errors);
-    assert_eq!(errors.flatten().sum::<u64>(), 0);
+    assert_eq!(bench.errors(SDA), 0);
+}
+
+#[test]
+fn a_number_alone_is_not_the_next_disk_that_has_it() {
+    let mut bench = Bench::new(Config::default());
+    bench.looks = false;
+    fake::refuse(&mut bench.engine, SDA);
+    bench.until(&[("8:0", DeviceId { sequence: 0, ..SDA })]);
+    bench.tree.add("sda", SDA);
+    bench.looks = true;
+    bench.until_gone();
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("sda", SDA)]);
+    assert_eq!(bench.errors(SDA), 0);
 }
 
 #[test]
