@@ -11,7 +11,7 @@ use super::{
     inflight::{InFlight, MAX_OPEN_SHOWN, OpenRequest},
     kind::Kind,
     life::{Life, Stage},
-    phase::Phase,
+    phase::{Phase, Phases},
     reread::{Found, Recognised},
     table::{Key, Occupant},
 };
@@ -190,12 +190,20 @@ impl Engine {
         if self.flavor.passthrough(life.cmd_flags) || !known {
             return;
         }
+        // Up to then every event has been taken, or is known to be lost. A retry since would leave the
+        // request just as it was found.
+        let at = at.min(self.counters_read());
+        // It may have been sent back and sent again in what was lost, or has not come.
+        let missing = self.missing_since(life.key.ring);
+        let untouched = untouched && missing.is_none();
+        let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
+        let seen_from = lost.max(missing.unwrap_or(0));
         let Some(device) = self.devices.get_mut(life.device) else { return };
         if device.policy == Policy::Exclude {
             return;
         }
         if life.watch().storms(self.limits.stuck_after, at) {
-            self.tell(Kind::RequeueStorm, life, at);
+            self.tell(Kind::RequeueStorm, life, at, untouched);
         }
         let (since, overdue_after, stuck, hung) = match life.stage {
             Stage::Issued => {
@@ -211,20 +219,21 @@ impl Engine {
                 (since, overdue_after, Kind::StuckInQueue, Kind::HungInQueue)
             }
         };
-        let waited = at.saturating_sub(since);
+        let waited = at.saturating_sub(since.max(seen_from));
         if waited > self.limits.stuck_after {
-            self.tell(stuck, life, at);
+            self.tell(stuck, life, at, untouched);
         }
         if overdue_after.is_some_and(|overdue| waited > overdue) {
-            self.tell(hung, life, at);
+            self.tell(hung, life, at, untouched);
         }
     }
 
-    /// Shows a kind of an open life, if that was not done before.
-    fn tell(&mut self, kind: Kind, life: &mut Life, at: u64) {
+    /// Shows a kind of an open life, if that was not done before; how long it has been in which phase
+    /// only where none of its events is missing.
+    fn tell(&mut self, kind: Kind, life: &mut Life, at: u64, whole: bool) {
         if life.watch().told & kind.bit() == 0 {
             life.watch().told |= kind.bit();
-            let phases = life.phases_until(at);
+            let phases = if whole { life.phases_until(at) } else { Phases::default() };
             self.show_at(kind, life, None, phases, at);
         }
     }

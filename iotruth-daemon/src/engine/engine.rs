@@ -92,6 +92,14 @@ struct Refusals {
     seen: u64,
 }
 
+/// Records of a ring that were counted by the kernel side, and neither came nor are known to be lost.
+#[derive(Clone, Copy, Debug, Default)]
+struct Awaited {
+    count: u64,
+    /// When it was last seen that there are more of them: nanoseconds of `CLOCK_MONOTONIC`.
+    grown: u64,
+}
+
 /// What is known to be missing from a ring, so that nobody waits for it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Amiss {
@@ -164,6 +172,8 @@ pub struct Engine {
     behind: [u64; MAX_RINGS],
     /// Records of each ring that will never be received.
     amiss: [Amiss; MAX_RINGS],
+    /// Records of each ring that were missing when the counters were last taken.
+    awaited: [Awaited; MAX_RINGS],
     losses: [u64; LOSSES],
     skips: Skips,
     audit: Audit,
@@ -210,6 +220,7 @@ impl Engine {
             passed_over: [0; PROBES],
             behind: [0; MAX_RINGS],
             amiss: [Amiss::default(); MAX_RINGS],
+            awaited: [Awaited::default(); MAX_RINGS],
             losses: [0; LOSSES],
             skips: Skips::new(config.second_programs),
             named_until: 0,
@@ -302,6 +313,7 @@ impl Engine {
             }
         }
         self.take_refusals();
+        self.await_records();
         if self.skips.take(read, &audit.recursion, &audit.made_up) {
             // How many is known only once they are settled.
             self.lose(Loss::Recursion, 0);
@@ -314,14 +326,30 @@ impl Engine {
         changed
     }
 
-    /// Whether every record has been taken that was tried before the counters were last read, or is known
-    /// to be lost.
+    /// When the counters of the kernel side were read that were taken last.
+    #[must_use]
+    pub const fn counters_read(&self) -> u64 {
+        self.audit.read
+    }
+
+    /// Whether every record of all rings has been taken that was tried before then, or is known to be
+    /// lost.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        self.rings.iter().all(|ring| self.caught_up(*ring as u8))
+    }
+
+    /// The same of one ring.
     pub(super) fn caught_up(&self, ring: u8) -> bool {
         let ring = usize::from(ring);
-        let of = |table: &[u64; MAX_RINGS]| table.get(ring).copied().unwrap_or_default();
+        self.missing(ring, &self.audit) == 0 && self.held_back(ring) == 0
+    }
+
+    /// How many records of a ring had not come by their streams when the counters were last taken.
+    fn held_back(&self, ring: usize) -> u64 {
         // What could not be read says of no stream that it came.
         let unread = self.amiss.get(ring).map_or(0, |amiss| amiss.unread);
-        self.has_taken_of(ring, &self.audit) && of(&self.behind) <= unread
+        self.behind.get(ring).map_or(0, |behind| behind.saturating_sub(unread))
     }
 
     /// Takes what the streams had counted when the counters were read that are taken next; of those
@@ -336,19 +364,40 @@ impl Engine {
     /// counters were read.
     #[must_use]
     pub fn has_taken(&self, audit: &Audit) -> bool {
-        self.rings.iter().all(|ring| self.has_taken_of(*ring, audit))
+        self.rings.iter().all(|ring| self.missing(*ring, audit) == 0)
     }
 
+    /// How many records of a ring that were tried before the counters were read have not come and are not
+    /// known to be lost.
+    ///
     /// Each probe by itself: what came after the counters were read, of a probe that is busy, must not
     /// stand in for a record of another one that is missing.
-    fn has_taken_of(&self, ring: usize, audit: &Audit) -> bool {
+    fn missing(&self, ring: usize, audit: &Audit) -> u64 {
         let counts = self.received.iter().zip(&audit.lost).zip(&audit.attempts);
         let missing = counts.map(|((received, lost), attempts)| {
             let of = |row: &[u64; MAX_RINGS]| row.get(ring).copied().unwrap_or_default();
             of(attempts).saturating_sub(of(received) + of(lost))
         });
         let amiss = self.amiss.get(ring).map_or(0, |amiss| amiss.count);
-        missing.sum::<u64>() <= amiss
+        missing.sum::<u64>().saturating_sub(amiss)
+    }
+
+    /// Notes which records have not come.
+    fn await_records(&mut self) {
+        for ring in self.rings.clone() {
+            let count = self.missing(ring, &self.audit) + self.held_back(ring);
+            if let Some(awaited) = self.awaited.get_mut(ring) {
+                let grown = if count > awaited.count { self.audit.read } else { awaited.grown };
+                *awaited = Awaited { count, grown };
+            }
+        }
+    }
+
+    /// When records of a ring were last found to be missing, where some are: what they tell may have
+    /// happened until then.
+    pub(super) fn missing_since(&self, ring: u8) -> Option<u64> {
+        let awaited = self.awaited.get(usize::from(ring))?;
+        (awaited.count > 0).then_some(awaited.grown)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

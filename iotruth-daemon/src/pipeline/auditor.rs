@@ -58,7 +58,7 @@ enum Question {
 #[derive(Debug)]
 enum Answer {
     Begun(u64),
-    /// `None` where it could not remember all.
+    /// `None` where it could not remember all, or does not know all.
     Ended(u64, Option<Vec<(DeviceId, Ours)>>),
 }
 
@@ -67,18 +67,21 @@ enum Answer {
 pub(super) struct Auditee {
     questions: Receiver<Question>,
     answers: Sender<Answer>,
-    /// What can be answered only when all rings have been drained.
+    /// What can be answered only when every record from before it was asked has been taken, and when that
+    /// was.
     waiting: Option<(Question, u64)>,
 }
 
 impl Auditee {
-    /// Answers what can be answered. Every record has been taken that was written before `reached`.
-    pub(super) fn answer(&mut self, engine: &mut Engine, reached: u64) {
-        if let Some((Question::End { audit, begin, end }, asked)) = self.waiting
-            && asked <= reached
+    /// Answers what can be answered.
+    pub(super) fn answer(&mut self, engine: &mut Engine) {
+        if let Some((Question::End { audit, begin, end }, _)) = self.waiting
+            && !self.wants_counters(engine)
         {
             self.waiting = None;
-            self.say(Answer::Ended(audit, engine.end_audit(begin, end)));
+            // A record that is being written for so long hides those that come after it.
+            let ours = engine.end_audit(begin, end).filter(|_| engine.has_caught_up());
+            self.say(Answer::Ended(audit, ours));
         }
         loop {
             match self.questions.try_recv() {
@@ -93,6 +96,12 @@ impl Auditee {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
             }
         }
+    }
+
+    /// Whether the counters must be read to answer: nothing else tells whether a ring holds something
+    /// back.
+    pub(super) fn wants_counters(&self, engine: &Engine) -> bool {
+        self.waiting.is_some_and(|(_, asked)| engine.counters_read() < asked)
     }
 
     /// Whether it is to be called again soon.

@@ -260,7 +260,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             self.settle(&mut rounds);
             self.tick.found((rounds.records - before) as usize, rounds.behind);
             self.resample(&mut rounds);
-            self.auditee.answer(&mut self.recorded.engine, rounds.reached);
+            self.auditee.answer(&mut self.recorded.engine);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
             let look = now.saturating_sub(rounds.looked) >= LOOK_EVERY;
             if look {
@@ -276,7 +276,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let due =
                 (rounds.unaudited || self.recorded.engine.awaits_audit()) && age >= AUDIT_EVERY;
             let overdue = age >= IDLE_AUDIT_EVERY;
-            if ((due || overdue) && rounds.audit.is_none()) || stopping {
+            let asked = self.auditee.wants_counters(&self.recorded.engine);
+            if ((due || overdue || asked) && rounds.audit.is_none()) || stopping {
                 self.audit(&mut rounds, now)?;
             }
             let due = now.saturating_sub(rounds.published) >= PUBLISH_EVERY;

@@ -23,8 +23,8 @@ fn who_waits_for_a_flush_is_not_stuck_but_the_flush_is() {
     let mut flush = kernel.allocate(0x80, FLUSH | preflush, u64::MAX, 0);
     flush.bio = false;
     kernel.issue(&mut flush);
-    kernel.audit();
     kernel.after(6 * SECOND);
+    kernel.audit();
     let (waiting, busy) = (Kernel::memory(QUEUE, &write, 1), Kernel::memory(QUEUE, &flush, 1));
     kernel.census(|address| Some(if address == ADDRESS { waiting.clone() } else { busy.clone() }));
     let snapshot = snapshot(&mut kernel);

@@ -9,6 +9,7 @@ use crate::engine::{
     flavor::Flavor,
     kind::Kind,
     operation::Operation,
+    phase::Phases,
     snapshot::{Loss, Unjudged},
     synthetic::{Kernel, QUEUE, Request},
 };
@@ -258,6 +259,60 @@ fn after_a_loss_only_the_time_it_was_made_proves_that_it_is_the_same() {
         kernel.after(9 * SECOND);
         look(&mut kernel, &rq, 1);
         assert_eq!(snapshot(&mut kernel).mismatches.len(), told, "made in our time: {made}");
+    }
+}
+
+/// A read whose driver is given eight seconds, which is sent back after seven and sent again, and what
+/// becomes of those two events.
+fn sent_again(events: fn(&mut Kernel)) -> (Kernel, Request) {
+    let (mut kernel, mut rq) = issued();
+    kernel.audit();
+    let id = kernel.engine.present_devices().next().unwrap();
+    kernel.engine.set_timeout(id, 8 * SECOND);
+    rq.timeout = 2_000;
+    kernel.after(7 * SECOND);
+    events(&mut kernel);
+    kernel.plain(Probe::Requeue, &mut rq);
+    kernel.issue(&mut rq);
+    kernel.after(3 * SECOND);
+    (kernel, rq)
+}
+
+#[test]
+fn another_attempt_may_be_in_what_was_lost() {
+    let (mut kernel, rq) = sent_again(|kernel| kernel.refuse = 2);
+    look(&mut kernel, &rq, 1);
+    assert!(snapshot(&mut kernel).mismatches.is_empty(), "it has been there for 3 s");
+    kernel.after(SECOND);
+    look(&mut kernel, &rq, 1);
+    assert!(snapshot(&mut kernel).mismatches.is_empty(), "for 4 s");
+    kernel.after(6 * SECOND);
+    look(&mut kernel, &rq, 1);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::StuckInDevice], "for 10 s, or since the loss was known");
+    assert_eq!(snapshot.mismatches[0].phases, Phases::default());
+}
+
+#[test]
+fn another_attempt_may_be_in_what_nobody_knows_yet() {
+    // Its records are in the ring, or were refused since the counters were read.
+    let events: [fn(&mut Kernel); 2] =
+        [|kernel| kernel.refuse = 2, |kernel| kernel.unread = Some(Default::default())];
+    for events in events {
+        let (mut kernel, rq) = sent_again(events);
+        let memory = Kernel::memory(QUEUE, &rq, 1);
+        kernel.census(|_| Some(memory.clone()));
+        let told = kernel.engine.snapshot(kernel.now).mismatches;
+        assert!(told.is_empty(), "the counters say nothing of the last ten seconds");
+        if kernel.unread.is_some() {
+            // A record that is being written holds them back.
+            let counters = kernel.counters();
+            kernel.engine.audit(counters.audit);
+            kernel.census(|_| Some(memory.clone()));
+            assert!(kernel.engine.snapshot(kernel.now).mismatches.is_empty());
+        }
+        look(&mut kernel, &rq, 1);
+        assert!(snapshot(&mut kernel).mismatches.is_empty());
     }
 }
 

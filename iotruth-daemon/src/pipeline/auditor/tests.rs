@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use iotruth_common::{counters::MAX_RINGS, probe::PROBES};
+
 use super::{Auditee, Auditor, Findings, PATIENCE, TryRecvError};
 use crate::{
     config::Config,
-    engine::device::DeviceId,
+    engine::{Audit, Engine, device::DeviceId},
     pipeline::{
         clock,
         fake::{self, Tree},
@@ -35,6 +37,14 @@ fn until(auditor: &Auditor, mut hoped: impl FnMut(&Findings) -> bool) {
     }
 }
 
+/// What the reader does, all of whose rings are empty.
+fn answer(auditee: &mut Auditee, engine: &mut Engine) {
+    if auditee.wants_counters(engine) {
+        engine.audit(Audit { read: clock::monotonic(), ..Audit::default() });
+    }
+    auditee.answer(engine);
+}
+
 /// Whether its thread is on an errand that does not end.
 fn is_blocked(auditor: &Auditor) -> bool {
     let later = clock::monotonic() + 20_000_000_000;
@@ -56,7 +66,7 @@ fn statistics_that_cannot_be_read_delay_the_start_and_do_not_prevent_it() {
     recover(&tree);
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         findings.whole > 0
     });
 }
@@ -84,19 +94,19 @@ fn while_not_every_request_is_followed_there_are_no_audits() {
     let mut whole = 0;
     for _ in 0..3 {
         until(&auditor, |findings| {
-            auditee.answer(&mut engine, u64::MAX);
+            answer(&mut auditee, &mut engine);
             findings.whole > whole && !findings.audited.is_empty()
         });
         pause.begin();
         until(&auditor, |findings| {
-            auditee.answer(&mut engine, u64::MAX);
+            answer(&mut auditee, &mut engine);
             findings.paused
         });
         let paused = auditor.findings();
         assert!(paused.audited.is_empty());
         auditor.herald().met();
         thread::sleep(Duration::from_millis(50));
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         let later = auditor.findings();
         assert_eq!((later.whole, later.given_up), (paused.whole, paused.given_up));
         whole = later.whole;
@@ -115,13 +125,13 @@ fn a_pause_that_nobody_has_heard_of_yet_leaves_nothing_in_the_books() {
     assert!(auditor.read_baseline());
     auditor.attached(clock::monotonic());
     let mut engine = fake::engine();
-    let mut answer = |findings: &Findings, whole| {
-        auditee.answer(&mut engine, u64::MAX);
+    let mut answered = |findings: &Findings, whole| {
+        answer(&mut auditee, &mut engine);
         findings.whole > whole
     };
-    until(&auditor, |findings| answer(findings, 1));
+    until(&auditor, |findings| answered(findings, 1));
     tree.hang("sda/queue/iostats");
-    until(&auditor, |findings| answer(findings, u64::MAX) || is_blocked(&auditor));
+    until(&auditor, |findings| answered(findings, u64::MAX) || is_blocked(&auditor));
     // All of a pause, while its thread hangs for longer than an interval.
     auditor.pause().begin();
     std::fs::write(&statistics, line(1_000)).unwrap();
@@ -129,7 +139,7 @@ fn a_pause_that_nobody_has_heard_of_yet_leaves_nothing_in_the_books() {
     thread::sleep(Duration::from_millis(50));
     let before = auditor.findings().whole;
     recover(&tree);
-    until(&auditor, |findings| answer(findings, before + 2));
+    until(&auditor, |findings| answered(findings, before + 2));
     assert_eq!(auditor.findings().audited[&SDA].residue[0], 0);
 }
 
@@ -145,10 +155,44 @@ fn audits_that_are_given_up_are_counted() {
     assert_eq!((first.whole, first.since > 0), (0, true));
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         findings.whole > 0
     });
     assert!(auditor.findings().since > first.since);
+}
+
+#[test]
+fn an_audit_is_given_up_while_a_ring_holds_records_back() {
+    let tree = Tree::new();
+    tree.add("sda", SDA);
+    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
+    let statistics = tree.places().statistics;
+    std::fs::write(&statistics, line(3)).unwrap();
+    let (auditor, mut auditee) = start(&tree);
+    assert!(auditor.read_baseline());
+    auditor.attached(clock::monotonic());
+    let mut engine = fake::engine();
+    until(&auditor, |findings| {
+        answer(&mut auditee, &mut engine);
+        findings.whole > 1
+    });
+    // The kernel has counted a thousand more, whose records lie behind one that is being written.
+    std::fs::write(&statistics, line(1_000)).unwrap();
+    let given_up = auditor.findings().given_up;
+    until(&auditor, |findings| {
+        if auditee.wants_counters(&engine) {
+            let read = clock::monotonic();
+            engine.audit(Audit {
+                read,
+                attempts: [[1_000; MAX_RINGS]; PROBES],
+                ..Audit::default()
+            });
+        }
+        auditee.answer(&mut engine);
+        findings.given_up > given_up + 1
+    });
+    let books = &auditor.findings().audited[&SDA];
+    assert_eq!((books.residue[0], books.kernel.0[0]), (0, 0));
 }
 
 #[test]
@@ -159,7 +203,7 @@ fn nobody_is_asked_to_remember_while_a_file_of_sysfs_is_waited_for() {
     auditor.attached(clock::monotonic());
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         findings.whole > 0
     });
     tree.add("sda", SDA);
@@ -168,7 +212,7 @@ fn nobody_is_asked_to_remember_while_a_file_of_sysfs_is_waited_for() {
     let mut quiet = 0;
     while quiet < 100 {
         assert!(begin.elapsed().as_secs() < 20, "it goes on auditing");
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         thread::sleep(Duration::from_millis(5));
         quiet = if is_blocked(&auditor) { quiet + 1 } else { 0 };
     }
@@ -197,7 +241,7 @@ fn the_books_of_a_device_begin_when_it_is_met_and_not_with_its_first_audit() {
     let audit = thread::spawn(move || std::fs::write(places.statistics, line(1_000)).unwrap());
     let mut engine = fake::engine();
     until(&auditor, |findings| {
-        auditee.answer(&mut engine, u64::MAX);
+        answer(&mut auditee, &mut engine);
         findings.whole > 0
     });
     audit.join().unwrap();
