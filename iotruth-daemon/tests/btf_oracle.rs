@@ -201,8 +201,8 @@ fn fields(layout: &Layout, oracle: &Oracle) {
     assert_eq!(Some((request_references, 4)), references);
     let whole = oracle.0.size_of(oracle.structure("request").unwrap()).unwrap();
     assert!(request_bytes > request_sector && request_bytes as usize <= whole);
-    let of_queue = oracle.field("request_queue", "disk");
-    let of_request = oracle.field("request", "rq_disk").filter(|_| of_queue.is_none());
+    let of_request = oracle.field("request", "rq_disk");
+    let of_queue = oracle.field("request_queue", "disk").filter(|_| of_request.is_none());
     assert!(of_queue.is_some() || of_request.is_some());
     assert_eq!(queue_disk, of_queue.map_or(ABSENT, |(offset, _)| offset));
     assert_eq!(request_disk, of_request.map_or(ABSENT, |(offset, _)| offset));

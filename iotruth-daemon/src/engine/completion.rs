@@ -74,7 +74,9 @@ impl Engine {
             life.events = Events::new(event);
         }
         self.account_part(record, &mut life, unseen);
-        if error.is_none() {
+        // Without a bio nothing was transferred for anybody: xen-blkfront takes the bios away and ends
+        // the request, to send them again after a migration.
+        if error.is_none() && record.without_bio == 0 {
             life.done = life.done.saturating_add(record.bytes);
         }
         let passthrough = self.flavor.passthrough(head.cmd_flags);

@@ -52,7 +52,7 @@ pub(super) struct Device {
     naming: Naming,
     /// Whether it has gone, or another device has its number.
     ended: bool,
-    /// Lives that are open and were proved to be new.
+    /// Lives that are open.
     pub(super) open: u64,
     /// Whether its name says that its driver is nvme.
     pub(super) nvme: bool,

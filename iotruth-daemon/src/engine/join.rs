@@ -157,22 +157,15 @@ impl Engine {
             blind: self.blind,
             ..Life::new(key, device, head.queue, extent, event)
         };
-        if life.proved
-            && let Some(device) = self.devices.get_mut(device)
-        {
+        if let Some(device) = self.devices.get_mut(device) {
             device.open += 1;
         }
         Some(self.spares.fill(life))
     }
 
     /// Takes an event's word for it that a life is new, where its first event could not tell.
-    fn prove(&mut self, life: &mut Life, start_time: u64) {
-        if !life.proved && start_time >= self.attached {
-            life.proved = true;
-            if let Some(device) = self.devices.get_mut(life.device) {
-                device.open += 1;
-            }
-        }
+    const fn prove(&self, life: &mut Life, start_time: u64) {
+        life.proved |= start_time >= self.attached;
     }
 
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
@@ -183,9 +176,7 @@ impl Engine {
         let operation = self.flavor.operation(life.cmd_flags);
         let weight = self.weight(operation);
         if let Some(device) = self.devices.get_mut(life.device) {
-            if life.proved {
-                device.open = device.open.saturating_sub(1);
-            }
+            device.open = device.open.saturating_sub(1);
             if counted {
                 device.operation(operation).merges += weight;
                 self.show_merge(&life, operation);
@@ -345,8 +336,9 @@ impl Engine {
         } else {
             match head.state {
                 0 => 0,
-                1 => 1,
+                // ublk ends the part itself, and the request is in flight still.
                 _ if progress => 3,
+                1 => 1,
                 _ => 2,
             }
         };

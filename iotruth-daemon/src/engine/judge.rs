@@ -163,9 +163,7 @@ impl Engine {
             Some(_) => Phases::default(),
         };
         let Some(device) = self.devices.get_mut(ending.life.device) else { return };
-        if ending.life.proved {
-            device.open = device.open.saturating_sub(1);
-        }
+        device.open = device.open.saturating_sub(1);
         if device.policy == Policy::Exclude {
             return;
         }

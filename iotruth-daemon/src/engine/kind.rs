@@ -142,7 +142,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::RequeueBusyAfterStart,
         slug: "requeue_busy_after_start",
         severity: Severity::Info,
-        rule: "requeued in state in flight, without a timeout",
+        rule: "requeued in state in flight, without a timeout, before any of its bytes had completed",
         meaning: "the driver had started the request and then sent it back, most often because the device was busy",
         advice: "harmless now and then; if it is frequent, lower the queue depth or look at the host adapter",
     },
@@ -158,7 +158,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::RequeueShortTransfer,
         slug: "requeue_short_transfer",
         severity: Severity::Info,
-        rule: "requeued in state complete after a part of its bytes had completed",
+        rule: "requeued after its last issue and after a part of its bytes had completed",
         meaning: "the device transferred a part of the request, and the rest is sent again",
         advice: "legal; on a loop device it shows that the file ends early",
     },
@@ -346,7 +346,6 @@ impl Kind {
             Self::DoubleStart
             | Self::QueuedInFlight
             | Self::RequeueBusyBeforeStart
-            | Self::RequeueBusyAfterStart
             | Self::RequeueTimeout
             | Self::IoError
             | Self::IoErrorExpected
@@ -355,6 +354,7 @@ impl Kind {
             | Self::OverCompletion
             | Self::Merged => true,
             Self::CompletedWithoutStart
+            | Self::RequeueBusyAfterStart
             | Self::RequeueRetry
             | Self::RequeueShortTransfer
             | Self::DispatchFailure

@@ -138,24 +138,24 @@ impl Engine {
             if flush {
                 continue;
             }
-            let (device, proved) = match &mut address.open {
+            let device = match &mut address.open {
                 Occupant::Nobody => {
                     address.forget();
                     continue;
                 }
                 Occupant::Plain(plain) => {
                     self.rests.release(plain.rest);
-                    (plain.device, true)
+                    plain.device
                 }
                 Occupant::Whole(life) => {
                     self.flushes.leave(life);
-                    (life.device, life.proved)
+                    life.device
                 }
             };
             address.forget();
             self.lives.open = self.lives.open.saturating_sub(1);
             self.lives.given_up += 1;
-            if proved && let Some(device) = self.devices.get_mut(device) {
+            if let Some(device) = self.devices.get_mut(device) {
                 device.open = device.open.saturating_sub(1);
             }
         }

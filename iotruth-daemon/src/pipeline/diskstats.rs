@@ -71,15 +71,17 @@ impl<'a> Disks<'a> {
     pub(super) fn assign(&self, statistics: &Statistics) -> Reading {
         let disks = statistics.text.lines().filter_map(|line| {
             let line = parse(line)?;
+            // Files of sysfs have no / in their names, and the disks of ATA over Ethernet do.
+            let name = line.name.replace('/', "!");
             // Partitions are counted with their disk, and have no folder of their own.
-            let disk = self.disks.iter().find(|disk| disk.name == line.name)?;
+            let disk = self.disks.iter().find(|disk| disk.name == name)?;
             // Another disk has taken its place meanwhile, and nobody knows whose line this is.
-            if sysfs::sequence(&self.places.disks.join(line.name)) != disk.sequence {
+            if sysfs::sequence(&self.places.disks.join(&name)) != disk.sequence {
                 return None;
             }
             Some(DiskReading {
                 id: DeviceId { number: line.number, sequence: disk.sequence.unwrap_or(0) },
-                name: line.name.to_owned(),
+                name,
                 object: disk.object,
                 columns: line.columns,
                 in_flight: line.in_flight,
@@ -162,6 +164,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_slash_is_found() {
+        let folder = std::env::temp_dir().join(format!("iotruth-disks-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("etherd!e0.0")).unwrap();
+        let statistics = folder.join("diskstats");
+        std::fs::write(
+            &statistics,
+            "152 0 etherd/e0.0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
+        )
+        .unwrap();
+        let places = Places { statistics, disks: folder.clone(), ..Places::default() };
+        let reading = read(&places, &Config::default()).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let names: Vec<_> = reading.disks.iter().map(|disk| disk.name.as_str()).collect();
+        assert_eq!(names, ["etherd!e0.0"]);
+    }
+
+    #[test]
     fn every_line_of_this_machine_is_read() {
         let places = Places::default();
         let text = std::fs::read_to_string(places.statistics.clone()).unwrap();
@@ -170,7 +189,7 @@ mod tests {
         let reading = read(&places, &config).unwrap();
         assert!(reading.begin <= reading.end);
         for disk in reading.disks {
-            assert!(text.contains(&format!(" {} ", disk.name)));
+            assert!(text.contains(&format!(" {} ", disk.name.replace('!', "/"))));
         }
     }
 }

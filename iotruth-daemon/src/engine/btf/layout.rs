@@ -63,11 +63,11 @@ const MANDATORY: &[Row] = &[
     row("task_struct", "comm", Text(16), |l| &mut l.task_comm),
 ];
 
-/// The way to the disk: the first that the kernel has. 5.15 has both, and leaves the second NULL
-/// for much passthrough.
+/// The way to the disk: the first that the kernel has. 5.15 has both, and counts a request for the disk
+/// that it names itself: none for much passthrough.
 const DISK: [Row; 2] = [
-    row("request_queue", "disk", Pointer("gendisk"), |l| &mut l.queue_disk),
     row("request", "rq_disk", Pointer("gendisk"), |l| &mut l.request_disk),
+    row("request_queue", "disk", Pointer("gendisk"), |l| &mut l.queue_disk),
 ];
 
 /// The counter of references: a `refcount_t` up to Linux 5.15, an `atomic_t` in 6.1.

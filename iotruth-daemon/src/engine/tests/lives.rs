@@ -33,6 +33,35 @@ fn ordinary_lives_are_consistent() {
 }
 
 #[test]
+fn a_driver_that_ends_a_part_itself_transfers_short_as_well() {
+    // As ublk: `blk_update_request`, and then `blk_mq_requeue_request`.
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 0, 16_384);
+    rq.ends_in_flight = true;
+    kernel.issue(&mut rq);
+    kernel.after(10).complete(&mut rq, 6144, 0);
+    kernel.after(10).plain(Probe::Requeue, &mut rq);
+    kernel.after(10).issue(&mut rq);
+    kernel.after(10).complete(&mut rq, 10_240, 0);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!(kinds(&snapshot), [Kind::RequeueShortTransfer, Kind::PartialCompletion]);
+    assert_eq!(snapshot.devices[&DISK].requeues, [0, 0, 0, 1, 0]);
+}
+
+#[test]
+fn a_request_that_lost_its_bios_has_transferred_nothing() {
+    // `blkfront_resume`: the bios are sent again, with other requests.
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(0x40, READ, 0, 4096);
+    kernel.issue(&mut rq);
+    rq.bio = false;
+    kernel.complete(&mut rq, 4096, 0);
+    let snapshot = snapshot(&mut kernel);
+    let reads = figures(&snapshot, Operation::Read);
+    assert_eq!((reads.requests, reads.bytes), (1, 0));
+}
+
+#[test]
 fn a_short_transfer_is_information_and_its_error_is_critical() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(0x40, READ, 0, 16_384);

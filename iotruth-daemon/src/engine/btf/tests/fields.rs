@@ -92,7 +92,7 @@ fn qualifiers_typedefs_and_tags_change_nothing() {
 fn the_disk_is_found_through_the_request_on_old_kernels() {
     let mut kernel = Kernel::modern();
     kernel.fields("request").push(("rq_disk", Is::To("gendisk"), 200));
-    assert_eq!((layout(&kernel).queue_disk, layout(&kernel).request_disk), (104, ABSENT));
+    assert_eq!((layout(&kernel).queue_disk, layout(&kernel).request_disk), (ABSENT, 200));
     kernel.remove("request_queue", "disk");
     assert_eq!((layout(&kernel).queue_disk, layout(&kernel).request_disk), (ABSENT, 200));
     kernel.remove("request", "rq_disk");

@@ -137,8 +137,9 @@ pub(super) fn classes(life: &History) -> [u64; 5] {
             Probe::Requeue => {
                 let class = match event.state {
                     _ if event.timed_out => 4,
-                    state @ 0..=1 => usize::from(state),
-                    _ => 2 + usize::from(transferred > 0),
+                    0 => 0,
+                    _ if transferred > 0 => 3,
+                    state => usize::from(state),
                 };
                 classes[class] += 1;
             }
