@@ -41,7 +41,7 @@ impl Drop for File {
 fn help_and_version_are_fine_and_name_the_exit_codes() {
     let (code, help, _) = iotruth(&["--help"], &[]);
     assert_eq!(code, 0);
-    assert!(help.contains("Exit codes: 0 fine, 1 error, 2 wrong usage"), "{help}");
+    assert!(help.contains("Exit codes: 0 fine, 1 error, 2 wrong usage or configuration"), "{help}");
     let (code, help, _) = iotruth(&["daemon", "--help"], &[]);
     assert_eq!(code, 0);
     assert!(help.contains("--ring-budget") && help.contains("Exit codes"), "{help}");

@@ -7,8 +7,13 @@ use std::{io::Write as _, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::config::ConfigError;
+
 /// Exit codes, for `--help`.
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 error, 2 wrong usage";
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 error, 2 wrong usage or configuration";
+
+/// For what stays wrong until somebody writes something else: there is no use in trying again.
+const WRONG: u8 = 2;
 
 /// Tells what really reached the block device.
 #[derive(Debug, Parser)]
@@ -37,7 +42,7 @@ pub fn main() -> ExitCode {
             // --help and --version come this way too, with exit code 0. If even this cannot be
             // printed, the exit code is all that is left to tell.
             let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG));
         }
     };
     let result = match cli.command {
@@ -48,7 +53,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "iotruth: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<ConfigError>() {
+                Some(error) if error.lasts() => ExitCode::from(WRONG),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -89,6 +89,14 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether it stays as it is for as long as nobody changes the configuration. A device may come.
+    #[must_use]
+    pub const fn lasts(&self) -> bool {
+        !matches!(self, Self::NoDevice { .. })
+    }
+}
+
 fn keys() -> String {
     KEYS.map(|key| key.name).join(", ")
 }

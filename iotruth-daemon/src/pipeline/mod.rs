@@ -49,7 +49,7 @@ use self::{
     plan::{Machine, Plan},
     publish::Publisher,
     reader::{Mailbox, Reader, TwoWriters},
-    recorder::{Recorded, Recorder},
+    recorder::{Place, Recorded, Recorder},
     samples::Samples,
     signals::Signals,
     sysfs::Places,
@@ -93,9 +93,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let recorder = config.record.as_deref();
-        let recorder =
-            recorder.map(|path| Recorder::start(path, config.record_limit)).transpose()?;
+        let recording = config.record.as_deref().map(Place::take).transpose()?;
         let types = Types::read()?;
         let mut plan = Plan::new(config, &Machine::here(&types.facts))?;
         plan.because = plan.because.or_else(|| because.map(str::to_owned));
@@ -106,6 +104,8 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         if config.bpf_log {
             tracing.log()?;
         }
+        let recorder =
+            recording.map(|place| Recorder::start(place, config.record_limit)).transpose()?;
         let (teller, samples) = samples::channels(plan.readers.len());
         let means = tracing
             .sampler(config.max_cpu_percent.cpus())
@@ -140,7 +140,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         tracing.detach();
         let joined = readers.stop().await;
         if let Some(recorder) = recorder {
-            recorder.finish().await;
+            recorder.finish(outcome.is_err() || joined.is_err()).await;
         }
         if let Err(stalled) = publisher.look() {
             warn!("{stalled}");

@@ -5,20 +5,20 @@
 //! it has is whole, and the readers never wait.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
     io::{self, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
     },
     thread,
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tracing::{info, warn};
 
 use super::{clock, priority, reader::Source};
@@ -30,9 +30,9 @@ use crate::engine::{
 /// Words of a chunk above which it is handed to the thread that writes.
 const CHUNK: usize = 32 * 1024;
 
-/// Chunks that wait to be written, of all readers together: 16 MiB. Where there is no room for one
-/// more, the recording ends.
-const QUEUE: usize = 64;
+/// Words that may wait to be written, of all readers together: 16 MiB. Where there is no room for more,
+/// the recording ends.
+const ROOM: usize = 2 * 1024 * 1024;
 
 /// How long the thread may take to write what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -40,13 +40,84 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// What readers and the thread that writes know of each other.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Words that wait to be written.
+    waiting: AtomicUsize,
+    /// The readers end because they can no longer see.
+    blind: AtomicBool,
+}
+
 /// The running recorder.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    chunks: SyncSender<Vec<u64>>,
-    overrun: Arc<AtomicBool>,
+    chunks: Sender<Vec<u64>>,
+    shared: Arc<Shared>,
     progress: Progress,
     thread: thread::JoinHandle<()>,
+}
+
+/// The file that is to be written: open and locked, with what was in it.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    file: File,
+}
+
+impl Place {
+    /// Finds out whether the file can be written, without changing what is in it: the daemon may fail to
+    /// start.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+        let path = path.to_owned();
+        let file = open(OpenOptions::new().create(true), &path).with_context(|| {
+            format!(
+                "cannot write the recording {}; name a file with --record in a directory that \
+                 exists and that the daemon may write to",
+                path.display()
+            )
+        })?;
+        Ok(Self { path, file })
+    }
+
+    /// Makes it empty. What was in it goes on as a file of the same name that ends in `.old`: what is
+    /// started again after a failure must not destroy what shows why.
+    fn clear(self) -> anyhow::Result<Self> {
+        let Self { path, file } = self;
+        if file.metadata()?.len() == 0 {
+            return Ok(Self { path, file });
+        }
+        let mut old = path.clone().into_os_string();
+        old.push(".old");
+        let file = fs::rename(&path, &old)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| open(OpenOptions::new().create_new(true), &path))
+            .with_context(|| {
+                format!(
+                    "cannot keep the recording that is there as {}; name another file with --record",
+                    old.display()
+                )
+            })?;
+        Ok(Self { path, file })
+    }
+}
+
+/// Opens a file to be written by us alone. It is to have the names of processes, and what they read and
+/// wrote when.
+fn open(options: &mut OpenOptions, path: &Path) -> anyhow::Result<File> {
+    // Nobody is waited for at the other end of a pipe.
+    let nonblocking = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = options.write(true).mode(0o600).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        bail!("it is no regular file");
+    }
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => bail!("another daemon writes it"),
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// How far a recording is, as a sentence.
@@ -65,38 +136,27 @@ impl Progress {
 }
 
 impl Recorder {
-    /// Makes the file, in the place of one that is there, and starts the thread that writes it, up to
-    /// so many bytes.
-    pub(super) fn start(path: &Path, limit: u64) -> anyhow::Result<Self> {
-        let tape = Tape::new(path, limit).with_context(|| {
-            format!(
-                "cannot write the recording {}; name a file with --record in a directory that \
-                 exists and that the daemon may write to",
-                path.display()
-            )
-        })?;
-        let (chunks, written) = mpsc::sync_channel(QUEUE);
-        let (overrun, progress) = (Arc::new(AtomicBool::new(false)), Progress::default());
-        let (behind, shown) = (Arc::clone(&overrun), progress.clone());
+    /// Starts the thread that writes the file, up to so many bytes.
+    pub(super) fn start(place: Place, limit: u64) -> anyhow::Result<Self> {
+        let tape = Tape::new(place.clear()?, limit)?;
+        let (chunks, written) = mpsc::channel();
+        let (shared, progress) = (Arc::<Shared>::default(), Progress::default());
+        let (of_thread, shown) = (Arc::clone(&shared), progress.clone());
         progress.say(tape.sentence());
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
                 priority::raise("the recorder");
-                tape.write(&written, &behind, &shown);
+                tape.write(&written, &of_thread, &shown);
             })
             .context("cannot start the recorder thread")?;
-        Ok(Self { chunks, overrun, progress, thread })
+        Ok(Self { chunks, shared, progress, thread })
     }
 
     /// What keeps all that one reader's engine is told.
     pub(super) fn track(&self, reader: usize) -> Track {
-        Track {
-            reader,
-            chunk: Vec::new(),
-            chunks: self.chunks.clone(),
-            overrun: Arc::clone(&self.overrun),
-        }
+        let (chunks, shared) = (self.chunks.clone(), Arc::clone(&self.shared));
+        Track { reader, chunk: Vec::new(), chunks, shared }
     }
 
     /// How far it is.
@@ -104,8 +164,10 @@ impl Recorder {
         self.progress.clone()
     }
 
-    /// Ends the recording, when every reader has ended; one that is stuck is not waited for.
-    pub(super) async fn finish(self) {
+    /// Ends the recording, when every reader has ended; one that is stuck is not waited for. `blind` says
+    /// whether they have because they can no longer see.
+    pub(super) async fn finish(self, blind: bool) {
+        self.shared.blind.store(blind, Ordering::Relaxed);
         drop(self.chunks);
         let deadline = Instant::now() + PATIENCE;
         while !self.thread.is_finished() {
@@ -175,8 +237,8 @@ pub(super) struct Track {
     reader: usize,
     /// The frame of a chunk, and what is in it.
     chunk: Vec<u64>,
-    chunks: SyncSender<Vec<u64>>,
-    overrun: Arc<AtomicBool>,
+    chunks: Sender<Vec<u64>>,
+    shared: Arc<Shared>,
 }
 
 impl Track {
@@ -197,19 +259,13 @@ impl Track {
     /// Says whether the recording goes on.
     fn flush(&mut self) -> bool {
         let words = self.chunk.len();
-        if let Some(frame) = self.chunk.first_mut() {
-            *frame = recording::frame(self.reader, words - 1);
-            let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(words));
-            match self.chunks.try_send(chunk) {
-                Ok(()) => {}
-                Err(mpsc::TrySendError::Full(_)) => {
-                    self.overrun.store(true, Ordering::Relaxed);
-                    return false;
-                }
-                Err(mpsc::TrySendError::Disconnected(_)) => return false,
-            }
-        }
-        true
+        let Some(frame) = self.chunk.first_mut() else { return true };
+        *frame = recording::frame(self.reader, words - 1);
+        let room = self.shared.waiting.fetch_add(words, Ordering::Relaxed) + words <= ROOM;
+        let next = if room { Vec::with_capacity(words) } else { Vec::new() };
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        // What waits already is written; then comes the one without words.
+        self.chunks.send(if room { chunk } else { Vec::new() }).is_ok() && room
     }
 }
 
@@ -230,36 +286,39 @@ struct Tape {
 }
 
 impl Tape {
-    fn new(path: &Path, limit: u64) -> io::Result<Self> {
-        // It has the names of processes, and what they read and wrote when.
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let mut tape = Self { path: path.to_owned(), file, bytes: 0, limit };
+    fn new(place: Place, limit: u64) -> io::Result<Self> {
+        let mut tape = Self { path: place.path, file: place.file, bytes: 0, limit };
         let anchor = clock::anchor();
         let wall = anchor.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         tape.append(&recording::head(anchor.monotonic, wall.as_nanos() as u64))?;
         Ok(tape)
     }
 
-    /// Writes chunks until there are no more, or no more can be written.
-    fn write(mut self, chunks: &Receiver<Vec<u64>>, overrun: &AtomicBool, progress: &Progress) {
-        let mut ending = Ending::Stopped;
+    /// Writes chunks until there are no more, or no more can be written. One without words says that a
+    /// reader has found no room.
+    fn write(mut self, chunks: &Receiver<Vec<u64>>, shared: &Shared, progress: &Progress) {
+        let mut ending = None;
         let mut cause = None;
         for chunk in chunks {
             let room = self.limit.saturating_sub(self.bytes + size_of::<u64>() as u64);
-            if size_of_val(chunk.as_slice()) as u64 > room {
-                ending = Ending::Full;
-            } else if overrun.load(Ordering::Relaxed) {
-                ending = Ending::TooSlow;
+            if chunk.is_empty() {
+                ending = Some(Ending::TooSlow);
+            } else if size_of_val(chunk.as_slice()) as u64 > room {
+                ending = Some(Ending::Full);
             } else if let Err(error) = self.append(&chunk) {
-                ending = Ending::Failed;
+                ending = Some(Ending::Failed);
                 cause = Some(error);
             }
-            if ending != Ending::Stopped {
+            if ending.is_some() {
                 break;
             }
+            shared.waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
             progress.say(self.sentence());
         }
+        let ending = ending.unwrap_or_else(|| {
+            let blind = shared.blind.load(Ordering::Relaxed);
+            if blind { Ending::Blind } else { Ending::Stopped }
+        });
         if let Err(error) = self.end(ending) {
             cause = cause.or(Some(error));
         }
@@ -298,32 +357,94 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use std::{
-        env, fs, process,
-        sync::{Arc, atomic::AtomicBool, mpsc},
+        env, fs,
+        path::PathBuf,
+        process,
+        sync::{Arc, atomic::Ordering, mpsc},
     };
 
-    use super::{Progress, Tape, Track};
+    use super::{Place, Progress, ROOM, Shared, Tape, Track};
     use crate::engine::{Input, device::DeviceId, recording::Ending};
 
+    /// A file that is gone at the end of the test.
+    struct Temporary(PathBuf);
+
+    impl Temporary {
+        fn new(name: &str) -> Self {
+            Self(env::temp_dir().join(format!("iotruth-{}-{name}", process::id())))
+        }
+
+        fn old(&self) -> PathBuf {
+            let mut old = self.0.clone().into_os_string();
+            old.push(".old");
+            old.into()
+        }
+    }
+
+    impl Drop for Temporary {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+            let _ = fs::remove_file(self.old());
+        }
+    }
+
     #[test]
-    fn a_recording_that_is_written_too_slowly_ends() {
-        let path = env::temp_dir().join(format!("iotruth-{}.recording", process::id()));
-        let (chunks, written) = mpsc::sync_channel(1);
-        let overrun = Arc::new(AtomicBool::new(false));
-        let behind = Arc::clone(&overrun);
-        let mut track = Track { reader: 0, chunk: Vec::new(), chunks, overrun };
+    fn a_recording_that_is_written_too_slowly_ends_with_what_waits() {
+        let file = Temporary::new("slow");
+        let (chunks, written) = mpsc::channel();
+        let shared = Arc::<Shared>::default();
+        let track = |reader| Track {
+            reader,
+            chunk: Vec::new(),
+            chunks: chunks.clone(),
+            shared: Arc::clone(&shared),
+        };
+        let (mut first, mut second) = (track(0), track(1));
         let input = Input::DeviceEnded(DeviceId::default());
-        assert!(track.hear(&input) && track.flush());
-        assert!(track.hear(&input) && !track.flush(), "nobody has written the first one");
-        drop(track);
+        // Small ones, however many, are no trouble.
+        for _ in 0..1_000 {
+            assert!(first.hear(&input) && first.flush());
+        }
+        let waiting = shared.waiting.load(Ordering::Relaxed);
+        shared.waiting.store(ROOM, Ordering::Relaxed);
+        assert!(first.hear(&input) && !first.flush(), "there is no room for more");
+        shared.waiting.store(waiting, Ordering::Relaxed);
+        assert!(second.hear(&input) && second.flush());
+        drop((first, second));
         let progress = Progress::default();
-        Tape::new(&path, 1 << 20).unwrap().write(&written, &behind, &progress);
+        let tape = Tape::new(Place::take(&file.0).unwrap(), 1 << 20).unwrap();
+        tape.write(&written, &shared, &progress);
         let said = progress.sentence();
-        assert!(
-            said.ends_with("ended after 40 bytes: it was written more slowly than records came.")
-        );
-        let bytes = fs::read(&path).unwrap();
-        fs::remove_file(&path).unwrap();
+        let bytes = 32 + 8 * waiting + 8;
+        let expected =
+            format!("ended after {bytes} bytes: it was written more slowly than records came.");
+        assert!(said.ends_with(&expected), "{said}");
+        let bytes = fs::read(&file.0).unwrap();
         assert!(bytes.ends_with(&Ending::TooSlow.word().unwrap().to_ne_bytes()));
+    }
+
+    #[test]
+    fn what_was_recorded_before_is_kept() {
+        let file = Temporary::new("kept");
+        fs::write(&file.0, "evidence").unwrap();
+        let place = Place::take(&file.0).unwrap();
+        assert_eq!(fs::read(&file.0).unwrap(), b"evidence", "nothing is begun yet");
+        let again = Place::take(&file.0).unwrap_err();
+        assert!(format!("{again:#}").ends_with("another daemon writes it"), "{again:#}");
+        let place = place.clear().unwrap();
+        assert_eq!(fs::read(&file.0).unwrap(), b"");
+        assert_eq!(fs::read(file.old()).unwrap(), b"evidence");
+        assert!(Place::take(&file.0).is_err(), "the new one is ours as well");
+        // What is empty has nothing to be kept.
+        drop(place.clear().unwrap());
+        assert_eq!(fs::read(file.old()).unwrap(), b"evidence");
+    }
+
+    #[test]
+    fn what_is_no_file_is_left_alone() {
+        for path in ["/dev/null", "/dev/zero"] {
+            let error = Place::take(path.as_ref()).unwrap_err();
+            assert!(format!("{error:#}").ends_with("it is no regular file"), "{error:#}");
+        }
     }
 }

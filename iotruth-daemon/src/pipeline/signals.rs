@@ -1,12 +1,14 @@
-//! SIGTERM and SIGINT.
+//! The signals that end the daemon.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that end the daemon.
+/// SIGTERM, SIGINT, and SIGHUP: whoever asks for the configuration to be read anew by SIGHUP gets that
+/// from systemd, which starts the daemon again.
 #[derive(Debug)]
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -14,6 +16,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -22,6 +25,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

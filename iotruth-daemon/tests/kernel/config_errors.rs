@@ -23,7 +23,8 @@ fn refused_config(content: &str, line: u32) -> String {
     let place = Tmpfs::new(1);
     let path = config(&place, content);
     let path = path.to_str().expect("a path of our own is plain");
-    let (_, message) = refused(&["--config", path], |_| {});
+    let (code, message) = refused(&["--config", path], |_| {});
+    assert_eq!(code, 2, "it stays wrong:\n{message}");
     let place = format!("{path}:{line}:");
     assert!(message.contains(&place), "{place} is not named:\n{message}");
     message
@@ -85,7 +86,7 @@ fn a_file_that_is_closed_to_the_user_is_refused() {
     // Root may read every file.
     let lent = Lent::new();
     let (code, message) = refused(&["--config", path], |command| lent.as_nobody(command));
-    assert_eq!(code, 1, "{message}");
+    assert_eq!(code, 2, "{message}");
     assert!(message.contains(path), "the path is not named:\n{message}");
     assert!(message.contains("Permission denied"), "the cause is not told:\n{message}");
     assert!(
@@ -97,7 +98,8 @@ fn a_file_that_is_closed_to_the_user_is_refused() {
 #[test]
 fn an_unknown_device_is_refused() {
     let _turn = turn();
-    let (_, message) = refused(&["--device", "nosuchdisk"], |_| {});
+    let (code, message) = refused(&["--device", "nosuchdisk"], |_| {});
+    assert_eq!(code, 1, "it may come");
     assert!(message.contains("nosuchdisk"), "{message}");
     assert!(message.contains("loop0") || message.contains("lsblk"), "no remedy:\n{message}");
 }

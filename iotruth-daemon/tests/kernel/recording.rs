@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -185,6 +186,55 @@ fn ends(daemon: &Daemon, act: impl Fn()) -> String {
 }
 
 #[test]
+#[test]
+fn a_daemon_that_goes_blind_says_so_and_the_next_one_keeps_its_recording() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(2);
+    let file = tmpfs.path().join("recording");
+    let path = file.to_str().unwrap();
+    let device = LoopDevice::new(16);
+    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-panic"], |_| {}).ready();
+    let ended = wait_for("the daemon to end", || {
+        read(&device, 1);
+        daemon.ended().ok_or_else(|| "it goes on".to_owned())
+    });
+    assert_eq!(ended.code(), Some(1), "{}", daemon.messages());
+    assert_eq!(replay(&file).1, Ending::Blind);
+    let evidence = fs::read(&file).unwrap();
+
+    let mut next = recorded(&file, &[]);
+    let old = tmpfs.path().join("recording.old");
+    assert_eq!(fs::read(&old).unwrap(), evidence);
+    // A third one does not get in its way.
+    let (code, message) = refused(&["--record", path], |_| {});
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("another daemon writes it"), "{message}");
+    read(&device, SOME);
+    quiet(&next);
+    assert!(next.signal("TERM").success());
+    let (snapshot, ending) = replay(&file);
+    assert_eq!(ending, Ending::Stopped);
+    assert!(snapshot.lives.opened >= SOME, "{:?}", snapshot.lives);
+    assert_eq!(fs::read(&old).unwrap(), evidence);
+}
+
+#[test]
+fn nothing_but_a_file_is_written() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(1);
+    let pipe = tmpfs.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Somebody reads it, so that it can be opened.
+    let _reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let device = LoopDevice::new(1);
+    for path in [pipe.as_path(), device.path()] {
+        let path = path.to_str().unwrap();
+        let (code, message) = refused(&["--record", path], |_| {});
+        assert_eq!(code, 1, "{message}");
+        assert!(message.contains(path) && message.contains("no regular file"), "{message}");
+    }
+}
+
 fn a_recording_that_cannot_be_made_is_refused() {
     let _turn = turn();
     for path in ["/nonexistent/recording", "/proc", "/"] {

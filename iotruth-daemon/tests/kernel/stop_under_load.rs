@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT end the daemon cleanly, whatever goes on.
+//! SIGTERM, SIGINT and SIGHUP end the daemon cleanly, whatever goes on.
 
 use crate::harness::{daemon::Daemon, load::Load, loop_device::LoopDevice, turn::turn};
 
@@ -7,7 +7,7 @@ fn a_signal_under_load_ends_it_well() {
     let _turn = turn();
     let device = LoopDevice::new(16);
     let _load = Load::start(device.path(), 16 << 20, 4);
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let mut daemon = Daemon::start(&[]);
         std::thread::sleep(std::time::Duration::from_millis(500));
         let status = daemon.signal(signal);

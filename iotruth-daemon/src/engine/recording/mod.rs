@@ -47,12 +47,15 @@ pub enum Ending {
     TooSlow,
     /// It could not be written any more.
     Failed,
+    /// The daemon could no longer see, and said so.
+    Blind,
     /// Nothing says so: the daemon was killed, or still runs.
     Unknown,
 }
 
 impl Ending {
-    const NUMBERED: [Self; 4] = [Self::Stopped, Self::Full, Self::TooSlow, Self::Failed];
+    const NUMBERED: [Self; 5] =
+        [Self::Stopped, Self::Full, Self::TooSlow, Self::Failed, Self::Blind];
 
     /// What it means, as the end of a sentence.
     #[must_use]
@@ -62,6 +65,7 @@ impl Ending {
             Self::Full => "it had grown to its limit",
             Self::TooSlow => "it was written more slowly than records came",
             Self::Failed => "it could not be written any more",
+            Self::Blind => "the daemon could no longer see what happens",
             Self::Unknown => "the daemon was killed, or still runs: nothing says why",
         }
     }
