@@ -4,6 +4,7 @@ mod refusal;
 mod server;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::{fmt::Write as _, sync::Arc};
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::from_fn_with_state};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -16,6 +16,8 @@ use tokio::{
     time::timeout,
 };
 use tracing::warn;
+
+use super::unread::Unread;
 
 /// How long answers that have begun may take after the order to stop: a client that does not read
 /// must not keep the daemon alive.
@@ -37,11 +39,19 @@ pub struct Limits {
     /// Age at which a connection is closed after the answer that it is at, so that a client that
     /// asks and never reads does not hold one for ever.
     pub connection: Duration,
+    /// Bytes of answers that clients have not read yet; what would be more is refused. One larger answer
+    /// is given alone.
+    pub unread: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 64, header: Duration::from_secs(5), connection: Duration::from_mins(1) }
+        Self {
+            connections: 64,
+            header: Duration::from_secs(5),
+            connection: Duration::from_mins(1),
+            unread: 64 << 20,
+        }
     }
 }
 
@@ -108,6 +118,7 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) {
+    let router = router.layer(from_fn_with_state(Unread::new(limits.unread), Unread::hold));
     let (tell, told) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);

@@ -228,8 +228,12 @@ fn a_client_that_says_nothing_does_not_stop_the_end() {
 }
 
 /// So short that a test can wait for it.
-const IMPATIENT: Limits =
-    Limits { connections: 64, header: Duration::from_secs(1), connection: Duration::from_mins(1) };
+const IMPATIENT: Limits = Limits {
+    connections: 64,
+    header: Duration::from_secs(1),
+    connection: Duration::from_mins(1),
+    unread: 64 << 20,
+};
 
 fn connect(server: &Server) -> TcpStream {
     let stream = TcpStream::connect(server.address).unwrap();
@@ -282,6 +286,32 @@ fn a_connection_ends_at_its_age_even_if_nobody_reads_the_answers() {
         asked += 1;
     }
     assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn answers_that_nobody_reads_leave_no_room_and_small_ones_need_none() {
+    let server = Server::with(sample::busy(), Limits { unread: 1, ..IMPATIENT });
+    assert_eq!(server.get("/metrics").status, 200, "one that is larger has it alone");
+    let mut deaf = connect(&server);
+    deaf.set_nonblocking(true).unwrap();
+    let mut asked = 0;
+    while asked < 20_000 && deaf.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").is_ok() {
+        asked += 1;
+    }
+    let begin = Instant::now();
+    let becomes = |status| {
+        while server.get("/metrics").status != status {
+            assert!(begin.elapsed().as_secs() < 20, "it never is {status}");
+        }
+    };
+    becomes(503);
+    let (error, remedy) = server.get("/metrics").refusal();
+    assert_eq!(error, "answers that nobody reads take all 1 bytes for them");
+    assert!(remedy.starts_with("read each answer to its end"), "{remedy}");
+    assert_eq!(server.get("/readyz").status, 503, "as the view has it");
+    assert_eq!(server.get("/healthz").status, 200);
+    drop(deaf);
+    becomes(200);
 }
 
 #[test]
