@@ -78,6 +78,13 @@ pub enum KernelError {
         /// The limit that applies.
         limit: u64,
     },
+    /// The capabilities are there and count for nothing.
+    #[error(
+        "the kernel does not permit BPF although CAP_BPF and CAP_PERFMON are there: in a user namespace, \
+         as rootless containers have one, they count for nothing, so start iotruth outside of it; else a \
+         seccomp filter or a security module must be told to let bpf(2) pass"
+    )]
+    NotPermitted,
     /// The kernel refused the object's maps.
     #[error("the kernel does not take the eBPF object: {source}")]
     Object {

@@ -95,7 +95,10 @@ impl Tracer {
             let created = create_maps(options, &layout, &tuning, second);
             (types.join().unwrap_or_else(|panic| resume_unwind(panic)), created)
         });
-        let mut ebpf = created.map_err(|source| explain(source, limit))?;
+        let mut ebpf = created.map_err(|source| {
+            let release = rustix::system::uname();
+            explain(source, limit, &release.release().to_string_lossy())
+        })?;
         let types = types.map_err(|source| KernelError::ParseBtf { source: source.into() })?;
         let object = begin.elapsed();
         let wanted = programs(&layout, facts.insert_flush, second);
@@ -467,16 +470,26 @@ fn create_maps(
     loader.load(OBJECT)
 }
 
-/// Before Linux 5.11 a map that exceeds the limit of locked memory fails with a bare "not
-/// permitted".
-fn explain(source: EbpfError, limit: Option<u64>) -> KernelError {
-    if let (Some(limit), EbpfError::MapError(MapError::CreateError { io_error, .. })) =
-        (limit, &source)
-        && io_error.raw_os_error() == Some(libc::EPERM)
-    {
-        return KernelError::LockedMemory { limit };
+/// Why there are no maps, where the kernel says no more than "not permitted". `limit` is that of locked
+/// memory, where it could not be lifted: before Linux 5.11 maps count as such.
+fn explain(source: EbpfError, limit: Option<u64>, release: &str) -> KernelError {
+    match (&source, limit) {
+        (EbpfError::MapError(MapError::CreateError { io_error, .. }), limit)
+            if io_error.raw_os_error() == Some(libc::EPERM) =>
+        {
+            match limit.filter(|_| maps_are_locked_memory(release)) {
+                Some(limit) => KernelError::LockedMemory { limit },
+                None => KernelError::NotPermitted,
+            }
+        }
+        _ => KernelError::Object { source: source.into() },
     }
-    KernelError::Object { source: source.into() }
+}
+
+/// Whether a release, such as `5.10.0-33-amd64`, is older than 5.11.
+fn maps_are_locked_memory(release: &str) -> bool {
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (5, 11))
 }
 
 fn unusable(map: &str, source: MapError) -> KernelError {
@@ -520,19 +533,23 @@ mod tests {
             let io_error = io::Error::from_raw_os_error(errno);
             EbpfError::MapError(MapError::CreateError { name: "RING0".to_owned(), io_error })
         };
-        let error = explain(refused(libc::EPERM), Some(65_536));
+        let old = "5.10.0-33-amd64";
+        let error = explain(refused(libc::EPERM), Some(65_536), old);
         assert!(matches!(error, KernelError::LockedMemory { limit: 65_536 }), "{error:?}");
         assert_eq!(
             error.to_string(),
             "the limit of locked memory (65536 bytes) is too small for the rings and cannot be \
              raised: set LimitMEMLOCK=infinity in the systemd unit, or `ulimit -l unlimited` as root"
         );
-        for (errno, limit) in [(libc::EPERM, None), (libc::ENOMEM, Some(65_536))] {
-            let error = explain(refused(errno), limit);
-            assert!(matches!(error, KernelError::Object { .. }), "{error:?}");
+        for (limit, release) in [(None, old), (Some(65_536), "5.11.22"), (Some(65_536), "6.1-rc3")]
+        {
+            let error = explain(refused(libc::EPERM), limit, release);
+            assert!(matches!(error, KernelError::NotPermitted), "{release}: {error:?}");
         }
+        let error = explain(refused(libc::ENOMEM), Some(65_536), old);
+        assert!(matches!(error, KernelError::Object { .. }), "{error:?}");
         let other = EbpfError::MapError(MapError::InvalidName { name: "RING0".to_owned() });
-        assert!(matches!(explain(other, Some(65_536)), KernelError::Object { .. }));
+        assert!(matches!(explain(other, Some(65_536), old), KernelError::Object { .. }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::harness::{
     daemon::{Daemon, refused},
     nobody::Lent,
-    restrict::{Capability, locked_memory, without},
+    restrict::{Capability, in_user_namespace, locked_memory, without},
     turn::turn,
 };
 
@@ -25,6 +25,17 @@ fn each_missing_capability_is_named() {
     let (_, message) =
         refused(&[], |command| without(command, &[Capability::SysAdmin, Capability::Perfmon]));
     assert!(message.contains("missing CAP_PERFMON:"), "{message}");
+}
+
+#[test]
+fn capabilities_that_count_for_nothing_are_told_apart_from_missing_ones() {
+    let _turn = turn();
+    let (code, message) = refused(&[], in_user_namespace);
+    assert_eq!(code, 1, "{message}");
+    assert!(
+        message.contains("does not permit BPF") && message.contains("user namespace"),
+        "{message}"
+    );
 }
 
 #[test]

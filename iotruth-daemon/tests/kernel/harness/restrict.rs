@@ -48,6 +48,25 @@ pub(crate) fn locked_memory(command: &mut Command, bytes: u64) {
     unsafe { command.pre_exec(set) };
 }
 
+/// Starts the command as the root of a user namespace: with all capabilities, which count in there alone.
+pub(crate) fn in_user_namespace(command: &mut Command) {
+    const MAP: &[u8] = b"0 0 1";
+    let unshare = || {
+        // SAFETY: unshare takes flags only.
+        check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
+        // SAFETY: the path ends with NUL.
+        let file = unsafe { libc::open(c"/proc/self/uid_map".as_ptr(), libc::O_WRONLY) };
+        check(file)?;
+        // SAFETY: so many bytes are there.
+        let written = unsafe { libc::write(file, MAP.as_ptr().cast(), MAP.len()) };
+        check(written as libc::c_int)?;
+        // SAFETY: closes the file that was just opened.
+        check(unsafe { libc::close(file) })
+    };
+    // SAFETY: the closure only makes system calls, which is allowed between fork and exec.
+    unsafe { command.pre_exec(unshare) };
+}
+
 /// Starts the command where `target` shows what is at `source`; nobody else sees that.
 pub(crate) fn overlay(command: &mut Command, source: &Path, target: &Path) {
     let source = CString::new(source.as_os_str().as_bytes()).expect("paths have no NUL");
@@ -75,7 +94,7 @@ fn mount(
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The kernel's BTF with one name changed, as if this kernel did not have it: a file in `place`.
