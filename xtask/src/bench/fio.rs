@@ -26,9 +26,24 @@ const FOR_EVER: u32 = 1_000_000;
 pub(super) struct Load {
     pub(super) depth: u32,
     pub(super) jobs: u32,
-    /// Reads a second, by all jobs together; as many as can be where there is none.
-    pub(super) rate: Option<u32>,
+    pub(super) pace: Pace,
 }
+
+/// How fast it reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// As fast as it can.
+    Full,
+    /// So many reads a second, by all jobs together. Between two reads fio does not sleep but spins: so what
+    /// something else costs is taken from that, and cannot be seen in the CPU time of the machine.
+    Rate(u32),
+    /// [`BURST`] reads, and then [`PAUSE`].
+    Bursts,
+}
+
+/// Reads of each job between two pauses, and how long these are.
+pub(super) const BURST: u32 = 512;
+pub(super) const PAUSE: Duration = Duration::from_millis(8);
 
 /// What it did.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,12 +57,18 @@ impl Load {
     ///
     /// Everything is in the file: fio ignores options that come after a job file.
     fn file(self, seconds: u32, device: &Path) -> String {
-        let Self { depth, jobs, rate } = self;
-        let rate = rate.map_or_else(String::new, |rate| format!("rate_iops={}\n", rate / jobs));
+        let Self { depth, jobs, pace } = self;
+        let pace = match pace {
+            Pace::Full => String::new(),
+            Pace::Rate(rate) => format!("rate_iops={}\n", rate / jobs),
+            Pace::Bursts => {
+                format!("thinktime={}\nthinktime_blocks={BURST}\n", PAUSE.as_micros())
+            }
+        };
         format!(
             "[reads]\nfilename={}\nrw=randread\nbs=4k\ndirect=1\nioengine=io_uring\n\
              iodepth={depth}\nnumjobs={jobs}\ngroup_reporting=1\nnorandommap=1\n\
-             time_based=1\nruntime={seconds}\n{rate}",
+             time_based=1\nruntime={seconds}\n{pace}",
             device.display()
         )
     }
@@ -127,14 +148,17 @@ fn parse(said: &str) -> Option<Done> {
 mod tests {
     use std::path::Path;
 
-    use super::{Done, Load, parse};
+    use super::{Done, Load, Pace, parse};
 
     #[test]
     fn the_runtime_is_in_the_file() {
-        let load = Load { depth: 32, jobs: 2, rate: Some(5_000) };
-        let file = load.file(7, Path::new("/dev/loop3"));
-        assert!(file.contains("runtime=7\n") && file.contains("rate_iops=2500\n"), "{file}");
-        assert!(!Load { rate: None, ..load }.file(7, Path::new("x")).contains("rate"));
+        let load = Load { depth: 32, jobs: 2, pace: Pace::Rate(5_000) };
+        let file = |pace| Load { pace, ..load }.file(7, Path::new("/dev/loop3"));
+        let limited = file(load.pace);
+        assert!(limited.ends_with("runtime=7\nrate_iops=2500\n"), "{limited}");
+        let bursts = file(Pace::Bursts);
+        assert!(bursts.ends_with("runtime=7\nthinktime=8000\nthinktime_blocks=512\n"), "{bursts}");
+        assert!(file(Pace::Full).ends_with("runtime=7\n"));
     }
 
     #[test]

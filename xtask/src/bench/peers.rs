@@ -50,9 +50,6 @@ pub(crate) struct Options {
     /// Seconds of load for each figure.
     #[arg(long, default_value = "5")]
     seconds: NonZero<u32>,
-    /// Reads a second, by both jobs together, where the rate is fixed.
-    #[arg(long, default_value_t = 100_000)]
-    rate: u32,
     /// Another peer and its command line; may be given more than once. It must run until SIGINT.
     #[arg(long, value_name = "NAME=COMMAND")]
     with: Vec<Other>,
@@ -77,7 +74,6 @@ struct Absent {
 struct Run {
     rounds: u32,
     seconds: u32,
-    rate: u32,
     peers: Vec<Peer>,
     /// Those that do not run here, and why.
     absent: Vec<Absent>,
@@ -117,7 +113,7 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
     // One load for all rounds: a new one takes its time to be what it will be.
     for (measure, figures) in MEASURES.iter().zip(&mut figures) {
         let step = Step::begin(format!("{}: {rounds} rounds", measure.label()));
-        let mut load = Turns::begin(&place, *measure, seconds, options.rate)?;
+        let mut load = Turns::begin(&place, *measure, seconds)?;
         for _ in 0..rounds {
             let mut turns: Vec<_> = peers.iter().zip(&mut *figures).collect();
             // A load remembers what ran before, so nobody may always come after the same one. Each
@@ -132,7 +128,7 @@ fn measure_all(options: &Options, peers: Vec<Peer>) -> Result<Run> {
         step.end();
     }
     place.undo()?;
-    Ok(Run { rounds, seconds, rate: options.rate, peers, absent, figures })
+    Ok(Run { rounds, seconds, peers, absent, figures })
 }
 
 /// Lets each peer run for a second, and parts those that do not run or see nothing.
@@ -140,7 +136,7 @@ fn present(place: &Place, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<Absent>)> 
     let mut running = Vec::new();
     let mut absent = Vec::new();
     for peer in peers {
-        let reason = match Turns::begin(place, Measure::Whole, 1, 0)?.take(&peer) {
+        let reason = match Turns::begin(place, Measure::Whole, 1)?.take(&peer) {
             Ok(Measured { missed: Some(missed), reads, .. }) if missed >= reads => {
                 "it runs and sees no request".to_owned()
             }

@@ -12,7 +12,7 @@ use anyhow::Result;
 
 use super::{peer::Peer, tracer::Tracer};
 use crate::bench::{
-    fio::{Load, Running},
+    fio::{Load, Pace, Running},
     http::get,
     place::{Place, time_programs},
     process::{self, Usage},
@@ -26,8 +26,8 @@ const SCRAPE_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Measure {
     /// As many reads as can be: throughput, and what the tracer itself uses for each.
     FullSpeed,
-    /// So many reads a second: what the whole machine needs for each.
-    FixedRate,
+    /// Bursts with pauses, so that the machine has time to spare: what all of it needs for each read.
+    Bursts,
     /// One read at a time: how long each of them takes.
     DepthOne,
     /// As many as can be, while the kernel times the tracer's BPF programs, which itself costs.
@@ -38,7 +38,7 @@ pub(super) enum Measure {
 
 /// All of them.
 pub(super) const MEASURES: [Measure; 5] =
-    [Measure::FullSpeed, Measure::FixedRate, Measure::DepthOne, Measure::Programs, Measure::Whole];
+    [Measure::FullSpeed, Measure::Bursts, Measure::DepthOne, Measure::Programs, Measure::Whole];
 
 /// What one tracer did to one load.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,18 +73,18 @@ impl Measure {
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::FullSpeed => "speed",
-            Self::FixedRate => "rate",
+            Self::Bursts => "bursts",
             Self::DepthOne => "depth 1",
             Self::Programs => "programs",
             Self::Whole => "whole",
         }
     }
 
-    const fn load(self, rate: u32) -> Load {
-        let load = Load { depth: 32, jobs: 2, rate: None };
+    const fn load(self) -> Load {
+        let load = Load { depth: 32, jobs: 2, pace: Pace::Full };
         match self {
             Self::FullSpeed | Self::Programs | Self::Whole => load,
-            Self::FixedRate => Load { rate: Some(rate), ..load },
+            Self::Bursts => Load { pace: Pace::Bursts, ..load },
             Self::DepthOne => Load { depth: 1, jobs: 1, ..load },
         }
     }
@@ -104,13 +104,8 @@ pub(super) struct Turns<'a> {
 
 impl<'a> Turns<'a> {
     /// Starts the load, except where each tracer shall see one from its beginning to its end.
-    pub(super) fn begin(
-        place: &'a Place,
-        measure: Measure,
-        seconds: u32,
-        rate: u32,
-    ) -> Result<Self> {
-        let load = measure.load(rate);
+    pub(super) fn begin(place: &'a Place, measure: Measure, seconds: u32) -> Result<Self> {
+        let load = measure.load();
         let running =
             if measure == Measure::Whole { None } else { Some(Running::start(load, place)?) };
         Ok(Self { place, measure, load, seconds, running })

@@ -7,7 +7,11 @@ use super::{
     measure::{MEASURES, Measure, Measured},
     peer::{COUNTING, NONE},
 };
-use crate::bench::{machine, median::Median};
+use crate::bench::{
+    fio::{BURST, PAUSE},
+    machine,
+    median::Median,
+};
 
 /// The peer that is the yardstick: one histogram.
 const YARDSTICK: &str = "biolatency";
@@ -36,7 +40,7 @@ pub(super) fn render(run: &Run) -> Result<String> {
         });
         let columns = columns(*measure);
         let head = [
-            format!("### {}", title(*measure, run.rate)),
+            format!("### {}", title(*measure)),
             String::new(),
             format!("| tracer | {} |", columns.join(" | ")),
             format!("| --- |{}", " --- |".repeat(columns.len())),
@@ -52,11 +56,13 @@ pub(super) fn render(run: &Run) -> Result<String> {
     Ok(text.join("\n\n"))
 }
 
-fn title(measure: Measure, rate: u32) -> String {
+fn title(measure: Measure) -> String {
     match measure {
         Measure::FullSpeed => "As many reads as the machine can do".to_owned(),
         Measure::Whole => "As many, and all of them can be seen".to_owned(),
-        Measure::FixedRate => format!("{rate} reads a second"),
+        Measure::Bursts => {
+            format!("Bursts of {BURST} reads of each job, with pauses of {} ms", PAUSE.as_millis())
+        }
         Measure::DepthOne => "One read at a time".to_owned(),
         Measure::Programs => "Time in the kernel, by `kernel.bpf_stats_enabled`".to_owned(),
     }
@@ -67,9 +73,12 @@ const fn columns(measure: Measure) -> &'static [&'static str] {
         Measure::FullSpeed => {
             &["reads a second", "of none's", "of biolatency's", "CPU of the tracer for each read"]
         }
-        Measure::FixedRate => {
-            &["CPU of the machine for each read", "more than none's", "more than biolatency's"]
-        }
+        Measure::Bursts => &[
+            "reads a second",
+            "CPU of the machine for each read",
+            "more than none's",
+            "more than biolatency's",
+        ],
         Measure::DepthOne => {
             &["from one read to the next", "more than none's", "more than biolatency's"]
         }
@@ -121,7 +130,8 @@ fn row(measure: Measure, own: &[Measured], all: &[Vec<Measured>], run: &Run) -> 
                 mebibytes(|one| one.usage.bpf),
             ]
         }
-        Measure::FixedRate => vec![
+        Measure::Bursts => vec![
+            show(median(own, |one| one.per_second), 0, ""),
             show(median(own, |one| one.machine), 0, " ns"),
             show(paired(own, none, |one| one.machine, Against::Difference), 0, " ns"),
             show(paired(own, yardstick, |one| one.machine, Against::Difference), 0, " ns"),

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     bench::{
-        fio::Load,
+        fio::{Load, Pace},
         http::get,
         place::{Group, Place},
         process::{self, Usage},
@@ -111,7 +111,7 @@ pub(super) fn idle(binary: &Path, place: &Place, seconds: u32) -> Result<Idle> {
 /// Lets it see so many reads a second, or as many as the machine can do.
 pub(super) fn rate(binary: &Path, place: &Place, seconds: u32, rate: Option<u32>) -> Result<Rate> {
     let daemon = Daemon::start(binary, place)?;
-    let load = Load { depth: 32, jobs: 2, rate };
+    let load = Load { depth: 32, jobs: 2, pace: rate.map_or(Pace::Full, Pace::Rate) };
     let (before, begin) = (daemon.usage()?, Instant::now());
     let done = load.run(seconds, place.device(), place.folder())?;
     let (usage, took) = (daemon.usage()?, begin.elapsed());
