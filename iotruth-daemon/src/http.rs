@@ -49,7 +49,7 @@ const ENDPOINTS: [(&str, &str); 7] = [
     ("/healthz", "answers while the daemon is alive"),
     (
         "/readyz",
-        "200 while all readers run and the programs are attached, else 503 with the reason",
+        "200 while all threads run and no reader waits for a CPU for seconds, else 503 with the reason",
     ),
 ];
 
@@ -83,7 +83,9 @@ async fn index(uri: Uri) -> Result<Response, Refusal> {
     text.push_str(
         "\n/mismatches, /inflight and /status take ?format=text; the first two also take ",
     );
-    text.push_str("device= and limit=,\nand /mismatches takes kind=, severity= and since=.\n");
+    text.push_str(
+        "device= and limit=,\nand /mismatches takes kind=, severity= and since= (10m, or a time in UTC).\n",
+    );
     Ok(answer(StatusCode::OK, TEXT, text.into()))
 }
 

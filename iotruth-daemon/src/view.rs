@@ -44,6 +44,17 @@ impl Anchor {
             self.wall - Duration::from_nanos(self.monotonic - monotonic)
         }
     }
+
+    /// The moment of a wall time in nanoseconds of `CLOCK_MONOTONIC`; 0 where that is before its
+    /// beginning.
+    #[must_use]
+    pub fn monotonic_time(&self, wall: SystemTime) -> u64 {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match wall.duration_since(self.wall) {
+            Ok(after) => self.monotonic.saturating_add(nanoseconds(after)),
+            Err(before) => self.monotonic.saturating_sub(nanoseconds(before.duration())),
+        }
+    }
 }
 
 /// How the daemon itself is doing.
@@ -71,6 +82,8 @@ pub struct Status {
     pub not_ready: Option<String>,
     /// What is switched off or unusual here, each in one sentence.
     pub notes: Vec<String>,
+    /// Those of the notes that say which requests `/mismatches` and `/inflight` cannot tell of.
+    pub limits: Vec<String>,
     /// Counters of the process.
     pub process: ProcessStatus,
     /// What following the requests costs.

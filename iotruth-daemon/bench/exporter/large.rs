@@ -136,6 +136,7 @@ fn mismatch(number: u64) -> Mismatch {
         sector: Some(123_456_789),
         bytes: 131_072,
         bytes_done: 4_096,
+        asked: (Some(123_456_781), 135_168),
         error: None,
         owner: Owner {
             task: Some(Task { pid: 4_243, tgid: 4_242, comm: *b"postgres\0\0\0\0\0\0\0\0" }),
@@ -179,6 +180,7 @@ fn status() -> Status {
         audits: AuditStatus::default(),
         not_ready: None,
         notes: Vec::new(),
+        limits: Vec::new(),
         process: ProcessStatus::default(),
         cost: CostStatus::new(None),
     }

@@ -76,6 +76,7 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         readers: Vec::new(),
         not_ready: None,
         notes: Vec::new(),
+        limits: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
         cost: CostStatus::new(None),

@@ -10,7 +10,7 @@ pub const MAX_OPEN_SHOWN: usize = 1_024;
 pub struct InFlight {
     /// When that was: nanoseconds of `CLOCK_MONOTONIC`; 0 before the first look.
     pub at: u64,
-    /// The oldest ones, the oldest first; at most [`MAX_OPEN_SHOWN`] of each reader.
+    /// The oldest ones, the oldest first; at most [`MAX_OPEN_SHOWN`].
     pub oldest: Vec<OpenRequest>,
     /// How many there are, those that are not shown included.
     pub count: u64,

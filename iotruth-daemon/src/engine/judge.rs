@@ -247,6 +247,7 @@ impl Engine {
             | Kind::SlowFlush
             | Kind::Merged => life.extent,
         };
+        let place = |sector: u64| (sector != u64::MAX).then_some(sector);
         let mismatch = Mismatch {
             id: 0,
             kind,
@@ -258,9 +259,10 @@ impl Engine {
             operation: self.flavor.operation(life.cmd_flags),
             letters: self.flavor.letters(life.cmd_flags),
             flags: self.flavor.words(life.cmd_flags),
-            sector: (sector != u64::MAX).then_some(sector),
+            sector: place(sector),
             bytes,
             bytes_done: life.done,
+            asked: (place(life.asked.0), life.asked.1),
             error,
             owner: life.owner,
             request: life.key.request,

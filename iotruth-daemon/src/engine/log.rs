@@ -182,6 +182,7 @@ mod tests {
             sector: Some(sector),
             bytes: 4096,
             bytes_done: 0,
+            asked: (Some(sector), 4096),
             error: None,
             owner: Owner::default(),
             request: 0,

@@ -33,8 +33,11 @@ pub struct Mismatch {
     pub sector: Option<u64>,
     /// Length of the request when it was last issued or queued, in bytes.
     pub bytes: u32,
-    /// Bytes that were transferred before it ended.
+    /// Bytes of the request that were transferred, by all attempts together.
     pub bytes_done: u32,
+    /// First sector and length of the request before its first issue, merges included: an attempt that
+    /// comes after a partial transfer has only the rest.
+    pub asked: (Option<u64>, u32),
     /// Class of the error and its raw number, where it ended with one.
     pub error: Option<(IoError, i32)>,
     /// Who asked for it.

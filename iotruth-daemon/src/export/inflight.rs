@@ -10,7 +10,10 @@ use super::{
     selection,
     units::{duration, printable, size, utc},
 };
-use crate::{engine::inflight::OpenRequest, view::View};
+use crate::{
+    engine::inflight::{MAX_OPEN_SHOWN, OpenRequest},
+    view::View,
+};
 
 /// Keys of the query.
 const KEYS: &[&str] = &["device", "limit", "format"];
@@ -27,7 +30,10 @@ struct Answer<'a> {
     /// On all devices, whatever is asked for.
     in_flight: u64,
     unconfirmed: u64,
-    matched: usize,
+    /// Which requests nothing is told of meanwhile, each in a sentence.
+    limits: &'a [String],
+    /// On the devices that are asked for.
+    matched: u64,
     shown: usize,
     requests: Vec<Entry<'a>>,
 }
@@ -61,28 +67,40 @@ pub fn inflight(view: &View, pairs: &[(String, String)]) -> Result<(Format, Byte
     let devices = selection::devices(&query, view)?;
     let limit = selection::limit(&query)?;
     let format = query.format()?;
-    let matched: Vec<&OpenRequest> = view
-        .snapshot
-        .in_flight
+    let looked = &view.snapshot.in_flight;
+    let matched = if devices.is_empty() {
+        looked.count
+    } else {
+        let known = view.snapshot.devices.values();
+        known
+            .filter(|device| selection::includes(&devices, &device.name, device.id))
+            .map(|device| device.in_flight)
+            .sum()
+    };
+    let shown: Vec<&OpenRequest> = looked
         .oldest
         .iter()
         .filter(|open| selection::includes(&devices, &open.device_name, open.device))
+        .take(limit)
         .collect();
-    let shown = matched.get(..limit.min(matched.len())).unwrap_or_default();
     let body = match format {
-        Format::Json => json(view, matched.len(), shown),
-        Format::Text => Bytes::from(text(view, matched.len(), shown)),
+        Format::Json => json(view, matched, &shown),
+        Format::Text => {
+            let all = shown.len() == limit || looked.oldest.len() < MAX_OPEN_SHOWN;
+            Bytes::from(text(view, matched, &shown, all))
+        }
     };
     Ok((format, body))
 }
 
-fn json(view: &View, matched: usize, shown: &[&OpenRequest]) -> Bytes {
+fn json(view: &View, matched: u64, shown: &[&OpenRequest]) -> Bytes {
     let looked = &view.snapshot.in_flight;
     super::json(&Answer {
         version: VERSION,
         at: (looked.at != 0).then(|| utc(view.anchor.wall_time(looked.at))),
         in_flight: looked.count,
         unconfirmed: looked.unconfirmed,
+        limits: &view.status.limits,
         matched,
         shown: shown.len(),
         requests: shown.iter().map(|open| Entry::new(open, looked.at)).collect(),
@@ -114,7 +132,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn text(view: &View, matched: usize, shown: &[&OpenRequest]) -> String {
+/// `all` says whether more could be shown only with a greater limit.
+fn text(view: &View, matched: u64, shown: &[&OpenRequest], all: bool) -> String {
     let looked = &view.snapshot.in_flight;
     if looked.at == 0 {
         return "Not looked at yet: that is done once a second.\n".to_owned();
@@ -149,14 +168,29 @@ fn text(view: &View, matched: usize, shown: &[&OpenRequest]) -> String {
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
         0 => writeln!(out, "Nothing was in flight at {at}."),
-        count => writeln!(out, "{count} in flight at {at}; {} of {matched} shown.", shown.len()),
+        count if count == matched => {
+            writeln!(out, "{count} in flight at {at}; {} shown.", shown.len())
+        }
+        count => {
+            let shown = shown.len();
+            writeln!(
+                out,
+                "{count} in flight on all devices at {at}, {matched} on those asked for; {shown} shown."
+            )
+        }
     };
+    if !all {
+        let _ = writeln!(out, "Only the {MAX_OPEN_SHOWN} oldest of all devices can be shown.");
+    }
     if looked.unconfirmed > 0 {
         let _ = writeln!(
             out,
             "{} more are open by their records and could not all be looked up.",
             looked.unconfirmed
         );
+    }
+    for limit in &view.status.limits {
+        let _ = writeln!(out, "{limit}");
     }
     out
 }
@@ -173,8 +207,14 @@ fn owner(open: &OpenRequest) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::sync::Arc;
+
     use super::inflight;
     use crate::{
+        engine::{
+            device::DeviceId,
+            inflight::{MAX_OPEN_SHOWN, OpenRequest},
+        },
         export::{golden, sample},
         view::View,
     };
@@ -198,9 +238,42 @@ mod tests {
     #[test]
     fn a_device_and_a_limit_hold_back() {
         let one = answer(&sample::busy(), &[("limit", "1"), ("format", "text")]).unwrap();
-        assert!(one.contains("1 of 2 shown"), "{one}");
+        assert!(one.contains("; 1 shown."), "{one}");
         let none = answer(&sample::busy(), &[("device", "7:3"), ("format", "text")]).unwrap();
-        assert!(none.contains("0 of 0 shown"), "{none}");
+        assert!(none.contains("on all devices at") && none.contains("; 0 shown."), "{none}");
+        assert!(!none.contains("Only the"), "{none}");
+    }
+
+    #[test]
+    fn a_device_whose_requests_are_too_young_to_be_shown_has_them_all_the_same() {
+        let mut view = sample::busy();
+        let snapshot = Arc::make_mut(&mut view.snapshot);
+        let young = snapshot.devices.values_mut().find(|device| device.name == "nvme0n1").unwrap();
+        young.in_flight = 312;
+        let looked = Arc::make_mut(&mut snapshot.in_flight);
+        let old = OpenRequest { device_name: "sdq".to_owned(), ..looked.oldest[0].clone() };
+        let old = OpenRequest { device: DeviceId { number: 1, sequence: 0 }, ..old };
+        looked.oldest = vec![old; MAX_OPEN_SHOWN];
+        looked.count = 2_000;
+        let query = [("device", "nvme0n1"), ("format", "text")];
+        let text = answer(&view, &query).unwrap();
+        assert!(text.starts_with("2000 in flight on all devices at "), "{text}");
+        assert!(
+            text.contains(", 312 on those asked for; 0 shown.\nOnly the 1024 oldest"),
+            "{text}"
+        );
+        let json = answer(&view, &query[..1]).unwrap();
+        assert!(json.contains("\"matched\": 312,\n  \"shown\": 0,"), "{json}");
+    }
+
+    #[test]
+    fn what_nothing_is_told_of_is_said() {
+        let mut view = sample::busy();
+        let limits = vec!["One request in 64 is followed.".to_owned()];
+        Arc::make_mut(&mut view.status).limits = limits;
+        let text = answer(&view, &[("format", "text")]).unwrap();
+        assert!(text.ends_with("\nOne request in 64 is followed.\n"), "{text}");
+        assert!(answer(&view, &[]).unwrap().contains("\"One request in 64 is followed.\""));
     }
 
     #[test]

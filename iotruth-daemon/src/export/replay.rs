@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
-    mismatches::{Entry, Filter, mismatches},
+    mismatches::{Entry, Filter, mismatches, newest_first},
     query::Format,
     status::Books,
     units::{counted, utc},
@@ -47,7 +47,6 @@ struct Answer<'a> {
 #[must_use]
 pub fn replay(view: &View, source: &Source, format: Format) -> Bytes {
     let books = Books::new(&view.snapshot);
-    let shown = view.snapshot.mismatches.iter().rev();
     match format {
         Format::Json => super::json(&Answer {
             version: VERSION,
@@ -58,7 +57,10 @@ pub fn replay(view: &View, source: &Source, format: Format) -> Bytes {
             readers: source.readers,
             ending: source.ending.words(),
             books,
-            mismatches: shown.map(|mismatch| Entry::new(mismatch, &view.anchor)).collect(),
+            mismatches: newest_first(view)
+                .into_iter()
+                .map(|mismatch| Entry::new(mismatch, &view.anchor))
+                .collect(),
         }),
         Format::Text => {
             let severities = Severity::ALL.to_vec();

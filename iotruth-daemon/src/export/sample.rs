@@ -230,6 +230,7 @@ fn status(not_ready: Option<String>) -> Status {
         audits: AuditStatus { whole: 40, given_up: 2, age: Some(Duration::from_millis(3_250)) },
         not_ready,
         notes: vec!["without block_io_start, a direct issue has no queue phase".to_owned()],
+        limits: Vec::new(),
         process: ProcessStatus {
             cpu: Duration::from_millis(1_234),
             resident_anonymous: 9 << 20,
@@ -331,6 +332,7 @@ pub(crate) fn failed_read() -> Mismatch {
         sector: Some(123_456),
         bytes: 4096,
         bytes_done: 0,
+        asked: (Some(123_456), 4096),
         error: Some((IoError::Medium, 7)),
         owner: Owner {
             task: Some(Task { pid: 4243, tgid: 4242, comm: *b"fio\0\0\0\0\0\0\0\0\0\0\0\0\0" }),
@@ -374,6 +376,7 @@ pub(crate) fn failed_flush() -> Mismatch {
         flags: vec!["flush"],
         sector: None,
         bytes: 0,
+        asked: (None, 0),
         error: Some((IoError::Io, 10)),
         owner: Owner { task: None, cgroup: 0 },
         tag: -1,
@@ -405,6 +408,8 @@ pub(crate) fn timeout() -> Mismatch {
         letters: "WFS".to_owned(),
         flags: vec!["write", "fua", "sync"],
         bytes: 6145,
+        bytes_done: 2047,
+        asked: (Some(123_452), 8192),
         error: None,
         timeline: Timeline { events, left_out: 41 },
         phases: Phases { total: Some(60 * SECOND), ..Phases::default() },
@@ -424,6 +429,7 @@ pub(crate) fn partial() -> Mismatch {
         device_name: "odd\"na\\me".to_owned(),
         bytes: 16_384,
         bytes_done: 6_144,
+        asked: (Some(123_456), 16_384),
         error: None,
         ..failed_read()
     }

@@ -240,6 +240,7 @@ fn read(
         audits: AuditStatus::default(),
         not_ready: None,
         notes: tracing.notes.clone(),
+        limits: Vec::new(),
         process: process::status(process::start()),
         cost: CostStatus::new(None),
     };

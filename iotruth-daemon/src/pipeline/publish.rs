@@ -195,12 +195,12 @@ impl Publisher {
             .collect();
         let start = self.view.borrow().status.process.start;
         let process = audit.then(|| process::status(start));
-        let now = self.mailboxes.iter().filter_map(|mailbox| mailbox.note());
+        let mut limits: Vec<String> = self.view.borrow().status.cost.notes();
+        limits.extend(self.mailboxes.iter().find_map(|mailbox| mailbox.note()));
         let recording = self.recording.as_ref().map(Progress::sentence);
         let skipped = self.needs_second_programs(&snapshot).then(|| SKIPPED.to_owned());
-        let notes = self.notes.iter().cloned().chain(now).chain(blocked).chain(recording);
-        let saved = self.view.borrow().status.cost.notes();
-        let notes = notes.chain(skipped).chain(saved).collect();
+        let notes = self.notes.iter().cloned().chain(blocked).chain(recording).chain(skipped);
+        let notes = notes.chain(limits.iter().cloned()).collect();
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
@@ -212,6 +212,7 @@ impl Publisher {
         self.update(|status| {
             status.readers = readers;
             status.notes = notes;
+            status.limits = limits;
             status.audits = audits;
             if let Some(process) = process {
                 status.process = process;

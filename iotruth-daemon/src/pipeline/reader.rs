@@ -390,8 +390,8 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         if !addresses.is_empty() {
             self.mailbox.set_note(trouble.map(|trouble| {
                 format!(
-                    "requests that have been open for long cannot be read again ({trouble}): they \
-                     are neither confirmed as in flight, nor told as stuck, nor found to be over"
+                    "Requests that have been open for long cannot be read again ({trouble}): they \
+                     are neither confirmed as in flight, nor told as stuck, nor found to be over."
                 )
             }));
         }

@@ -72,7 +72,8 @@ fn requests_belong_to_the_group_that_caused_them() {
 
     let daemon = Daemon::start(&[]);
     scsi_debug::inject(HOST_BUSY, 2);
-    let mut seen = Seen { daemon: &daemon, disk, owners: &owners, last: 0, tally: BTreeMap::new() };
+    let mut seen =
+        Seen { daemon: &daemon, disk, owners: &owners, newest: None, tally: BTreeMap::new() };
     let before = DiskStats::of(disk.name());
     for Owned { cgroup, path } in &owned {
         cgroup.enter(|| {
@@ -146,7 +147,8 @@ struct Seen<'a> {
     daemon: &'a Daemon,
     disk: &'a Disk,
     owners: &'a BTreeMap<u64, u64>,
-    last: u64,
+    /// Number and time of the newest.
+    newest: Option<(u64, String)>,
     /// By group and by what was done.
     tally: BTreeMap<(u64, &'static str), Tally>,
 }
@@ -158,14 +160,14 @@ impl Seen<'_> {
         let of_files =
             |entry: &&Entry| entry.sector().is_some_and(|sector| self.owners.contains_key(&sector));
         crate::harness::books::quiet(self.daemon);
+        let (last, since) = self.newest.clone().unwrap_or((0, "1970-01-01T00:00:00Z".to_owned()));
         let query = format!(
-            "/mismatches?severity=all&kind=requeue_busy_after_start&limit=1000&device={}&since={}",
+            "/mismatches?severity=all&kind=requeue_busy_after_start&limit=1000&device={}&since={since}",
             self.disk.name(),
-            self.last
         );
         let entries = mismatches::parse(&self.daemon.get(&query));
         assert!(entries.len() < 1000, "there may be more");
-        for entry in entries.iter().filter(of_files) {
+        for entry in entries.iter().filter(|entry| entry.id() > last).filter(of_files) {
             let group = self.owners[&entry.sector().unwrap()];
             let tally = self.tally.entry((group, what)).or_default();
             match entry.cgroup() {
@@ -174,7 +176,10 @@ impl Seen<'_> {
                 Some(_) => tally.wrong += 1,
             }
         }
-        self.last = entries.iter().map(Entry::id).max().unwrap_or(self.last);
+        if let Some(newest) = entries.iter().max_by_key(|entry| entry.id()) {
+            let time = newest.json()["last"].as_str().unwrap();
+            self.newest = Some((newest.id(), time.to_owned()));
+        }
     }
 
     fn total(&self) -> Tally {

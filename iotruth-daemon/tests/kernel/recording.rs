@@ -89,6 +89,7 @@ fn every_figure_of_a_device_is_the_same_again() {
         readers: Vec::new(),
         not_ready: None,
         notes: Vec::new(),
+        limits: Vec::new(),
         audits: AuditStatus::default(),
         process: ProcessStatus::default(),
         cost: CostStatus::new(None),
@@ -186,7 +187,6 @@ fn ends(daemon: &Daemon, act: impl Fn()) -> String {
 }
 
 #[test]
-#[test]
 fn a_daemon_that_goes_blind_says_so_and_the_next_one_keeps_its_recording() {
     let _turn = turn();
     let tmpfs = Tmpfs::new(2);
@@ -235,6 +235,7 @@ fn nothing_but_a_file_is_written() {
     }
 }
 
+#[test]
 fn a_recording_that_cannot_be_made_is_refused() {
     let _turn = turn();
     for path in ["/nonexistent/recording", "/proc", "/"] {

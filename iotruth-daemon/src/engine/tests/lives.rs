@@ -78,6 +78,7 @@ fn a_short_transfer_is_information_and_its_error_is_critical() {
     );
     let error = &snapshot.mismatches[1];
     assert_eq!((error.sector, error.bytes, error.bytes_done), (Some(12), 10_240, 6144));
+    assert_eq!(error.asked, (Some(0), 16_384));
     assert_eq!(error.error, Some((IoError::Io, 10)));
     assert_eq!(error.owner.task.unwrap().name(), "fio");
     assert_eq!(error.timeline.events.len(), 6);

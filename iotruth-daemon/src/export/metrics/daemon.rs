@@ -1,6 +1,6 @@
 //! Metrics of the daemon itself.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use iotruth_common::probe::{Probe, Program};
 
@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "boolean",
-        help: "1 while all threads run and the programs are attached, as /readyz checks, else 0; /status says why.",
+        help: "1 while every thread runs and no reader waits for seconds for a CPU or in the kernel, as /readyz checks, else 0; /status says why. Programs that the daemon cannot do without are attached, or it ends; of the others see iotruth_program_attached.",
         collect: |shown, samples| {
             samples.count(&[], u64::from(shown.view.status.not_ready.is_none()));
         },
@@ -67,10 +67,22 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "seconds",
-        help: "Age of the oldest record that the newest snapshot was the first to show, for the reader that is furthest behind: time in the ring included.",
+        help: "Age of the oldest record that the newest snapshot was the first to show, for the reader that is furthest behind: time in the ring included. Under load a snapshot comes each fifth of a second, so 0.2 is as it should be; a reader that is given no CPU shows nothing new here, see iotruth_complete_until_timestamp_seconds.",
         collect: |shown, samples| {
             let lag = shown.view.status.readers.iter().map(|reader| reader.lag).max();
             samples.value(&[], lag.unwrap_or(Duration::ZERO).as_secs_f64());
+        },
+    },
+    Row {
+        name: "iotruth_complete_until_timestamp_seconds",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "seconds",
+        help: "What happened before this time, in seconds since 1970, is in all figures or counted as lost: less than two seconds ago as a rule.",
+        collect: |shown, samples| {
+            let until = shown.view.anchor.wall_time(shown.view.snapshot.complete_until);
+            let until = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+            samples.value(&[], until.as_secs_f64());
         },
     },
     Row {

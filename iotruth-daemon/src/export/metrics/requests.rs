@@ -164,6 +164,16 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_inflight_unconfirmed",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "lives",
+        help: "Lives older than a second that are open by their records and could not all be looked up in kernel memory: they are in neither iotruth_inflight nor iotruth_inflight_oldest_seconds. Other than 0 where the kernel does not let its memory be read, see /status, or where very many requests hang.",
+        collect: |shown, samples| {
+            samples.count(&[], shown.view.snapshot.in_flight.unconfirmed);
+        },
+    },
+    Row {
         name: "iotruth_mismatches_total",
         kind: Type::Counter,
         labels: &["device", "kind", "severity"],

@@ -29,7 +29,11 @@ pub struct Entry<'a> {
     flags: &'a [&'static str],
     sector: Option<u64>,
     bytes: u32,
+    /// By all attempts together.
     bytes_done: u32,
+    /// Before its first issue: an attempt that comes after a partial transfer has only the rest.
+    asked_sector: Option<u64>,
+    asked_bytes: u32,
     error: Option<ErrorEntry>,
     owner: OwnerEntry,
     /// Address of the `struct request`.
@@ -114,6 +118,8 @@ impl<'a> Entry<'a> {
             sector: mismatch.sector,
             bytes: mismatch.bytes,
             bytes_done: mismatch.bytes_done,
+            asked_sector: mismatch.asked.0,
+            asked_bytes: mismatch.asked.1,
             error: mismatch.error.map(|(error, code)| ErrorEntry {
                 class: error.label(),
                 code,

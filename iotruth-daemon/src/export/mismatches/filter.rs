@@ -24,8 +24,8 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// Never empty.
     pub severities: Vec<Severity>,
-    /// Only entries with a greater id.
-    pub since: Option<u64>,
+    /// Only entries that were seen at this time or later: nanoseconds of `CLOCK_MONOTONIC`.
+    pub since: u64,
     /// How many are shown, the newest first.
     pub limit: usize,
     /// JSON or text.
@@ -38,7 +38,7 @@ impl Default for Filter {
             devices: Vec::new(),
             kinds: Vec::new(),
             severities: vec![Severity::Warning, Severity::Critical],
-            since: None,
+            since: 0,
             limit: selection::DEFAULT_LIMIT,
             format: Format::Json,
         }
@@ -69,7 +69,7 @@ impl Filter {
             devices: selection::devices(&query, view)?,
             kinds,
             severities,
-            since: query.number("since")?,
+            since: query.get("since").map_or(Ok(0), |since| self::since(since, view))?,
             limit: selection::limit(&query)?,
             format: query.format()?,
         })
@@ -81,8 +81,23 @@ impl Filter {
         selection::includes(&self.devices, &mismatch.device_name, mismatch.device)
             && (self.kinds.is_empty() || self.kinds.contains(&mismatch.kind))
             && self.severities.contains(&mismatch.kind.row().severity)
-            && self.since.is_none_or(|since| mismatch.id > since)
+            && mismatch.last >= self.since
     }
+}
+
+/// The time that `10m` or `2026-05-04T10:01:40Z` stands for.
+fn since(text: &str, view: &View) -> Result<u64, QueryError> {
+    if let Ok(age) = humantime::parse_duration(text) {
+        let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        return Ok(view.snapshot.taken.saturating_sub(age));
+    }
+    let time = humantime::parse_rfc3339(text).map_err(|_| QueryError {
+        error: format!("since={text} is no time"),
+        remedy: "since takes how long ago, such as 10m, or a time in UTC, such as \
+                 2026-05-04T10:01:40Z"
+            .to_owned(),
+    })?;
+    Ok(view.anchor.monotonic_time(time))
 }
 
 fn kind(slug: &str) -> Result<Kind, QueryError> {
@@ -99,8 +114,10 @@ mod tests {
     use super::Filter;
     use crate::{
         engine::kind::{Kind, Severity},
-        export::{query::Format, sample},
+        export::{query::Format, sample, units::utc},
     };
+
+    const SECOND: u64 = 1_000_000_000;
 
     fn filter(query: &[(&str, &str)]) -> Result<Filter, String> {
         let pairs: Vec<_> =
@@ -119,7 +136,7 @@ mod tests {
             ("device", "/dev/nvme0n1,7:3"),
             ("kind", "io_error,timed_out"),
             ("severity", "critical"),
-            ("since", "7"),
+            ("since", "10m"),
             ("limit", "1000"),
             ("format", "text"),
         ]);
@@ -127,7 +144,7 @@ mod tests {
             devices: vec!["nvme0n1".to_owned(), "7:3".to_owned()],
             kinds: vec![Kind::IoError, Kind::TimedOut],
             severities: vec![Severity::Critical],
-            since: Some(7),
+            since: sample::busy().snapshot.taken - 600 * SECOND,
             limit: 1_000,
             format: Format::Text,
         };
@@ -144,7 +161,7 @@ mod tests {
             ("severity", "bad", "severity takes one of info, warning, critical, all"),
             ("limit", "0", "limit=0 is out of range: limit takes a number from 1 to 1000"),
             ("limit", "1001", "from 1 to 1000"),
-            ("since", "yesterday", "since=yesterday is not a number"),
+            ("since", "yesterday", "since=yesterday is no time: since takes how long ago, such as"),
             (
                 "device",
                 "nvme0n2",
@@ -155,6 +172,19 @@ mod tests {
         for (key, value, message) in bad {
             let error = filter(&[(key, value)]).unwrap_err();
             assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_not_older_than_its_own_time() {
+        let view = sample::busy();
+        let read = sample::failed_read();
+        for (time, passes) in [(read.last, true), (read.last + 1_000, false)] {
+            let since = utc(view.anchor.wall_time(time));
+            assert_eq!(filter(&[("since", &since)]).unwrap().lets_pass(&read), passes, "{since}");
+        }
+        for (time, since) in [("1970-01-01T00:00:00Z", 0), ("300000years", 0)] {
+            assert_eq!(filter(&[("since", time)]).map(|filter| filter.since), Ok(since));
         }
     }
 
@@ -171,8 +201,8 @@ mod tests {
         let read = sample::failed_read();
         assert!(Filter::default().lets_pass(&read));
         assert!(!Filter::default().lets_pass(&sample::partial()), "info is not in the default");
-        assert!(!Filter { since: Some(7), ..Filter::default() }.lets_pass(&read));
-        assert!(Filter { since: Some(6), ..Filter::default() }.lets_pass(&read));
+        assert!(!Filter { since: read.last + 1, ..Filter::default() }.lets_pass(&read));
+        assert!(Filter { since: read.last, ..Filter::default() }.lets_pass(&read));
         assert!(!Filter { kinds: vec![Kind::TimedOut], ..Filter::default() }.lets_pass(&read));
         let other = Filter { devices: vec!["sda".to_owned()], ..Filter::default() };
         assert!(!other.lets_pass(&read));

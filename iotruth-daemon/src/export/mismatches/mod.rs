@@ -5,6 +5,8 @@ mod filter;
 mod sentence;
 mod text;
 
+use std::cmp::Reverse;
+
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -34,6 +36,8 @@ struct Answer<'a> {
     requests_judged: u64,
     requests_unjudged: UnjudgedCounts,
     log_dropped: u64,
+    /// Which requests nothing is told of meanwhile, each in a sentence.
+    limits: &'a [String],
     matched: usize,
     shown: usize,
     mismatches: Vec<Entry<'a>>,
@@ -52,20 +56,23 @@ struct UnjudgedCounts {
 /// The mismatches that a filter lets pass, newest first.
 #[must_use]
 pub fn mismatches(view: &View, filter: &Filter) -> Bytes {
-    let matched: Vec<&Mismatch> = view
-        .snapshot
-        .mismatches
-        .iter()
-        .rev()
-        .map(AsRef::as_ref)
-        .filter(|mismatch| filter.lets_pass(mismatch))
-        .collect();
+    let mut matched = newest_first(view);
+    matched.retain(|mismatch| filter.lets_pass(mismatch));
     let count = matched.len();
     let shown = matched.get(..filter.limit.min(count)).unwrap_or_default();
     match filter.format {
         Format::Json => json(view, count, shown),
         Format::Text => Bytes::from(text::text(view, filter, count, shown)),
     }
+}
+
+/// All mismatches, what was seen last first: neither what comes again nor several readers keep to the
+/// order of the ids.
+pub(super) fn newest_first(view: &View) -> Vec<&Mismatch> {
+    let mut mismatches: Vec<&Mismatch> =
+        view.snapshot.mismatches.iter().map(AsRef::as_ref).collect();
+    mismatches.sort_unstable_by_key(|mismatch| Reverse((mismatch.last, mismatch.id)));
+    mismatches
 }
 
 fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
@@ -82,6 +89,7 @@ fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
             pre_existing: unjudged[Unjudged::PreExisting as usize],
         },
         log_dropped: view.snapshot.lives.mismatches_dropped,
+        limits: &view.status.limits,
         matched,
         shown: shown.len(),
         mismatches: shown.iter().map(|mismatch| Entry::new(mismatch, &view.anchor)).collect(),

@@ -36,7 +36,7 @@ fn subject(mismatch: &Mismatch) -> String {
         || ", whose owner is unknown,".to_owned(),
         |task| format!(", from {} (pid {}),", printable(&task.name()), task.pid),
     );
-    format!("A {operation}{length}{place} on {}{owner}", mismatch.device_name)
+    format!("A {operation}{length}{place} on {}{owner}", printable(&mismatch.device_name))
 }
 
 #[expect(clippy::too_many_lines, reason = "a sentence for each kind")]
@@ -190,12 +190,12 @@ fn words(mismatch: &Mismatch) -> String {
     mismatch.error.map_or_else(String::new, |(error, _)| format!(" ({})", error.words()))
 }
 
-/// ` 1.204 ms after it was submitted`, or nothing where its beginning was not seen.
+/// ` 1.204 ms after it was first seen`, or nothing where its beginning was not seen.
 fn after(mismatch: &Mismatch) -> String {
     mismatch
         .phases
         .total
-        .map_or_else(String::new, |total| format!(" {} after it was submitted", duration(total)))
+        .map_or_else(String::new, |total| format!(" {} after it was first seen", duration(total)))
 }
 
 /// ` for 7.201 s`, or nothing where the last issue was not seen.
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(
             sentence(&sample::failed_read()),
             "A read of 4 KiB at sector 123456 on nvme0n1, from fio (pid 4243), failed (critical \
-             medium error) 1.216 ms after it was submitted. The same was seen 3 times."
+             medium error) 1.216 ms after it was first seen. The same was seen 3 times."
         );
     }
 }

@@ -42,10 +42,11 @@ fn text_is_as_in_the_golden_file() {
 #[test]
 fn newest_first_and_the_limit_keeps_the_newest() {
     let view = sample::busy();
-    assert_eq!(ids(&view, &everything(Format::Json)), [12, 9, 7, 3]);
-    assert_eq!(ids(&view, &Filter::default()), [12, 9, 7]);
+    // Number 7 came again after the others.
+    assert_eq!(ids(&view, &everything(Format::Json)), [7, 12, 9, 3]);
+    assert_eq!(ids(&view, &Filter::default()), [7, 12, 9]);
     let two = Filter { limit: 2, ..Filter::default() };
-    assert_eq!(ids(&view, &two), [12, 9]);
+    assert_eq!(ids(&view, &two), [7, 12]);
     let answer: Value = serde_json::from_slice(&mismatches(&view, &two)).unwrap();
     assert_eq!((&answer["matched"], &answer["shown"]), (&Value::from(3), &Value::from(2)));
     let text = shown(&view, &Filter { format: Format::Text, ..two });
@@ -66,6 +67,11 @@ fn an_empty_list_says_what_it_is_worth() {
         "{text}"
     );
     assert!(text.contains("Do not trust this list: reader 1 has not moved for 2 s."), "{text}");
-    let text = shown(&view, &Filter { since: Some(1), ..filter });
+    Arc::make_mut(&mut view.status).limits = vec!["One request in 64 is followed.".to_owned()];
+    let limited = shown(&view, &filter);
+    assert!(limited.contains("\nOne request in 64 is followed.\nDo not trust"), "{limited}");
+    let json = shown(&view, &Filter { format: Format::Json, ..filter.clone() });
+    assert!(json.contains("\"One request in 64 is followed.\""), "{json}");
+    let text = shown(&view, &Filter { since: 1, ..filter });
     assert!(text.starts_with("Nothing matches this query.\n"), "{text}");
 }

@@ -48,11 +48,10 @@ fn block(out: &mut String, mismatch: &Mismatch, anchor: &Anchor) {
     } else {
         line(out, "seen", &first);
     }
-    line(out, "device", &format!("{} ({})", mismatch.device_name, mismatch.device));
+    let name = printable(&mismatch.device_name);
+    line(out, "device", &format!("{name} ({})", mismatch.device));
     line(out, "operation", &format!("{} ({})", mismatch.letters, mismatch.flags.join(", ")));
-    let sector = mismatch.sector.map_or_else(|| "none".to_owned(), |sector| sector.to_string());
-    let (bytes, done) = (mismatch.bytes, mismatch.bytes_done);
-    line(out, "sector", &format!("{sector}, {bytes} bytes, {done} of them transferred"));
+    line(out, "sector", &extent(mismatch));
     if let Some((error, code)) = mismatch.error {
         let (words, label) = (error.words(), error.label());
         line(out, "error", &format!("{words} (class {label}, status {code})"));
@@ -63,6 +62,21 @@ fn block(out: &mut String, mismatch: &Mismatch, anchor: &Anchor) {
     line(out, "request", &format!("{request}, hardware queue {queue}, tag {tag}"));
     line(out, "phases", &phases(mismatch));
     timeline(out, &mismatch.timeline);
+}
+
+/// `12, 4096 bytes, 0 transferred`, or where the last attempt had only the rest, that of both.
+fn extent(mismatch: &Mismatch) -> String {
+    let place =
+        |sector: Option<u64>| sector.map_or_else(|| "none".to_owned(), |sector| sector.to_string());
+    let Mismatch { sector, bytes, bytes_done, asked, .. } = mismatch;
+    let extent = format!("{}, {bytes} bytes", place(*sector));
+    if (*sector, *bytes) == *asked {
+        return format!("{extent}, {bytes_done} transferred");
+    }
+    let (from, all) = (place(asked.0), asked.1);
+    format!(
+        "{extent} in the last attempt; of {all} from sector {from} on, {bytes_done} transferred"
+    )
 }
 
 fn owner(mismatch: &Mismatch) -> String {
@@ -131,7 +145,7 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
     if matched == 0 {
         let everything = filter.devices.is_empty()
             && filter.kinds.is_empty()
-            && filter.since.is_none()
+            && filter.since == 0
             && filter.severities.len() >= 2;
         let what = if everything { "Nothing to report" } else { "Nothing matches this query" };
         let _ = writeln!(out, "{what}.");
@@ -171,6 +185,9 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
             "{} fell out of the log.",
             counted(dropped, "older mismatch", "older mismatches")
         );
+    }
+    for limit in &view.status.limits {
+        let _ = writeln!(out, "{limit}");
     }
     if let Some(why) = &view.status.not_ready {
         let _ = writeln!(out, "Do not trust this list: {why}.");

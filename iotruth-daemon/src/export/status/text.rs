@@ -6,7 +6,7 @@ use super::{
     Answer, Books, LostEntry,
     books::{Counts, EventBooks, LifeBooks},
 };
-use crate::export::units::size;
+use crate::export::units::{printable, size};
 
 /// The answer as text.
 pub(super) fn text(answer: &Answer<'_>) -> String {
@@ -16,7 +16,7 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
     rings(&mut out, answer);
     lost(&mut out, &answer.lost);
     let _ = writeln!(out, "all events until {} are in these figures", answer.ledger.complete_until);
-    ledger(&mut out, &answer.ledger.events, &answer.ledger.lives);
+    ledger(&mut out, &answer.ledger.events, &answer.ledger.lives, &answer.lost);
     devices(&mut out, answer);
     statistics(&mut out, answer);
     if !answer.notes.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn text(answer: &Answer<'_>) -> String {
 pub(super) fn books(books: &Books) -> String {
     let mut out = String::new();
     lost(&mut out, &books.lost);
-    ledger(&mut out, &books.events, &books.lives);
+    ledger(&mut out, &books.events, &books.lives, &books.lost);
     out
 }
 
@@ -102,8 +102,11 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
     }
     for reader in &answer.readers {
         let lag = reader.lag_us / 1e3;
-        let _ =
-            writeln!(out, "reader {} of {} rings, {lag:.3} ms behind", reader.reader, reader.rings);
+        let _ = writeln!(
+            out,
+            "reader {} of {} rings: what it showed last goes back {lag:.3} ms, under load 200 or so",
+            reader.reader, reader.rings
+        );
     }
 }
 
@@ -115,7 +118,7 @@ fn lost(out: &mut String, lost: &LostEntry) {
     );
 }
 
-fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks) {
+fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks, lost: &LostEntry) {
     let _ = writeln!(
         out,
         "{:<10}{:>14}{:>14}{:>12}{:>12}{:>12}{:>12}{:>12}  balanced",
@@ -134,6 +137,13 @@ fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks) {
             row.unseen,
             row.difference,
             yes(row.balanced)
+        );
+    }
+    let known = lost.late + lost.user_queue;
+    if known > 0 {
+        let _ = writeln!(
+            out,
+            "of the differences {known} are known: they came late, or were lost in the user queue"
         );
     }
     let _ = writeln!(
@@ -184,7 +194,7 @@ fn devices(out: &mut String, answer: &Answer<'_>) {
         let _ = writeln!(
             out,
             "{:<16}{:<10}{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
-            device.name,
+            printable(device.name),
             device.number,
             device.requests,
             device.errors,
@@ -225,7 +235,7 @@ fn statistics(out: &mut String, answer: &Answer<'_>) {
                     out,
                     "{}: {coverage:.6} after {} audits, {}at rest, {} in flight, {} open; \
                      balanced: {}",
-                    books.device,
+                    printable(books.device),
                     books.audits,
                     if books.at_rest { "" } else { "not " },
                     books.in_flight,
@@ -239,7 +249,8 @@ fn statistics(out: &mut String, answer: &Answer<'_>) {
                 }
             }
             (None, why) => {
-                let _ = writeln!(out, "{}: not known: {}", books.device, why.unwrap_or_default());
+                let (name, why) = (printable(books.device), why.unwrap_or_default());
+                let _ = writeln!(out, "{name}: not known: {why}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The recording that every daemon under test makes, and what it must tell when it is judged again.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -76,10 +77,16 @@ fn same(live: &[Entry], replayed: &Snapshot, ending: Ending) {
         }
     }
     let newest = live.iter().map(Entry::id).max().unwrap_or_default();
-    let known = |id| id > newest || live.iter().any(|entry| entry.id() == id);
-    // The daemon was asked for the newest ones only.
-    let oldest = live.iter().map(Entry::id).min().unwrap_or_default();
-    let unknown = replayed.mismatches.iter().find(|again| again.id >= oldest && !known(again.id));
+    let shown: BTreeMap<u64, u64> = live.iter().map(|entry| (entry.id(), entry.count())).collect();
+    // The daemon was asked for those that were seen last. When that was, only those tell that were seen
+    // once.
+    let all = || replayed.mismatches.iter().map(AsRef::as_ref);
+    let once = |again: &&Mismatch| shown.get(&again.id) == Some(&1);
+    let oldest = all().filter(once).map(|again| again.last).min().unwrap_or(u64::MAX);
+    let unknown = all().find(|again| {
+        let early = again.id < newest && again.count == 1;
+        early && again.last > oldest && !shown.contains_key(&again.id)
+    });
     assert_eq!(unknown, None, "only the replay knows this");
 }
 
