@@ -1,6 +1,9 @@
 //! What can be wrong with a configuration.
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 use thiserror::Error;
 
@@ -90,10 +93,24 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Whether it stays as it is for as long as nobody changes the configuration. A device may come.
+    /// Whether it stays as it is for as long as nobody changes the configuration. A device may come, and so
+    /// may the file.
     #[must_use]
-    pub const fn lasts(&self) -> bool {
-        !matches!(self, Self::NoDevice { .. })
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => {
+                let kind = source.kind();
+                matches!(kind, ErrorKind::PermissionDenied | ErrorKind::IsADirectory)
+                    || kind == ErrorKind::InvalidData
+            }
+            Self::NoDevice { .. } => false,
+            Self::Syntax { .. }
+            | Self::UnknownKey { .. }
+            | Self::UnknownVariable { .. }
+            | Self::Value { .. }
+            | Self::Budget { .. }
+            | Self::Transport { .. } => true,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ impl Engine {
     pub fn count_open(&mut self, from: u64, now: u64) {
         self.devices.reset_in_flight();
         self.flushes.forget_failed(now);
-        let mut in_flight = InFlight { at: now, ..InFlight::default() };
+        let doubtful = std::mem::take(&mut self.doubtful);
+        let mut in_flight = InFlight { at: now, doubtful, ..InFlight::default() };
         let mut oldest: Vec<(u64, Key)> = Vec::new();
         for (key, address) in self.table.iter_mut() {
             let Some(first) = address.first() else { continue };
@@ -129,7 +130,7 @@ impl Engine {
             }
             let weight = self.sample.weight(self.flavor.operation(flags));
             if self.devices.count_in_flight(device, first, weight) {
-                in_flight.count += 1;
+                in_flight.count += weight;
                 oldest.push((first, key));
             }
         }
@@ -179,7 +180,9 @@ impl Engine {
     fn judge_waiting(&mut self, life: &mut Life, at: u64, found: &Found) {
         // Not even losses can make it another one.
         let sure = found.made_with(life, self.attached);
-        let untouched = life.proved
+        let missing = self.missing_since(life.key.ring);
+        let untouched = missing.is_none()
+            && life.proved
             && !life.beginning_lost
             && !life.incomplete
             && life.ring_lost == self.refused(life.key.ring)
@@ -194,8 +197,6 @@ impl Engine {
         // request just as it was found.
         let at = at.min(self.counters_read());
         // It may have been sent back and sent again in what was lost, or has not come.
-        let missing = self.missing_since(life.key.ring);
-        let untouched = untouched && missing.is_none();
         let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
         let seen_from = lost.max(missing.unwrap_or(0));
         let Some(device) = self.devices.get_mut(life.device) else { return };
@@ -220,6 +221,10 @@ impl Engine {
             }
         };
         let waited = at.saturating_sub(since.max(seen_from));
+        let patience = self.limits.stuck_after;
+        let told = life.told() & stuck.bit() != 0;
+        let doubtful = waited <= patience && at.saturating_sub(since) > patience;
+        self.doubtful += u64::from(doubtful && !told);
         if waited > self.limits.stuck_after {
             self.tell(stuck, life, at, untouched);
         }

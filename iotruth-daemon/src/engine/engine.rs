@@ -158,6 +158,8 @@ pub struct Engine {
     /// Lives that were found to have ended, and are to be closed.
     pub(super) gone: Vec<Key>,
     pub(super) in_flight: InFlight,
+    /// Requests of this census that have been open for long and may have been tried again.
+    pub(super) doubtful: u64,
     /// Grows with every interval in which an event may have passed unseen and unrefused.
     pub(super) blind: u32,
     /// When events last passed unseen, by what was known then.
@@ -166,6 +168,8 @@ pub struct Engine {
     received: [[u64; MAX_RINGS]; PROBES],
     /// When the counters were last read while every device had a name.
     named_until: u64,
+    /// When they were last read while no record was missing that they count.
+    whole_until: u64,
     /// Records of requests that are not followed.
     pub(super) passed_over: [u64; PROBES],
     /// Records of each ring that had not come when the counters were last taken.
@@ -213,6 +217,7 @@ impl Engine {
             lives: LifeFigures::default(),
             gone: Vec::new(),
             in_flight: InFlight::default(),
+            doubtful: 0,
             blind: 0,
             blind_at: 0,
             refusals: [Refusals::default(); MAX_RINGS],
@@ -224,6 +229,7 @@ impl Engine {
             losses: [0; LOSSES],
             skips: Skips::new(config.second_programs),
             named_until: 0,
+            whole_until: 0,
             audit: Audit::default(),
             newest: 0,
             additions: AdditionLog::default(),
@@ -314,6 +320,9 @@ impl Engine {
         }
         self.take_refusals();
         self.await_records();
+        if self.has_taken(&audit) {
+            self.whole_until = read;
+        }
         if self.skips.take(read, &audit.recursion, &audit.made_up) {
             // How many is known only once they are settled.
             self.lose(Loss::Recursion, 0);
@@ -463,7 +472,8 @@ impl Engine {
     /// Whatever happened before this time is in the figures that are shown: its records have been taken,
     /// its verdicts wait no more, and its devices have names.
     fn complete_until(&self) -> u64 {
-        let known = if self.devices.are_named() { self.audit.read } else { self.named_until };
+        let named = if self.devices.are_named() { self.audit.read } else { self.named_until };
+        let known = named.min(self.whole_until);
         self.held.oldest().map_or(known, |oldest| oldest.min(known))
     }
 

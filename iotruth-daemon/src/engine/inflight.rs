@@ -12,11 +12,15 @@ pub struct InFlight {
     pub at: u64,
     /// The oldest ones, the oldest first; at most [`MAX_OPEN_SHOWN`].
     pub oldest: Vec<OpenRequest>,
-    /// How many there are, those that are not shown included.
+    /// How many there are, those that are not shown included; an estimate where not every request is
+    /// followed.
     pub count: u64,
     /// Lives older than a second beyond those that one look can confirm, and those that could not be
     /// looked up: open by the records, and in no other figure here.
     pub unconfirmed: u64,
+    /// Those that have been open for so long that they would be shown as stuck, but for losses: what was
+    /// lost may have been another attempt.
+    pub doubtful: u64,
 }
 
 /// A request that has begun and not ended.
@@ -61,6 +65,7 @@ impl InFlight {
         self.at = self.at.max(other.at);
         self.count += other.count;
         self.unconfirmed += other.unconfirmed;
+        self.doubtful += other.doubtful;
         self.oldest.extend_from_slice(&other.oldest);
         self.oldest.sort_by_key(|request| request.first);
         self.oldest.truncate(MAX_OPEN_SHOWN);

@@ -130,7 +130,7 @@ fn in_flight() -> InFlight {
         tag: -1,
         ..hung.clone()
     };
-    InFlight { at, oldest: vec![hung, young], count: 2, unconfirmed: 3 }
+    InFlight { at, oldest: vec![hung, young], count: 2, unconfirmed: 3, doubtful: 0 }
 }
 
 /// A daemon that has just begun: nothing seen, nothing wrong.

@@ -7,12 +7,12 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     io::{self, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc::{self, Receiver, Sender},
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvError, Sender},
     },
     thread,
     time::{Duration, Instant, UNIX_EPOCH},
@@ -34,26 +34,29 @@ const CHUNK: usize = 32 * 1024;
 /// the recording ends.
 const ROOM: usize = 2 * 1024 * 1024;
 
+/// Bytes of a recording that has nothing but a head and an end.
+const NOTHING: u64 = 5 * size_of::<u64>() as u64;
+
 /// How long the thread may take to write what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What readers and the thread that writes know of each other.
-#[derive(Debug, Default)]
-struct Shared {
-    /// Words that wait to be written.
-    waiting: AtomicUsize,
-    /// The readers end because they can no longer see.
-    blind: AtomicBool,
+/// What the thread that writes is given.
+#[derive(Debug)]
+enum Piece {
+    Chunk(Vec<u64>),
+    /// What comes before is all.
+    End(Ending),
 }
 
 /// The running recorder.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    chunks: Sender<Vec<u64>>,
-    shared: Arc<Shared>,
+    pieces: Sender<Piece>,
+    /// Words that wait to be written.
+    waiting: Arc<AtomicUsize>,
     progress: Progress,
     thread: thread::JoinHandle<()>,
 }
@@ -69,22 +72,25 @@ impl Place {
     /// Finds out whether the file can be written, without changing what is in it: the daemon may fail to
     /// start.
     pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
-        let path = path.to_owned();
-        let file = open(OpenOptions::new().create(true), &path).with_context(|| {
+        let place = open(OpenOptions::new().create(true), path).and_then(|file| {
+            // A name that only points to it stays what it is.
+            Ok(Self { path: fs::canonicalize(path)?, file })
+        });
+        place.with_context(|| {
             format!(
                 "cannot write the recording {}; name a file with --record in a directory that \
                  exists and that the daemon may write to",
                 path.display()
             )
-        })?;
-        Ok(Self { path, file })
+        })
     }
 
     /// Makes it empty. What was in it goes on as a file of the same name that ends in `.old`: what is
     /// started again after a failure must not destroy what shows why.
     fn clear(self) -> anyhow::Result<Self> {
         let Self { path, file } = self;
-        if file.metadata()?.len() == 0 {
+        if file.metadata()?.len() <= NOTHING {
+            file.set_len(0)?;
             return Ok(Self { path, file });
         }
         let mut old = path.clone().into_os_string();
@@ -116,6 +122,10 @@ fn open(options: &mut OpenOptions, path: &Path) -> anyhow::Result<File> {
         Err(TryLockError::WouldBlock) => bail!("another daemon writes it"),
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
+    let (ours, there) = (file.metadata()?, fs::metadata(path)?);
+    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+        bail!("another daemon has just put a new one into its place");
+    }
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
@@ -136,27 +146,34 @@ impl Progress {
 }
 
 impl Recorder {
-    /// Starts the thread that writes the file, up to so many bytes.
+    /// Starts the thread that writes the file, up to so many bytes. Where it cannot, the daemon goes on
+    /// without it: whoever started it once must not find it ended because a disk has become full.
     pub(super) fn start(place: Place, limit: u64) -> anyhow::Result<Self> {
-        let tape = Tape::new(place.clear()?, limit)?;
-        let (chunks, written) = mpsc::channel();
-        let (shared, progress) = (Arc::<Shared>::default(), Progress::default());
-        let (of_thread, shown) = (Arc::clone(&shared), progress.clone());
-        progress.say(tape.sentence());
+        let (pieces, written) = mpsc::channel();
+        let (waiting, progress) = (Arc::<AtomicUsize>::default(), Progress::default());
+        let (of_thread, shown) = (Arc::clone(&waiting), progress.clone());
+        progress.say(sentence(&place.path, 0, limit));
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
                 priority::raise("the recorder");
-                tape.write(&written, &of_thread, &shown);
+                match place.clear().and_then(|place| Ok(Tape::new(place, limit)?)) {
+                    Ok(tape) => tape.write(&written, &of_thread, &shown),
+                    Err(error) => {
+                        let sentence = format!("There is no recording: {error:#}.");
+                        warn!("{sentence} The daemon goes on without it.");
+                        shown.say(sentence);
+                    }
+                }
             })
             .context("cannot start the recorder thread")?;
-        Ok(Self { chunks, shared, progress, thread })
+        Ok(Self { pieces, waiting, progress, thread })
     }
 
     /// What keeps all that one reader's engine is told.
     pub(super) fn track(&self, reader: usize) -> Track {
-        let (chunks, shared) = (self.chunks.clone(), Arc::clone(&self.shared));
-        Track { reader, chunk: Vec::new(), chunks, shared }
+        let (pieces, waiting) = (self.pieces.clone(), Arc::clone(&self.waiting));
+        Track { reader, chunk: Vec::new(), pieces, waiting }
     }
 
     /// How far it is.
@@ -165,10 +182,10 @@ impl Recorder {
     }
 
     /// Ends the recording, when every reader has ended; one that is stuck is not waited for. `blind` says
-    /// whether they have because they can no longer see.
+    /// whether that is because they can no longer see.
     pub(super) async fn finish(self, blind: bool) {
-        self.shared.blind.store(blind, Ordering::Relaxed);
-        drop(self.chunks);
+        // The thread may have ended already.
+        let _ = self.pieces.send(Piece::End(if blind { Ending::Blind } else { Ending::Stopped }));
         let deadline = Instant::now() + PATIENCE;
         while !self.thread.is_finished() {
             if Instant::now() >= deadline {
@@ -237,8 +254,8 @@ pub(super) struct Track {
     reader: usize,
     /// The frame of a chunk, and what is in it.
     chunk: Vec<u64>,
-    chunks: Sender<Vec<u64>>,
-    shared: Arc<Shared>,
+    pieces: Sender<Piece>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Track {
@@ -261,11 +278,12 @@ impl Track {
         let words = self.chunk.len();
         let Some(frame) = self.chunk.first_mut() else { return true };
         *frame = recording::frame(self.reader, words - 1);
-        let room = self.shared.waiting.fetch_add(words, Ordering::Relaxed) + words <= ROOM;
+        let room = self.waiting.fetch_add(words, Ordering::Relaxed) + words <= ROOM;
         let next = if room { Vec::with_capacity(words) } else { Vec::new() };
         let chunk = std::mem::replace(&mut self.chunk, next);
-        // What waits already is written; then comes the one without words.
-        self.chunks.send(if room { chunk } else { Vec::new() }).is_ok() && room
+        // What waits already is written all the same.
+        let piece = if room { Piece::Chunk(chunk) } else { Piece::End(Ending::TooSlow) };
+        self.pieces.send(piece).is_ok() && room
     }
 }
 
@@ -294,48 +312,40 @@ impl Tape {
         Ok(tape)
     }
 
-    /// Writes chunks until there are no more, or no more can be written. One without words says that a
-    /// reader has found no room.
-    fn write(mut self, chunks: &Receiver<Vec<u64>>, shared: &Shared, progress: &Progress) {
-        let mut ending = None;
+    /// Writes what comes until its end, or until no more can be written.
+    fn write(mut self, pieces: &Receiver<Piece>, waiting: &AtomicUsize, progress: &Progress) {
         let mut cause = None;
-        for chunk in chunks {
+        let ending = loop {
+            let chunk = match pieces.recv() {
+                Ok(Piece::Chunk(chunk)) => chunk,
+                Ok(Piece::End(ending)) => break ending,
+                // Whoever would have said why has failed.
+                Err(RecvError) => break Ending::Blind,
+            };
             let room = self.limit.saturating_sub(self.bytes + size_of::<u64>() as u64);
-            if chunk.is_empty() {
-                ending = Some(Ending::TooSlow);
-            } else if size_of_val(chunk.as_slice()) as u64 > room {
-                ending = Some(Ending::Full);
-            } else if let Err(error) = self.append(&chunk) {
-                ending = Some(Ending::Failed);
+            if size_of_val(chunk.as_slice()) as u64 > room {
+                break Ending::Full;
+            }
+            if let Err(error) = self.append(&chunk) {
                 cause = Some(error);
+                break Ending::Failed;
             }
-            if ending.is_some() {
-                break;
-            }
-            shared.waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
-            progress.say(self.sentence());
-        }
-        let ending = ending.unwrap_or_else(|| {
-            let blind = shared.blind.load(Ordering::Relaxed);
-            if blind { Ending::Blind } else { Ending::Stopped }
-        });
+            waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
+            progress.say(sentence(&self.path, self.bytes, self.limit));
+        };
         if let Err(error) = self.end(ending) {
             cause = cause.or(Some(error));
         }
         let why = cause.map_or_else(|| ending.words().to_owned(), |error| error.to_string());
         let (path, bytes) = (self.path.display(), self.bytes);
         let sentence = format!("The recording {path} has ended after {bytes} bytes: {why}.");
-        if ending == Ending::Stopped {
-            info!("{sentence}");
-        } else {
-            warn!("{sentence} What it has is whole; the daemon goes on without it.");
+        match ending {
+            Ending::Stopped | Ending::Blind => info!("{sentence}"),
+            Ending::Full | Ending::TooSlow | Ending::Failed | Ending::Unknown => {
+                warn!("{sentence} What it has is whole; the daemon goes on without it.");
+            }
         }
         progress.say(sentence);
-    }
-
-    fn sentence(&self) -> String {
-        let Self { path, bytes, limit, .. } = self;
-        format!("Recording into {}: {bytes} of at most {limit} bytes.", path.display())
     }
 
     fn append(&mut self, words: &[u64]) -> io::Result<()> {
@@ -352,6 +362,11 @@ impl Tape {
     }
 }
 
+/// How far a recording is.
+fn sentence(path: &Path, bytes: u64, limit: u64) -> String {
+    format!("Recording into {}: {bytes} of at most {limit} bytes.", path.display())
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -360,10 +375,14 @@ mod tests {
         env, fs,
         path::PathBuf,
         process,
-        sync::{Arc, atomic::Ordering, mpsc},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
     };
 
-    use super::{Place, Progress, ROOM, Shared, Tape, Track};
+    use super::{NOTHING, Place, Progress, ROOM, Tape, Track};
     use crate::engine::{Input, device::DeviceId, recording::Ending};
 
     /// A file that is gone at the end of the test.
@@ -391,13 +410,13 @@ mod tests {
     #[test]
     fn a_recording_that_is_written_too_slowly_ends_with_what_waits() {
         let file = Temporary::new("slow");
-        let (chunks, written) = mpsc::channel();
-        let shared = Arc::<Shared>::default();
+        let (pieces, written) = mpsc::channel();
+        let waiting = Arc::<AtomicUsize>::default();
         let track = |reader| Track {
             reader,
             chunk: Vec::new(),
-            chunks: chunks.clone(),
-            shared: Arc::clone(&shared),
+            pieces: pieces.clone(),
+            waiting: Arc::clone(&waiting),
         };
         let (mut first, mut second) = (track(0), track(1));
         let input = Input::DeviceEnded(DeviceId::default());
@@ -405,17 +424,16 @@ mod tests {
         for _ in 0..1_000 {
             assert!(first.hear(&input) && first.flush());
         }
-        let waiting = shared.waiting.load(Ordering::Relaxed);
-        shared.waiting.store(ROOM, Ordering::Relaxed);
+        let words = waiting.swap(ROOM, Ordering::Relaxed);
         assert!(first.hear(&input) && !first.flush(), "there is no room for more");
-        shared.waiting.store(waiting, Ordering::Relaxed);
+        waiting.store(words, Ordering::Relaxed);
         assert!(second.hear(&input) && second.flush());
         drop((first, second));
         let progress = Progress::default();
         let tape = Tape::new(Place::take(&file.0).unwrap(), 1 << 20).unwrap();
-        tape.write(&written, &shared, &progress);
+        tape.write(&written, &waiting, &progress);
         let said = progress.sentence();
-        let bytes = 32 + 8 * waiting + 8;
+        let bytes = 32 + 8 * words + 8;
         let expected =
             format!("ended after {bytes} bytes: it was written more slowly than records came.");
         assert!(said.ends_with(&expected), "{said}");
@@ -426,18 +444,33 @@ mod tests {
     #[test]
     fn what_was_recorded_before_is_kept() {
         let file = Temporary::new("kept");
-        fs::write(&file.0, "evidence").unwrap();
+        let evidence = vec![7; NOTHING as usize + 8];
+        fs::write(&file.0, &evidence).unwrap();
         let place = Place::take(&file.0).unwrap();
-        assert_eq!(fs::read(&file.0).unwrap(), b"evidence", "nothing is begun yet");
+        assert_eq!(fs::read(&file.0).unwrap(), evidence, "nothing is begun yet");
         let again = Place::take(&file.0).unwrap_err();
         assert!(format!("{again:#}").ends_with("another daemon writes it"), "{again:#}");
         let place = place.clear().unwrap();
         assert_eq!(fs::read(&file.0).unwrap(), b"");
-        assert_eq!(fs::read(file.old()).unwrap(), b"evidence");
+        assert_eq!(fs::read(file.old()).unwrap(), evidence);
         assert!(Place::take(&file.0).is_err(), "the new one is ours as well");
-        // What is empty has nothing to be kept.
+        // What has a head and an end has nothing to be kept.
+        fs::write(&file.0, vec![7; NOTHING as usize]).unwrap();
         drop(place.clear().unwrap());
-        assert_eq!(fs::read(file.old()).unwrap(), b"evidence");
+        assert_eq!(fs::read(&file.0).unwrap(), b"");
+        assert_eq!(fs::read(file.old()).unwrap(), evidence);
+    }
+
+    #[test]
+    fn a_name_that_points_to_the_file_stays_what_it_is() {
+        let file = Temporary::new("target");
+        fs::write(&file.0, [7; 64]).unwrap();
+        let link = Temporary::new("link");
+        std::os::unix::fs::symlink(&file.0, &link.0).unwrap();
+        drop(Place::take(&link.0).unwrap().clear().unwrap());
+        assert_eq!(fs::read_link(&link.0).unwrap(), file.0);
+        assert_eq!(fs::read(file.old()).unwrap(), [7; 64]);
+        assert_eq!(fs::read(&link.0).unwrap(), b"");
     }
 
     #[test]

@@ -69,10 +69,12 @@ fn a_wrong_environment_is_refused() {
 fn a_file_that_cannot_be_read_is_refused() {
     let _turn = turn();
     let missing = "/nonexistent/iotruth.toml";
-    let (_, message) = refused(&["--config", missing], |_| {});
+    let (code, message) = refused(&["--config", missing], |_| {});
+    assert_eq!(code, 1, "it may come");
     assert!(message.contains(missing) && message.contains("No such file"), "{message}");
     // Nobody, and not even root, can read a directory as a file.
-    let (_, message) = refused(&["--config", "/"], |_| {});
+    let (code, message) = refused(&["--config", "/"], |_| {});
+    assert_eq!(code, 2, "{message}");
     assert!(message.contains("directory"), "{message}");
 }
 

@@ -187,6 +187,42 @@ fn ends(daemon: &Daemon, act: impl Fn()) -> String {
 }
 
 #[test]
+fn a_daemon_whose_reader_stands_still_says_so_in_its_recording() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(2);
+    let file = tmpfs.path().join("recording");
+    let path = file.to_str().unwrap();
+    let device = LoopDevice::new(16);
+    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-stall"], |_| {}).ready();
+    wait_for("the daemon to end", || {
+        read(&device, 1);
+        daemon.ended().ok_or_else(|| "it goes on".to_owned())
+    });
+    assert_eq!(replay(&file).1, Ending::Blind, "{}", daemon.messages());
+}
+
+#[test]
+fn a_recording_that_cannot_be_begun_is_a_note_and_the_daemon_goes_on() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(1);
+    let file = tmpfs.path().join("recording");
+    fs::write(&file, [7; 4096]).unwrap();
+    // The name that the old one would have is taken.
+    fs::create_dir(tmpfs.path().join("recording.old")).unwrap();
+    let mut daemon = recorded(&file, &[]);
+    let note = wait_for("the note", || {
+        let status = daemon.status();
+        let notes = status.notes();
+        let note = notes.iter().find(|note| note.starts_with("There is no recording: "));
+        note.map(|note| (*note).to_owned()).ok_or_else(|| format!("{notes:?}"))
+    });
+    assert!(note.contains("recording.old") && note.contains("name another file"), "{note}");
+    assert_eq!(fs::read(&file).unwrap(), [7; 4096], "what was there is as it was");
+    assert_eq!(daemon.ask("/readyz").unwrap().status, 200);
+    assert!(daemon.signal("TERM").success());
+}
+
+#[test]
 fn a_daemon_that_goes_blind_says_so_and_the_next_one_keeps_its_recording() {
     let _turn = turn();
     let tmpfs = Tmpfs::new(2);

@@ -1,6 +1,9 @@
 //! SIGTERM, SIGINT and SIGHUP end the daemon cleanly, whatever goes on.
 
-use crate::harness::{daemon::Daemon, load::Load, loop_device::LoopDevice, turn::turn};
+use crate::harness::{
+    daemon::Daemon, load::Load, loop_device::LoopDevice, restrict::ignoring_hangups, run::run,
+    turn::turn,
+};
 
 #[test]
 fn a_signal_under_load_ends_it_well() {
@@ -14,4 +17,14 @@ fn a_signal_under_load_ends_it_well() {
         assert_eq!(status.code(), Some(0), "SIG{signal}: {status}\n{}", daemon.messages());
         assert!(!daemon.messages().contains("panicked"), "{}", daemon.messages());
     }
+}
+
+#[test]
+fn who_is_to_outlive_its_terminal_does_not_end_with_it() {
+    let _turn = turn();
+    let mut daemon = Daemon::start_with(&[], ignoring_hangups);
+    run("kill", ["-HUP", &daemon.pid().to_string()]);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert_eq!(daemon.ask("/readyz").expect("it goes on").status, 200);
+    assert_eq!(daemon.signal("TERM").code(), Some(0));
 }

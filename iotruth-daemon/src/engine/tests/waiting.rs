@@ -282,7 +282,9 @@ fn sent_again(events: fn(&mut Kernel)) -> (Kernel, Request) {
 fn another_attempt_may_be_in_what_was_lost() {
     let (mut kernel, rq) = sent_again(|kernel| kernel.refuse = 2);
     look(&mut kernel, &rq, 1);
-    assert!(snapshot(&mut kernel).mismatches.is_empty(), "it has been there for 3 s");
+    let doubtful = snapshot(&mut kernel);
+    assert!(doubtful.mismatches.is_empty(), "it has been there for 3 s");
+    assert_eq!((doubtful.in_flight.count, doubtful.in_flight.doubtful), (1, 1));
     kernel.after(SECOND);
     look(&mut kernel, &rq, 1);
     assert!(snapshot(&mut kernel).mismatches.is_empty(), "for 4 s");
@@ -291,6 +293,7 @@ fn another_attempt_may_be_in_what_was_lost() {
     let snapshot = snapshot(&mut kernel);
     assert_eq!(kinds(&snapshot), [Kind::StuckInDevice], "for 10 s, or since the loss was known");
     assert_eq!(snapshot.mismatches[0].phases, Phases::default());
+    assert_eq!(snapshot.in_flight.doubtful, 0, "it is told");
 }
 
 #[test]

@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["outcome"],
         unit: "audits",
-        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time or had more to remember than it can, or the file could not be read, or a sample of requests began or ended meanwhile. The next one after that is about the time of both.",
+        help: "Audits against /proc/diskstats: whole, or given_up, because a reader did not answer in time, had more to remember than it can, or missed records that the counters have, or the file could not be read, or a sample of requests began or ended meanwhile. The next one after that is about the time of both.",
         collect: |shown, samples| {
             let audits = &shown.view.status.audits;
             samples.count(&["whole"], audits.whole);

@@ -87,7 +87,11 @@ impl Filter {
 
 /// The time that `10m` or `2026-05-04T10:01:40Z` stands for.
 fn since(text: &str, view: &View) -> Result<u64, QueryError> {
-    if let Ok(age) = humantime::parse_duration(text) {
+    // A number without a unit would be taken for seconds by some, and for the number of an entry by others.
+    let bare = text.bytes().all(|letter| letter.is_ascii_digit());
+    if let Ok(age) = humantime::parse_duration(text)
+        && !bare
+    {
         let age = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
         return Ok(view.snapshot.taken.saturating_sub(age));
     }
@@ -162,6 +166,7 @@ mod tests {
             ("limit", "0", "limit=0 is out of range: limit takes a number from 1 to 1000"),
             ("limit", "1001", "from 1 to 1000"),
             ("since", "yesterday", "since=yesterday is no time: since takes how long ago, such as"),
+            ("since", "0", "since=0 is no time"),
             (
                 "device",
                 "nvme0n2",

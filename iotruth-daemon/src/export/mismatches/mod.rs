@@ -36,6 +36,9 @@ struct Answer<'a> {
     requests_judged: u64,
     requests_unjudged: UnjudgedCounts,
     log_dropped: u64,
+    /// Requests that have been open for long and are not told as stuck, because what was lost may have
+    /// been another attempt.
+    doubtful: u64,
     /// Which requests nothing is told of meanwhile, each in a sentence.
     limits: &'a [String],
     matched: usize,
@@ -89,6 +92,7 @@ fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
             pre_existing: unjudged[Unjudged::PreExisting as usize],
         },
         log_dropped: view.snapshot.lives.mismatches_dropped,
+        doubtful: view.snapshot.in_flight.doubtful,
         limits: &view.status.limits,
         matched,
         shown: shown.len(),

@@ -70,6 +70,12 @@ fn an_empty_list_says_what_it_is_worth() {
     Arc::make_mut(&mut view.status).limits = vec!["One request in 64 is followed.".to_owned()];
     let limited = shown(&view, &filter);
     assert!(limited.contains("\nOne request in 64 is followed.\nDo not trust"), "{limited}");
+    let snapshot = Arc::make_mut(&mut view.snapshot);
+    Arc::make_mut(&mut snapshot.in_flight).doubtful = 2;
+    let doubtful = shown(&view, &filter);
+    let expected =
+        "\n2 requests have been open for long and not told as stuck, because an attempt may";
+    assert!(doubtful.contains(expected), "{doubtful}");
     let json = shown(&view, &Filter { format: Format::Json, ..filter.clone() });
     assert!(json.contains("\"One request in 64 is followed.\""), "{json}");
     let text = shown(&view, &Filter { since: 1, ..filter });

@@ -178,6 +178,16 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
             counted(snapshot.lives.unjudged, "request", "requests")
         );
     }
+    let doubtful = snapshot.in_flight.doubtful;
+    if doubtful > 0 {
+        let _ = writeln!(
+            out,
+            "{} open for long and not told as stuck, because an attempt may be among the events that were \
+             lost or have not come: /inflight shows {}.",
+            counted(doubtful, "request has been", "requests have been"),
+            if doubtful == 1 { "it" } else { "them" }
+        );
+    }
     let dropped = snapshot.lives.mismatches_dropped;
     if dropped > 0 {
         let _ = writeln!(

@@ -48,6 +48,17 @@ pub(crate) fn locked_memory(command: &mut Command, bytes: u64) {
     unsafe { command.pre_exec(set) };
 }
 
+/// Starts the command as `nohup` does.
+pub(crate) fn ignoring_hangups(command: &mut Command) {
+    let ignore = || {
+        // SAFETY: nothing but what the kernel does with the signal is changed.
+        let before = unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    // SAFETY: the closure only makes a system call, which is allowed between fork and exec.
+    unsafe { command.pre_exec(ignore) };
+}
+
 /// Starts the command as the root of a user namespace: with all capabilities, which count in there alone.
 pub(crate) fn in_user_namespace(command: &mut Command) {
     const MAP: &[u8] = b"0 0 1";
