@@ -48,15 +48,17 @@ pub(crate) fn locked_memory(command: &mut Command, bytes: u64) {
     unsafe { command.pre_exec(set) };
 }
 
-/// Starts the command as `nohup` does.
-pub(crate) fn ignoring_hangups(command: &mut Command) {
-    let ignore = || {
+/// Starts the command as `nohup` does, or so that SIGHUP does what it does by itself, however the tests
+/// were started.
+pub(crate) fn hangups(command: &mut Command, ignored: bool) {
+    let handler = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
+    let set = move || {
         // SAFETY: nothing but what the kernel does with the signal is changed.
-        let before = unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+        let before = unsafe { libc::signal(libc::SIGHUP, handler) };
         if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
     };
     // SAFETY: the closure only makes a system call, which is allowed between fork and exec.
-    unsafe { command.pre_exec(ignore) };
+    unsafe { command.pre_exec(set) };
 }
 
 /// Starts the command as the root of a user namespace: with all capabilities, which count in there alone.
