@@ -99,9 +99,8 @@ impl ConfigError {
     pub fn lasts(&self) -> bool {
         match self {
             Self::Read { source, .. } => {
-                let kind = source.kind();
-                matches!(kind, ErrorKind::PermissionDenied | ErrorKind::IsADirectory)
-                    || kind == ErrorKind::InvalidData
+                use ErrorKind::{InvalidData, IsADirectory, PermissionDenied};
+                matches!(source.kind(), PermissionDenied | IsADirectory | InvalidData)
             }
             Self::NoDevice { .. } => false,
             Self::Syntax { .. }

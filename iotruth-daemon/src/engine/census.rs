@@ -180,7 +180,7 @@ impl Engine {
     fn judge_waiting(&mut self, life: &mut Life, at: u64, found: &Found) {
         // Not even losses can make it another one.
         let sure = found.made_with(life, self.attached);
-        let missing = self.missing_since(life.key.ring);
+        let missing = self.missing_until(life.key.ring);
         let untouched = missing.is_none()
             && life.proved
             && !life.beginning_lost
@@ -220,13 +220,11 @@ impl Engine {
                 (since, overdue_after, Kind::StuckInQueue, Kind::HungInQueue)
             }
         };
-        let waited = at.saturating_sub(since.max(seen_from));
-        let patience = self.limits.stuck_after;
-        let told = life.told() & stuck.bit() != 0;
-        let doubtful = waited <= patience && at.saturating_sub(since) > patience;
-        self.doubtful += u64::from(doubtful && !told);
-        if waited > self.limits.stuck_after {
+        let (waited, patience) = (at.saturating_sub(since.max(seen_from)), self.limits.stuck_after);
+        if waited > patience {
             self.tell(stuck, life, at, untouched);
+        } else if at.saturating_sub(since) > patience && life.told() & stuck.bit() == 0 {
+            self.doubtful += 1;
         }
         if overdue_after.is_some_and(|overdue| waited > overdue) {
             self.tell(hung, life, at, untouched);

@@ -96,8 +96,10 @@ struct Refusals {
 #[derive(Clone, Copy, Debug, Default)]
 struct Awaited {
     count: u64,
-    /// When it was last seen that there are more of them: nanoseconds of `CLOCK_MONOTONIC`.
-    grown: u64,
+    /// Records of the ring that had come then.
+    received: u64,
+    /// When there were last more of them, or perhaps others: nanoseconds of `CLOCK_MONOTONIC`.
+    changed: u64,
 }
 
 /// What is known to be missing from a ring, so that nobody waits for it.
@@ -320,9 +322,6 @@ impl Engine {
         }
         self.take_refusals();
         self.await_records();
-        if self.has_taken(&audit) {
-            self.whole_until = read;
-        }
         if self.skips.take(read, &audit.recursion, &audit.made_up) {
             // How many is known only once they are settled.
             self.lose(Loss::Recursion, 0);
@@ -391,22 +390,33 @@ impl Engine {
         missing.sum::<u64>().saturating_sub(amiss)
     }
 
-    /// Notes which records have not come.
+    /// Notes how many records have not come.
     fn await_records(&mut self) {
-        for ring in self.rings.clone() {
-            let count = self.missing(ring, &self.audit) + self.held_back(ring);
+        let read = self.audit.read;
+        let mut whole = true;
+        for place in 0..self.rings.len() {
+            let Some(ring) = self.rings.get(place).copied() else { continue };
+            let missing = self.missing(ring, &self.audit);
+            let count = missing + self.held_back(ring);
+            let received = self.received.iter().filter_map(|row| row.get(ring)).sum();
+            whole &= missing == 0;
             if let Some(awaited) = self.awaited.get_mut(ring) {
-                let grown = if count > awaited.count { self.audit.read } else { awaited.grown };
-                *awaited = Awaited { count, grown };
+                // As many as before may be others, where one has come.
+                let same = count <= awaited.count && received == awaited.received;
+                let changed = if same { awaited.changed } else { read };
+                *awaited = Awaited { count, received, changed };
             }
+        }
+        if whole {
+            self.whole_until = read;
         }
     }
 
-    /// When records of a ring were last found to be missing, where some are: what they tell may have
+    /// Until when records of a ring, where some are missing, may have been written: what they tell may have
     /// happened until then.
-    pub(super) fn missing_since(&self, ring: u8) -> Option<u64> {
+    pub(super) fn missing_until(&self, ring: u8) -> Option<u64> {
         let awaited = self.awaited.get(usize::from(ring))?;
-        (awaited.count > 0).then_some(awaited.grown)
+        (awaited.count > 0).then_some(awaited.changed)
     }
 
     /// Learns from the counters what the rings have refused since the last record.

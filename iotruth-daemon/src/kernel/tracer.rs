@@ -473,16 +473,15 @@ fn create_maps(
 /// Why there are no maps, where the kernel says no more than "not permitted". `limit` is that of locked
 /// memory, where it could not be lifted: before Linux 5.11 maps count as such.
 fn explain(source: EbpfError, limit: Option<u64>, release: &str) -> KernelError {
-    match (&source, limit) {
-        (EbpfError::MapError(MapError::CreateError { io_error, .. }), limit)
-            if io_error.raw_os_error() == Some(libc::EPERM) =>
-        {
-            match limit.filter(|_| maps_are_locked_memory(release)) {
-                Some(limit) => KernelError::LockedMemory { limit },
-                None => KernelError::NotPermitted,
-            }
-        }
-        _ => KernelError::Object { source: source.into() },
+    let refused = matches!(
+        &source,
+        EbpfError::MapError(MapError::CreateError { io_error, .. })
+            if io_error.raw_os_error() == Some(libc::EPERM)
+    );
+    match limit.filter(|_| maps_are_locked_memory(release)) {
+        _ if !refused => KernelError::Object { source: source.into() },
+        Some(limit) => KernelError::LockedMemory { limit },
+        None => KernelError::NotPermitted,
     }
 }
 

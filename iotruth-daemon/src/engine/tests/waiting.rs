@@ -320,6 +320,33 @@ fn another_attempt_may_be_in_what_nobody_knows_yet() {
 }
 
 #[test]
+fn as_many_missing_records_as_before_may_be_others() {
+    // Of a requeue, by the counters.
+    let audit = |kernel: &mut Kernel| {
+        let mut audit = kernel.counters().audit;
+        audit.attempts[Probe::Requeue as usize][kernel.ring] += 1;
+        kernel.engine.audit(audit);
+    };
+    for (others, told) in [(false, 1), (true, 0)] {
+        let (mut kernel, rq) = issued();
+        // The device gets its name.
+        kernel.audit();
+        audit(&mut kernel);
+        kernel.after(4 * SECOND);
+        if others {
+            kernel.ordinary(0x80, READ, 16, false);
+        }
+        audit(&mut kernel);
+        kernel.after(3 * SECOND);
+        audit(&mut kernel);
+        let memory = Kernel::memory(QUEUE, &rq, 1);
+        kernel.census(|_| Some(memory.clone()));
+        let seen = kernel.engine.snapshot(kernel.now);
+        assert_eq!((seen.mismatches.len(), seen.in_flight.doubtful), (told, 1 - told as u64));
+    }
+}
+
+#[test]
 fn passthrough_takes_as_long_as_it_takes() {
     let mut kernel = Kernel::new();
     let mut rq = kernel.allocate(ADDRESS, 35, u64::MAX, 96);

@@ -6,7 +6,7 @@ use super::{
     Answer, Books, LostEntry,
     books::{Counts, EventBooks, LifeBooks},
 };
-use crate::export::units::{printable, size};
+use crate::export::units::{counted, printable, size};
 
 /// The answer as text.
 pub(super) fn text(answer: &Answer<'_>) -> String {
@@ -104,8 +104,10 @@ fn rings(out: &mut String, answer: &Answer<'_>) {
         let lag = reader.lag_us / 1e3;
         let _ = writeln!(
             out,
-            "reader {} of {} rings: what it showed last goes back {lag:.3} ms, under load 200 or so",
-            reader.reader, reader.rings
+            "reader {} with {}: the oldest record of its last update was {lag:.3} ms old, where under load \
+             200 is normal",
+            reader.reader,
+            counted(reader.rings as u64, "ring", "rings")
         );
     }
 }

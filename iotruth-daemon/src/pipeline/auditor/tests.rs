@@ -37,6 +37,15 @@ fn until(auditor: &Auditor, mut hoped: impl FnMut(&Findings) -> bool) {
     }
 }
 
+/// What the kernel says of so many reads.
+fn statistics(reads: u64) -> String {
+    format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n")
+}
+
+fn write_reads(tree: &Tree, reads: u64) {
+    std::fs::write(tree.places().statistics, statistics(reads)).unwrap();
+}
+
 /// What the reader does, all of whose rings are empty.
 fn answer(auditee: &mut Auditee, engine: &mut Engine) {
     if auditee.wants_counters(engine) {
@@ -84,8 +93,7 @@ fn recover(tree: &Tree) {
 fn while_not_every_request_is_followed_there_are_no_audits() {
     let tree = Tree::new();
     tree.add("sda", SDA);
-    let line = "8 0 sda 3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
-    std::fs::write(tree.places().statistics, line).unwrap();
+    write_reads(&tree, 3);
     let (auditor, mut auditee) = start(&tree);
     assert!(auditor.read_baseline());
     auditor.attached(clock::monotonic());
@@ -118,9 +126,7 @@ fn while_not_every_request_is_followed_there_are_no_audits() {
 fn a_pause_that_nobody_has_heard_of_yet_leaves_nothing_in_the_books() {
     let tree = Tree::new();
     tree.add("sda", SDA);
-    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
-    let statistics = tree.places().statistics;
-    std::fs::write(&statistics, line(3)).unwrap();
+    write_reads(&tree, 3);
     let (auditor, mut auditee) = start(&tree);
     assert!(auditor.read_baseline());
     auditor.attached(clock::monotonic());
@@ -134,7 +140,7 @@ fn a_pause_that_nobody_has_heard_of_yet_leaves_nothing_in_the_books() {
     until(&auditor, |findings| answered(findings, u64::MAX) || is_blocked(&auditor));
     // All of a pause, while its thread hangs for longer than an interval.
     auditor.pause().begin();
-    std::fs::write(&statistics, line(1_000)).unwrap();
+    write_reads(&tree, 1_000);
     auditor.pause().end();
     thread::sleep(Duration::from_millis(50));
     let before = auditor.findings().whole;
@@ -165,9 +171,7 @@ fn audits_that_are_given_up_are_counted() {
 fn an_audit_is_given_up_while_a_ring_holds_records_back() {
     let tree = Tree::new();
     tree.add("sda", SDA);
-    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
-    let statistics = tree.places().statistics;
-    std::fs::write(&statistics, line(3)).unwrap();
+    write_reads(&tree, 3);
     let (auditor, mut auditee) = start(&tree);
     assert!(auditor.read_baseline());
     auditor.attached(clock::monotonic());
@@ -177,7 +181,7 @@ fn an_audit_is_given_up_while_a_ring_holds_records_back() {
         findings.whole > 1
     });
     // The kernel has counted a thousand more, whose records lie behind one that is being written.
-    std::fs::write(&statistics, line(1_000)).unwrap();
+    write_reads(&tree, 1_000);
     let given_up = auditor.findings().given_up;
     until(&auditor, |findings| {
         if auditee.wants_counters(&engine) {
@@ -232,13 +236,13 @@ fn the_books_of_a_device_begin_when_it_is_met_and_not_with_its_first_audit() {
     until(&auditor, |findings| findings.since > 0);
     tree.add("sda", SDA);
     // Each reading waits for what it is given.
-    let line = |reads| format!("8 0 sda {reads} 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n");
     tree.hang("../statistics");
     auditor.herald().met();
-    tree.free("../statistics", &line(3));
+    tree.free("../statistics", &statistics(3));
     until(&auditor, |_| !is_blocked(&auditor));
     let places = tree.places();
-    let audit = thread::spawn(move || std::fs::write(places.statistics, line(1_000)).unwrap());
+    let audit =
+        thread::spawn(move || std::fs::write(places.statistics, statistics(1_000)).unwrap());
     let mut engine = fake::engine();
     until(&auditor, |findings| {
         answer(&mut auditee, &mut engine);
