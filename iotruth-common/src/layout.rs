@@ -46,6 +46,8 @@ pub struct Layout {
     pub request_references: u32,
     /// `request.timeout`; may be [`ABSENT`].
     pub request_timeout: u32,
+    /// `request.deadline`; may be [`ABSENT`].
+    pub request_deadline: u32,
     /// How much of a request is read again: the end of the last field above that the daemon compares.
     pub request_bytes: u32,
     /// `request.rq_disk`; [`ABSENT`] where `request_queue.disk` exists.
@@ -80,4 +82,4 @@ pub struct Layout {
     pub task_comm: u32,
 }
 
-const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 30));
+const _: () = assert!(core::mem::size_of::<Layout>() == 4 * (PROBES + 31));

@@ -155,6 +155,7 @@ fn fields(layout: &Layout, oracle: &Oracle) {
         request_segments,
         request_references,
         request_timeout,
+        request_deadline,
         request_bytes,
         request_disk,
         queue_disk,
@@ -196,6 +197,7 @@ fn fields(layout: &Layout, oracle: &Oracle) {
         assert_eq!(Some((ours, size)), oracle.field(of, path), "struct {of}: {path}");
     }
     assert_eq!(Some((request_timeout, 4)), oracle.field("request", "timeout"));
+    assert_eq!(Some((request_deadline, 8)), oracle.field("request", "deadline"));
     let references = oracle.field("request", "ref.counter");
     let references = references.or_else(|| oracle.field("request", "ref.refs.counter"));
     assert_eq!(Some((request_references, 4)), references);

@@ -30,6 +30,7 @@ pub(crate) static LAYOUT: Layout = Layout {
     request_segments: ABSENT,
     request_references: ABSENT,
     request_timeout: ABSENT,
+    request_deadline: ABSENT,
     request_bytes: 0,
     request_disk: ABSENT,
     queue_disk: ABSENT,

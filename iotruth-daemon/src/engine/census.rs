@@ -20,6 +20,9 @@ use super::{
 /// Nearly every request is younger, and what is read of it would be out of date at once.
 const CONFIRM_FROM: u64 = 1_000_000_000;
 
+/// The longest tick that kernels are built with, in nanoseconds (`CONFIG_HZ_100`).
+const LONGEST_TICK: u64 = 10_000_000;
+
 /// Most lives that one census looks up, the oldest ones: some milliseconds of work.
 const MAX_SUSPECTS: usize = 8_192;
 
@@ -193,12 +196,13 @@ impl Engine {
         if self.flavor.passthrough(life.cmd_flags) || !known {
             return;
         }
+        // It may have been sent back and sent again in what was lost, or has not come.
+        let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
+        let attempt = self.attempt_since(life, at, found);
+        let seen_from = lost.max(missing.unwrap_or(0)).min(attempt);
         // Up to then every event has been taken, or is known to be lost. A retry since would leave the
         // request just as it was found.
         let at = at.min(self.counters_read());
-        // It may have been sent back and sent again in what was lost, or has not come.
-        let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
-        let seen_from = lost.max(missing.unwrap_or(0));
         let Some(device) = self.devices.get_mut(life.device) else { return };
         if device.policy == Policy::Exclude {
             return;
@@ -228,6 +232,21 @@ impl Engine {
         }
         if overdue_after.is_some_and(|overdue| waited > overdue) {
             self.tell(hung, life, at, untouched);
+        }
+    }
+
+    /// Since when at the latest the driver has had the request without a break, by what was found in
+    /// memory now and before: each attempt has a deadline of its own. Two that begin in the same tick may
+    /// have the same one, so that it is known only from the end of the tick in which it was first found.
+    ///
+    /// Timers that are wound up again (`BLK_EH_RESET_TIMER`) look like another attempt.
+    fn attempt_since(&self, life: &mut Life, at: u64, found: &Found) -> u64 {
+        match (life.stage, found.deadline) {
+            (Stage::Issued, Some(deadline)) => {
+                let tick = self.tick.unwrap_or(LONGEST_TICK);
+                life.watch().attempt((deadline, found.timeout), at).saturating_add(tick)
+            }
+            _ => u64::MAX,
         }
     }
 

@@ -262,7 +262,7 @@ pub const TABLE: [Row; KINDS] = [
         kind: Kind::StuckInDevice,
         slug: "stuck_in_device",
         severity: Severity::Warning,
-        rule: "with the driver for longer than stuck_after, since its last event or the last loss that may have hidden another one, and kernel memory confirms that it still is; not a passthrough command",
+        rule: "with the driver for longer than stuck_after, since its last event, and kernel memory confirms that it still is; where another attempt may be among lost events, since its deadline in memory was first seen or since the last loss, whichever is longer ago; not a passthrough command",
         meaning: "the driver has had the request for a long time and has not given it back",
         advice: "the device, or what lies under it, is slow or has stopped answering: look at its own statistics and at the kernel log",
     },

@@ -25,6 +25,9 @@ pub(super) struct Found {
     pub(super) references: u32,
     /// In ticks; 0 where the kernel does not tell.
     pub(super) timeout: u32,
+    /// In ticks since some moment; each issue sets it anew (`blk_add_timer`). `None` where the kernel
+    /// does not tell.
+    pub(super) deadline: Option<u64>,
 }
 
 /// What a request in memory says of a life.
@@ -60,6 +63,10 @@ impl Found {
             timeout: match layout.request_timeout {
                 ABSENT => 0,
                 offset => u32::from_ne_bytes(word(offset)?),
+            },
+            deadline: match layout.request_deadline {
+                ABSENT => None,
+                offset => Some(u64::from_ne_bytes(long(offset)?)),
             },
         })
     }

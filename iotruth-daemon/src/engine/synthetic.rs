@@ -64,6 +64,7 @@ fn layout() -> Layout {
         request_start_time: 32,
         request_state: 40,
         request_timeout: 44,
+        request_deadline: 48,
         ..Layout::zeroed()
     }
 }
@@ -100,6 +101,8 @@ pub(super) struct Request {
     pub(super) tag: i32,
     /// In ticks; 0 until it is issued.
     pub(super) timeout: u32,
+    /// In ticks; each issue sets it.
+    pub(super) deadline: u64,
     /// The driver ends it without `blk_mq_complete_request`, so it never is in state complete.
     pub(super) ends_in_flight: bool,
     /// Whether its end was accounted for.
@@ -238,6 +241,7 @@ impl Kernel {
             worker: false,
             tag: 1,
             timeout: 0,
+            deadline: 0,
             ends_in_flight: false,
             ended: false,
         }
@@ -270,16 +274,17 @@ impl Kernel {
             record.request = head;
             self.write(Written::Submit(record));
         }
-        Self::moved(probe, rq);
+        self.moved(probe, rq);
     }
 
-    fn moved(probe: Probe, rq: &mut Request) {
+    fn moved(&self, probe: Probe, rq: &mut Request) {
         if probe == Probe::Issue {
             rq.state = STATE_IN_FLIGHT;
             // `blk_add_timer`
             if rq.timeout == 0 {
                 rq.timeout = TIMEOUT;
             }
+            rq.deadline = self.now / TICK + u64::from(rq.timeout);
         }
     }
 
@@ -386,6 +391,7 @@ impl Kernel {
         bytes.extend(rq.allocated.to_ne_bytes());
         bytes.extend(u32::from(rq.state).to_ne_bytes());
         bytes.extend(rq.timeout.to_ne_bytes());
+        bytes.extend(rq.deadline.to_ne_bytes());
         bytes
     }
 

@@ -17,6 +17,9 @@ pub(super) struct Watch {
     pub(super) clear: bool,
     /// When its request was found to be free or somebody else's.
     pub(super) gone: Option<u64>,
+    /// Deadline and timeout of its request, as they were last found with the driver; and when they were
+    /// first found to be these.
+    attempt: Option<((u64, u32), u64)>,
     /// Requeues since bytes were last transferred.
     requeues: u32,
     /// When the first of these was.
@@ -29,6 +32,18 @@ impl Watch {
         self.confirmed = at;
         self.clear = clear;
         self.gone = None;
+    }
+
+    /// It was found with the driver, with this deadline and timeout: returns when they were first found
+    /// to be these.
+    pub(super) fn attempt(&mut self, found: (u64, u32), at: u64) -> u64 {
+        match self.attempt {
+            Some((known, since)) if known == found => since,
+            _ => {
+                self.attempt = Some((found, at));
+                at
+            }
+        }
     }
 
     /// It was sent back.

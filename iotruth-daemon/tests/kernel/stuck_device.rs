@@ -1,25 +1,60 @@
 //! A device that keeps its requests: they are in flight, then stuck, and then they end.
 
-use std::{path::Path, process::Command, thread, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::Path,
+    process::Command,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use crate::harness::{
-    books::quiet, daemon::Daemon, direct_io::DirectFile, ext4::Ext4, inflight::in_flight,
+    books::quiet, daemon::Daemon, direct_io::DirectFile, ext4::Ext4, fio::Fio, inflight::in_flight,
     loop_device::LoopDevice, patience::wait_for, run::run, tmpfs::Tmpfs, turn::turn,
 };
 
 /// Most of the half minute that a queue gives a request where nobody has set another time.
 const ALLOWED: Duration = Duration::from_secs(25);
 
+/// A device over a file of a file system: while that is frozen, it keeps what is written to it.
+struct Kept {
+    device: LoopDevice,
+    ext4: Ext4,
+    _lower: LoopDevice,
+    _tmpfs: Tmpfs,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let tmpfs = Tmpfs::new(80);
+        let lower = LoopDevice::over(&tmpfs.file("disk", 64 << 20), &[]);
+        let ext4 = Ext4::make(&lower, false);
+        let file = ext4.path().join("disk");
+        File::create_new(&file).unwrap().set_len(32 << 20).unwrap();
+        ext4.sync();
+        let device = LoopDevice::over(&file, &["--direct-io=on"]);
+        Self { device, ext4, _lower: lower, _tmpfs: tmpfs }
+    }
+
+    /// Writes 4 KiB at 1 MiB, in a thread of this name.
+    fn write(&self, name: &str) -> JoinHandle<io::Result<usize>> {
+        let path = self.device.path().to_owned();
+        let write = move || DirectFile::open(&path, 4096).write(1 << 20);
+        thread::Builder::new().name(name.to_owned()).spawn(write).unwrap()
+    }
+
+    /// Lets nobody write, until the guard is dropped.
+    fn freeze(&self) -> Frozen<'_> {
+        let path = self.ext4.path();
+        run("fsfreeze", [Path::new("--freeze"), path]);
+        Frozen { path }
+    }
+}
+
 /// A file system that lets nobody write; thawed with this guard.
 struct Frozen<'a> {
     path: &'a Path,
-}
-
-impl<'a> Frozen<'a> {
-    fn new(path: &'a Path) -> Self {
-        run("fsfreeze", [Path::new("--freeze"), path]);
-        Self { path }
-    }
 }
 
 impl Drop for Frozen<'_> {
@@ -34,21 +69,13 @@ impl Drop for Frozen<'_> {
 #[test]
 fn requests_of_a_frozen_device_are_in_flight_then_stuck_then_hung_and_then_late() {
     let _turn = turn();
-    let tmpfs = Tmpfs::new(80);
-    let lower = LoopDevice::over(&tmpfs.file("disk", 64 << 20), &[]);
-    let ext4 = Ext4::make(&lower, false);
-    let file = ext4.path().join("disk");
-    std::fs::File::create_new(&file).unwrap().set_len(32 << 20).unwrap();
-    ext4.sync();
-    let device = LoopDevice::over(&file, &["--direct-io=on"]);
-    let name = device.name();
+    let kept = Kept::new();
+    let name = kept.device.name();
     let daemon = Daemon::start(&["--stuck-after", "1s"]);
     let before = quiet(&daemon);
 
-    let frozen = Frozen::new(ext4.path());
-    let path = device.path().to_owned();
-    let writer = thread::Builder::new().name("frozen_writer".to_owned());
-    let writer = writer.spawn(move || DirectFile::open(&path, 4096).write(1 << 20)).unwrap();
+    let frozen = kept.freeze();
+    let writer = kept.write("frozen_writer");
     let entry = wait_for("the stuck write to be told", || {
         let ours = daemon.all_mismatches(name);
         ours.first().cloned().ok_or_else(|| daemon.get("/inflight?format=text"))
@@ -88,4 +115,45 @@ fn requests_of_a_frozen_device_are_in_flight_then_stuck_then_hung_and_then_late(
     assert!(shown.iter().all(|entry| entry.device() == name), "nothing else: {shown:?}");
     assert_eq!(kinds(), ["late", "hung_in_device", "stuck_in_device"], "{shown:?}");
     assert_eq!(after.counted_losses(), 0);
+}
+
+#[test]
+fn a_request_that_its_device_keeps_is_told_while_events_are_lost_all_the_time() {
+    let _turn = turn();
+    let kept = Kept::new();
+    let name = kept.device.name();
+    let busy = LoopDevice::new(16);
+    // A page has room for thirty records, and the load is many times what can be drained in time.
+    let daemon = Daemon::start(&["--stuck-after", "4s", "--rings", "1", "--ring-budget", "4096"]);
+    let lost = || daemon.scrape().existing("iotruth_events_lost_total", &[("reason", "ring_full")]);
+    quiet(&daemon);
+
+    let frozen = kept.freeze();
+    let writer = kept.write("frozen_writer");
+    wait_for("the write to be in flight", || {
+        let open = in_flight(&daemon, name);
+        if open.len() == 1 { Ok(()) } else { Err(format!("{open:?}")) }
+    });
+    let reads = ["--rw=randread", "--bs=4k", "--size=16m", "--iodepth=32", "--rate_iops=20000"];
+    let load = Fio::start(busy.path(), &[&reads[..], &["--time_based", "--runtime=60"]].concat());
+    wait_for("losses", || if lost() > 0 { Ok(()) } else { Err("none".to_owned()) });
+    assert!(daemon.all_mismatches(name).is_empty(), "not before the storm");
+    let entry = wait_for("the stuck write to be told", || {
+        let ours = daemon.all_mismatches(name);
+        ours.first().cloned().ok_or_else(|| daemon.get("/mismatches?format=text"))
+    });
+    let so_far = lost();
+    wait_for("the storm to go on", || {
+        if lost() > so_far { Ok(()) } else { Err(format!("{so_far}, and no more")) }
+    });
+    drop(load);
+    drop(frozen);
+
+    assert_eq!((entry.kind(), entry.sector()), ("stuck_in_device", Some(2048)));
+    assert_eq!(entry.owner().map(|(_, comm)| comm), Some("frozen_writer"));
+    assert!(entry.phases().is_empty(), "what was lost may be of it: {entry:?}");
+    assert_eq!(writer.join().unwrap().expect("the write goes on after the thaw"), 4096);
+    quiet(&daemon);
+    let shown = daemon.mismatches();
+    assert!(shown.iter().all(|entry| entry.device() == name), "nothing else: {shown:?}");
 }

@@ -80,6 +80,8 @@ const DISKSEQ: Row = row("gendisk", "diskseq", Number(8), |l| &mut l.disk_diskse
 
 const TIMEOUT: Row = row("request", "timeout", Number(4), |l| &mut l.request_timeout);
 
+const DEADLINE: Row = row("request", "deadline", Number(8), |l| &mut l.request_deadline);
+
 /// From a bio to the id of its cgroup: a chain that is of use only as a whole.
 const CGROUP: &[Row] = &[
     row("bio", "bi_blkg", Pointer("blkcg_gq"), |l| &mut l.bio_blkg),
@@ -118,6 +120,15 @@ pub(super) fn resolve(index: &Index<'_>, notes: &mut Vec<String>) -> Result<Layo
         None => notes.push(
             "struct request: timeout is not as expected, so it is not known how long a driver is \
              given for a request: hung_in_device and late are not shown."
+                .into(),
+        ),
+    }
+    match optional(index, &DEADLINE)? {
+        Some(found) => *(DEADLINE.slot)(&mut layout) = found,
+        None => notes.push(
+            "struct request: deadline is not as expected, so while events are lost nothing tells one \
+             attempt at a request from the next: how long it has been with its driver counts from the \
+             last loss."
                 .into(),
         ),
     }
@@ -167,8 +178,9 @@ fn request_bytes(layout: &Layout) -> u32 {
         (layout.request_start_time, 8),
         (layout.request_references, 4),
     ];
-    let timeout = (layout.request_timeout != ABSENT).then_some((layout.request_timeout, 4));
-    let fields = fields.iter().chain(&timeout);
+    let optional = [(layout.request_timeout, 4), (layout.request_deadline, 8)];
+    let optional = optional.iter().filter(|(offset, _)| *offset != ABSENT);
+    let fields = fields.iter().chain(optional);
     fields.map(|(offset, size)| offset.saturating_add(*size)).max().unwrap_or_default()
 }
 

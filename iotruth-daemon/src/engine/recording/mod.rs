@@ -28,7 +28,7 @@ use super::{engine::EngineConfig, input::Input};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"iotruth\n");
 
 /// Version of the format; grows with every change of what an engine is told.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Readers that a recording can have. Each has a ring of its own.
 pub const MAX_READERS: usize = MAX_RINGS;

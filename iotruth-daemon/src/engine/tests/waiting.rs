@@ -297,6 +297,45 @@ fn another_attempt_may_be_in_what_was_lost() {
 }
 
 #[test]
+fn while_events_are_lost_the_deadline_tells_attempts_apart() {
+    // After which of the looks it is told: there is one every 1.1 seconds.
+    for (again, known, told) in
+        [(None, true, Some(6)), (Some(3), true, Some(8)), (None, false, None)]
+    {
+        let (mut kernel, mut rq) = issued();
+        if !known {
+            kernel.engine.layout.request_deadline = ABSENT;
+        }
+        let mut seen = None;
+        for number in 1..=12 {
+            kernel.after(SECOND);
+            if again == Some(number) {
+                kernel.refuse = 2;
+                kernel.plain(Probe::Requeue, &mut rq);
+                kernel.issue(&mut rq);
+            }
+            // Something of another request is lost all the time.
+            kernel.refuse = 1;
+            kernel.ordinary(0x80, READ, 16, false);
+            kernel.after(SECOND / 10);
+            look(&mut kernel, &rq, 1);
+            let snapshot = snapshot(&mut kernel);
+            let [told, doubtful] = [snapshot.mismatches.len() as u64, snapshot.in_flight.doubtful];
+            assert_eq!(
+                told + doubtful,
+                u64::from(number > 4),
+                "{number}: told, or said that it is not"
+            );
+            seen = seen.or_else(|| (told == 1).then_some(number));
+        }
+        assert_eq!(seen, told, "sent again: {again:?}, deadline known: {known}");
+        if told.is_some() {
+            assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice]);
+        }
+    }
+}
+
+#[test]
 fn another_attempt_may_be_in_what_nobody_knows_yet() {
     // Its records are in the ring, or were refused since the counters were read.
     let events: [fn(&mut Kernel); 2] =

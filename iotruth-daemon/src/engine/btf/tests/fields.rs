@@ -33,7 +33,8 @@ fn every_field_of_a_modern_kernel_is_found() {
         request_segments: 72,
         request_references: 80,
         request_timeout: 84,
-        request_bytes: 88,
+        request_deadline: 88,
+        request_bytes: 96,
         request_disk: ABSENT,
         queue_disk: 104,
         disk_major: 0,
@@ -117,9 +118,19 @@ fn without_a_timeout_a_note_says_what_is_not_shown() {
     let mut kernel = Kernel::modern();
     kernel.remove("request", "timeout");
     let facts = kernel.resolve().unwrap();
-    assert_eq!((facts.layout.request_timeout, facts.layout.request_bytes), (ABSENT, 84));
+    assert_eq!((facts.layout.request_timeout, facts.layout.request_bytes), (ABSENT, 96));
     assert_eq!(facts.notes.len(), 1);
     assert!(facts.notes[0].contains("late are not shown"), "{:?}", facts.notes);
+}
+
+#[test]
+fn without_a_deadline_a_note_says_what_counts_from_the_last_loss() {
+    let mut kernel = Kernel::modern();
+    kernel.remove("request", "deadline");
+    let facts = kernel.resolve().unwrap();
+    assert_eq!((facts.layout.request_deadline, facts.layout.request_bytes), (ABSENT, 88));
+    assert_eq!(facts.notes.len(), 1);
+    assert!(facts.notes[0].ends_with("counts from the last loss."), "{:?}", facts.notes);
 }
 
 #[test]
@@ -171,7 +182,8 @@ fn the_union_that_was_an_id_before_5_5_is_no_id() {
 
 #[test]
 fn each_mandatory_field_names_itself_when_it_is_missing() {
-    let optional = ["timeout", "disk", "diskseq", "bi_blkg", "blkcg", "css", "cgroup", "kn", "id"];
+    let optional =
+        ["timeout", "deadline", "disk", "diskseq", "bi_blkg", "blkcg", "css", "cgroup", "kn", "id"];
     let mut seen = 0;
     for (of, fields) in Kernel::modern().structs {
         for (field, ..) in fields.into_iter().filter(|(field, ..)| !optional.contains(field)) {

@@ -71,6 +71,7 @@ impl Kernel {
                     ("state", Number(4), 76),
                     ("ref", Is::Anonymous(4, vec![("counter", Number(4), 0)]), 80),
                     ("timeout", Number(4), 84),
+                    ("deadline", Number(8), 88),
                 ],
             ),
             ("request_queue", vec![("disk", To("gendisk"), 104)]),
