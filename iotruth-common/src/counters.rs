@@ -3,7 +3,8 @@
 use core::mem::{offset_of, size_of};
 
 /// How many BPF ring buffers the eBPF object declares; the daemon uses a power of two of them, at most
-/// all. The rings of each CPU and program are ring 0 together.
+/// all. Where each CPU and program has rings of its own, it has as many at most, and those with the same
+/// number are one ring to whoever reads them.
 pub const MAX_RINGS: usize = 16;
 
 /// One run of a program in so many is timed; a power of two.
@@ -13,7 +14,7 @@ pub const TIMED: u64 = 1024;
 /// hypervisor has come into is no measure of [`TIMED`] others.
 pub const LONGEST_TIMED: u64 = 1 << 15;
 
-/// What one program has counted of one ring.
+/// What one program has counted of one ring on one CPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
@@ -22,20 +23,23 @@ pub struct RingCounters {
     pub attempts: u64,
     /// Attempts that the ring refused because it was full.
     pub lost: u64,
+    /// Slots of its own ring of this number that were written, counted after the last byte of the record;
+    /// for ever.
+    pub head: u64,
+    /// Always 0.
+    pub padding: u64,
 }
 
-/// What one program has counted on one CPU, and where its ring of that CPU is read and written: the
+/// What one program has counted on one CPU, and how far its rings of that CPU were written and read: the
 /// element `cpu * PROGRAMS + program` of the `COUNTERS` array.
 ///
 /// All that a run writes is in one cache line, where records travel in the rings of each CPU and
-/// program. What the reader writes is in another one, two lines apart, since processors fetch lines in
-/// pairs.
+/// program and there is one reader. What readers write is in others, two lines apart, since processors
+/// fetch lines in pairs. The size is a power of two, so that the program finds its element by a shift.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(bytemuck::Pod, bytemuck::Zeroable))]
 #[repr(C)]
 pub struct ProgramCounters {
-    /// Slots of its ring that were written, counted after the last byte of the record; for ever.
-    pub head: u64,
     /// Events of requests that are not in the sample, and that it has therefore not told.
     pub left_out: u64,
     /// Starts that need not be told and that the first program was skipped for, as the second one counts
@@ -43,18 +47,21 @@ pub struct ProgramCounters {
     pub passed: u64,
     /// How long the runs took that were timed, in nanoseconds.
     pub run_time: u64,
+    /// Always 0.
+    pub padding: u64,
     /// By ring.
     pub rings: [RingCounters; MAX_RINGS],
     /// Always 0.
-    pub padding: [u64; 12],
-    /// Slots of its ring that were read and may be written again. Written by the reader.
-    pub tail: u64,
+    pub more_padding: [u64; 12],
+    /// Slots of its own rings that were read and may be written again, by ring. Written by the readers.
+    pub tails: [u64; MAX_RINGS],
     /// Always 0.
-    pub more_padding: [u64; 15],
+    pub last_padding: [u64; 32],
 }
 
-const _: () = assert!(size_of::<ProgramCounters>() == 512);
-const _: () = assert!(offset_of!(ProgramCounters, tail) == 384);
+const _: () = assert!(size_of::<ProgramCounters>() == 1024);
+const _: () = assert!(offset_of!(ProgramCounters, rings) + size_of::<RingCounters>() == 64);
+const _: () = assert!(offset_of!(ProgramCounters, tails) == 640);
 
 /// What all programs on all CPUs share: the one element of the `SHARED` array.
 #[derive(Clone, Copy, Debug)]

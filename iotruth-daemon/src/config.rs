@@ -215,14 +215,12 @@ impl Config {
         }
     }
 
-    /// A key that was set and that only BPF ring buffers have a use for: all else is one ring to the
-    /// daemon, with one reader.
+    /// A key that was set and that only BPF ring buffers have a use for.
     #[must_use]
     pub const fn buffers_only(&self) -> Option<&'static str> {
-        match (self.rings, self.readers) {
-            (Count::Exactly(_), _) => Some("rings"),
-            (Count::Auto, Count::Exactly(2..)) => Some("readers"),
-            (Count::Auto, Count::Exactly(_) | Count::Auto) => None,
+        match self.rings {
+            Count::Exactly(_) => Some("rings"),
+            Count::Auto => None,
         }
     }
 

@@ -72,7 +72,7 @@ pub struct Status {
     pub transport: &'static str,
     /// Why they do not travel in the cheaper way, where nobody has asked for that.
     pub transport_reason: Option<String>,
-    /// Bytes of each ring; those of each CPU and program are one.
+    /// Bytes of each ring; those of all CPUs and programs with the same number are one.
     pub ring_bytes: u32,
     /// One for each reader thread.
     pub readers: Vec<ReaderStatus>,

@@ -87,8 +87,9 @@ pub(crate) fn emit<R: Rest>(
     let (Some(counters), Some(shared)) = (counters(cpu, program), SHARED.get_ptr_mut(0)) else {
         return;
     };
-    let ring = if per_cpu() { 0 } else { ring(request) };
-    let [attempts, lost] = ring_counters(counters, ring);
+    let ring = ring(request);
+    let [attempts, lost] = [offset_of!(RingCounters, attempts), offset_of!(RingCounters, lost)]
+        .map(|offset| ring_word(counters, ring, offset));
     // After the mark was left, or else a second program would tell what the first one has left out.
     let left_out = word(counters, offset_of!(ProgramCounters, left_out));
     let timer = Timer::start(counters, load_shared(attempts).wrapping_add(load_shared(left_out)));
@@ -112,7 +113,7 @@ pub(crate) fn emit<R: Rest>(
     let attempt = counted as u32;
 
     let (slot, place) = if per_cpu() {
-        per_cpu::reserve(counters, cpu, program, R::SLOTS)
+        per_cpu::reserve(counters, cpu, program, ring, R::SLOTS)
     } else {
         (ring_buffer::reserve(ring), Place::NOWHERE)
     };
@@ -203,9 +204,13 @@ fn say_first(ctx: *mut c_void, ring: u32, probe: u8, cpu: u32) {
 
 /// The ring for a request: a hash of its hardware queue, which one life never leaves.
 ///
-/// The number of the queue would not do, because every disk with a single queue has number 0.
+/// The number of the queue would not do, because every disk with a single queue has number 0. And the
+/// request would not, because a flush is another request than those that wait for it.
 #[inline(always)]
 fn ring(request: Request) -> u32 {
+    if constant(&TUNING.ring_mask) == 0 {
+        return 0;
+    }
     let key = request.hardware_queue().map_or_else(|| request.pointer(), HardwareQueue::pointer);
     (spread(scalar(key)) >> 60) as u32 & constant(&TUNING.ring_mask)
 }
@@ -257,15 +262,14 @@ pub(crate) fn word(counters: *mut ProgramCounters, offset: usize) -> *mut u64 {
     counters.wrapping_byte_add(offset).cast()
 }
 
-/// Where attempts and refused records of this ring are counted.
+/// The word at this offset of what a program counts of a ring.
 #[inline(always)]
-fn ring_counters(counters: *mut ProgramCounters, ring: u32) -> [*mut u64; 2] {
-    let first = counters
-        .wrapping_byte_add(offset_of!(ProgramCounters, rings))
+pub(crate) fn ring_word(counters: *mut ProgramCounters, ring: u32, offset: usize) -> *mut u64 {
+    counters
+        .wrapping_byte_add(offset_of!(ProgramCounters, rings) + offset)
         .cast::<RingCounters>()
-        .wrapping_add(ring as usize);
-    [offset_of!(RingCounters, attempts), offset_of!(RingCounters, lost)]
-        .map(|offset| first.wrapping_byte_add(offset).cast())
+        .wrapping_add(ring as usize)
+        .cast()
 }
 
 /// A setting that the daemon may change at any time.

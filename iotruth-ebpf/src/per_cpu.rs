@@ -5,10 +5,13 @@
 use core::{mem::offset_of, ptr::null_mut};
 
 use aya_ebpf::maps::Array;
-use iotruth_common::{counters::ProgramCounters, probe::Program};
+use iotruth_common::{
+    counters::{ProgramCounters, RingCounters},
+    probe::Program,
+};
 
 use crate::{
-    emit::word,
+    emit::{ring_word, word},
     globals::{TUNING, constant},
 };
 
@@ -47,27 +50,31 @@ impl Place {
     }
 }
 
-/// Room for a record, and how to publish it; NULL where the ring is full.
+/// Room for a record, and how to publish it; NULL where the ring is full, or where this CPU has none.
 #[inline(always)]
 pub(crate) fn reserve<T>(
     counters: *mut ProgramCounters,
     cpu: u32,
     program: Program,
+    ring: u32,
     slots: &Array<T>,
 ) -> (*mut T, Place) {
     let full = (null_mut(), Place::NOWHERE);
-    let head = word(counters, offset_of!(ProgramCounters, head));
-    let tail = word(counters, offset_of!(ProgramCounters, tail));
+    let head = ring_word(counters, ring, offset_of!(RingCounters, head));
+    let tail = word(counters, offset_of!(ProgramCounters, tails)).wrapping_add(ring as usize);
     // SAFETY: an aligned word of a map's value, as the verifier checks; nobody else writes it.
     let written = unsafe { head.read() };
-    // SAFETY: such a word too; the reader writes it, and a load is never torn.
+    // SAFETY: such a word too; its reader writes it, and a load is never torn.
     let read = unsafe { tail.read_volatile() };
     let lane = &TUNING.lanes[program.index()];
     let mask = constant(&lane.mask);
     if written.wrapping_sub(read) > u64::from(mask) {
         return full;
     }
-    let first = cpu * constant(&lane.stride) + constant(&lane.first);
+    let mut first = cpu * constant(&lane.stride) + constant(&lane.first);
+    if constant(&TUNING.ring_mask) != 0 {
+        first += ring * (mask + 1);
+    }
     let Some(slot) = slots.get_ptr_mut(first + (written as u32 & mask)) else { return full };
     (slot, Place { head, next: written + 1 })
 }

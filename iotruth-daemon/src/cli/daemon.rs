@@ -292,7 +292,6 @@ mod tests {
             ("--ring-budget 1TB", "allowed is a size from 4KiB to 1GiB"),
             ("--transport mail", "allowed is auto, per-cpu or ring-buffers"),
             ("--transport per-cpu --rings 4", "rings is for transport = \"ring-buffers\""),
-            ("--transport per-cpu --readers 2", "readers is for transport = \"ring-buffers\""),
             ("--listen here", "allowed is an address and a port"),
             ("--stuck-after 5", "allowed is a time from 1s to 1h"),
             ("--log-level loud", "allowed is error, warn, info, debug or trace"),

@@ -20,8 +20,9 @@ use super::{
 /// Nearly every request is younger, and what is read of it would be out of date at once.
 const CONFIRM_FROM: u64 = 1_000_000_000;
 
-/// The longest tick that kernels are built with, in nanoseconds (`CONFIG_HZ_100`).
-const LONGEST_TICK: u64 = 10_000_000;
+/// How long two attempts at a request may have the same deadline, in nanoseconds: for a tick of the kernel,
+/// and for as long as its hypervisor lets the CPU that counts the ticks stand.
+const SAME_DEADLINE: u64 = 1_000_000_000;
 
 /// Most lives that one census looks up, the oldest ones: some milliseconds of work.
 const MAX_SUSPECTS: usize = 8_192;
@@ -198,7 +199,7 @@ impl Engine {
         }
         // It may have been sent back and sent again in what was lost, or has not come.
         let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
-        let attempt = self.attempt_since(life, at, found);
+        let attempt = Self::attempt_since(life, at, found);
         let seen_from = lost.max(missing.unwrap_or(0)).min(attempt);
         // Up to then every event has been taken, or is known to be lost. A retry since would leave the
         // request just as it was found.
@@ -236,15 +237,14 @@ impl Engine {
     }
 
     /// Since when at the latest the driver has had the request without a break, by what was found in
-    /// memory now and before: each attempt has a deadline of its own. Two that begin in the same tick may
-    /// have the same one, so that it is known only from the end of the tick in which it was first found.
+    /// memory now and before: each attempt has a deadline of its own, but for [`SAME_DEADLINE`].
     ///
     /// Timers that are wound up again (`BLK_EH_RESET_TIMER`) look like another attempt.
-    fn attempt_since(&self, life: &mut Life, at: u64, found: &Found) -> u64 {
+    fn attempt_since(life: &mut Life, at: u64, found: &Found) -> u64 {
         match (life.stage, found.deadline) {
             (Stage::Issued, Some(deadline)) => {
-                let tick = self.tick.unwrap_or(LONGEST_TICK);
-                life.watch().attempt((deadline, found.timeout), at).saturating_add(tick)
+                let attempt = (deadline, found.timeout);
+                life.watch().attempt(attempt, at).saturating_add(SAME_DEADLINE)
             }
             _ => u64::MAX,
         }

@@ -1,4 +1,4 @@
-//! How the memory for rings is dealt out, where each CPU and program has one of its own.
+//! How the memory for rings is dealt out, where each CPU and program has rings of its own.
 
 use iotruth_common::{
     counters::ProgramCounters,
@@ -20,22 +20,25 @@ pub struct Lanes {
     pub(super) of: [Lane; PROGRAMS],
     /// CPUs that have such rings.
     pub(super) cpus: u32,
-    /// Slots of the rings that are used most.
+    /// How many of them each CPU and program has: a power of two, and no reader is without one.
+    rings: u32,
+    /// Slots of each of the rings that are used most.
     slots: u32,
     /// Slots of one CPU, by array.
     strides: [u32; ARRAYS],
 }
 
 impl Lanes {
-    /// The longest rings that fit into so many bytes; `None` where none do.
+    /// The longest rings that fit into so many bytes, so many for each CPU and program; `None` where none
+    /// do.
     ///
     /// `starts` says that every request has a record of its start, `second` that there are second
     /// programs.
     #[must_use]
-    pub fn fit(budget: u64, cpus: u32, starts: bool, second: bool) -> Option<Self> {
+    pub fn fit(budget: u64, cpus: u32, rings: u32, starts: bool, second: bool) -> Option<Self> {
         let mut slots = MOST;
         while slots >= LEAST {
-            let lanes = Self::new(slots, cpus, starts, second);
+            let lanes = Self::new(slots, cpus, rings, starts, second);
             if lanes.bytes() <= budget {
                 return Some(lanes);
             }
@@ -44,7 +47,7 @@ impl Lanes {
         None
     }
 
-    fn new(slots: u32, cpus: u32, starts: bool, second: bool) -> Self {
+    fn new(slots: u32, cpus: u32, rings: u32, starts: bool, second: bool) -> Self {
         let mut strides = [0; ARRAYS];
         let mut of = [Lane::default(); PROGRAMS];
         for (index, lane) in of.iter_mut().enumerate() {
@@ -55,17 +58,23 @@ impl Lanes {
             let slots = slots / share(program, starts);
             if let Some(stride) = strides.get_mut(array(program.probe)) {
                 *lane = Lane { stride: 0, first: *stride, mask: slots - 1 };
-                *stride += slots;
+                *stride = stride.saturating_add(slots.saturating_mul(rings));
             }
         }
         for (index, lane) in of.iter_mut().enumerate() {
             let array = Program::from_index(index).map_or(0, |program| array(program.probe));
             lane.stride = strides.get(array).copied().unwrap_or_default();
         }
-        Self { of, cpus, slots, strides }
+        Self { of, cpus, rings, slots, strides }
     }
 
-    /// Slots of the rings that are used most, such as those of issues and completions.
+    /// How many rings each CPU and program has.
+    #[must_use]
+    pub const fn rings(&self) -> usize {
+        self.rings as usize
+    }
+
+    /// Slots of each of the rings that are used most, such as those of issues and completions.
     #[must_use]
     pub const fn slots(&self) -> u32 {
         self.slots
@@ -127,28 +136,30 @@ mod tests {
 
     #[test]
     fn the_budget_holds_all_rings_and_would_not_hold_twice_as_many() {
-        for cpus in [1, 2, 64, 256] {
+        let budget = 32 << 20;
+        for (cpus, rings) in [(1, 1), (2, 1), (2, 2), (64, 1), (64, 4), (256, 1)] {
             for (starts, second) in [(false, false), (true, false), (false, true), (true, true)] {
-                let lanes = Lanes::fit(32 << 20, cpus, starts, second).unwrap();
-                assert!(lanes.bytes() <= 32 << 20, "{lanes:?}");
-                let twice = Lanes::new(2 * lanes.slots(), cpus, starts, second);
-                assert!(twice.bytes() > 32 << 20, "{lanes:?}");
+                let lanes = Lanes::fit(budget, cpus, rings, starts, second).unwrap();
+                assert!(lanes.bytes() <= budget, "{lanes:?}");
+                let twice = Lanes::new(2 * lanes.slots(), cpus, rings, starts, second);
+                assert!(twice.bytes() > budget, "{lanes:?}");
             }
         }
-        assert_eq!(Lanes::fit(32 << 20, 2, false, false).unwrap().slots(), 32_768);
-        assert_eq!(Lanes::fit(64 << 10, 64, false, false), None);
+        assert_eq!(Lanes::fit(budget, 2, 1, false, false).unwrap().slots(), 32_768);
+        assert_eq!(Lanes::fit(budget, 2, 4, false, false).unwrap().slots(), 8_192);
+        assert_eq!(Lanes::fit(64 << 10, 64, 1, false, false), None);
     }
 
     #[test]
     fn no_two_rings_overlap() {
-        let lanes = Lanes::fit(8 << 20, 3, false, true).unwrap();
+        let lanes = Lanes::fit(8 << 20, 3, 4, false, true).unwrap();
         for (which, _) in LENGTHS.iter().enumerate() {
             let mut taken = vec![false; lanes.entries(which) as usize];
             for cpu in 0..lanes.cpus {
                 let here =
                     |index: &usize| array(Program::from_index(*index).unwrap().probe) == which;
                 for lane in (0..PROGRAMS).filter(here).map(|index| lanes.of[index]) {
-                    for slot in 0..=lane.mask {
+                    for slot in 0..4 * (lane.mask + 1) {
                         let place = (cpu * lane.stride + lane.first + slot) as usize;
                         assert!(!std::mem::replace(&mut taken[place], true), "{place}");
                     }
@@ -160,13 +171,13 @@ mod tests {
 
     #[test]
     fn what_is_rare_gets_less() {
-        let lanes = Lanes::fit(32 << 20, 2, false, true).unwrap();
+        let lanes = Lanes::fit(32 << 20, 2, 1, false, true).unwrap();
         let slots = |program: Program| lanes.of[program.index()].mask + 1;
         assert_eq!(slots(Program::first(Probe::Issue)), lanes.slots());
         assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 4);
         assert_eq!(lanes.slots(), 32_768);
         assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 8);
-        let all_starts = Lanes::fit(32 << 20, 2, true, true).unwrap();
+        let all_starts = Lanes::fit(32 << 20, 2, 1, true, true).unwrap();
         assert_eq!(
             all_starts.of[Program::first(Probe::Start).index()].mask + 1,
             all_starts.slots()

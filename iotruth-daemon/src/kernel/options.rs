@@ -39,7 +39,7 @@ pub enum Transport {
         /// Bytes in a ring above which a program wakes its reader.
         fill_mark: u32,
     },
-    /// In rings of each CPU and program, which are read as a single one.
+    /// In rings of each CPU and program; what is for the same reader is read as a single one.
     PerCpu(Lanes),
 }
 
@@ -166,7 +166,7 @@ mod tests {
         counted[at(0, second)].rings[2].attempts = 1000;
         counted[at(0, issue)].rings[2].attempts = 5;
         counted[at(2, issue)].rings[2].attempts = 7;
-        counted[at(2, issue)].rings[3] = RingCounters { attempts: 100, lost: 0 };
+        counted[at(2, issue)].rings[3] = RingCounters { attempts: 100, ..RingCounters::zeroed() };
         counted[at(2, start)].passed = 7;
         counted[at(1, start)].left_out = 3;
         counted[at(1, issue)].rings[2].lost = 1;

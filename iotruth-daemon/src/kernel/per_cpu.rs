@@ -1,4 +1,5 @@
-//! The rings of each CPU and program, read as one stream in the order of time.
+//! The rings of each CPU and program, read as one stream in the order of time. Where there are several
+//! readers, each has its own stream, of the rings with its number.
 //!
 //! Nobody says in which order two CPUs wrote, so their records are merged by time stamp. A record may
 //! be handed out once nothing older can come any more. Each program counts its attempt before it reads
@@ -62,12 +63,12 @@ const SPOILT: usize = size_of::<u64>();
 /// What the rings are made of.
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// What each program counts on each CPU, and how far its ring was written and read.
+    /// What each program counts on each CPU, and how far its rings were written and read.
     pub(super) counters: Arc<Mapped>,
     pub(super) slots: [Mapped; ARRAYS],
 }
 
-/// All rings, as one.
+/// All rings with one number, as one.
 #[derive(Debug)]
 pub(super) struct PerCpu {
     lanes: Vec<Reading>,
@@ -88,8 +89,10 @@ pub(super) struct PerCpu {
 /// One ring: where it is, and how far it was read.
 #[derive(Debug)]
 struct Reading {
-    /// Offset of what its program counts on its CPU.
+    /// Offset of what its program counts of it on its CPU.
     counters: usize,
+    /// Offset of where the program reads how far it was read.
+    freed_at: usize,
     /// Its array, and the offset of its first slot there.
     array: usize,
     first: usize,
@@ -112,13 +115,13 @@ struct Reading {
 }
 
 impl PerCpu {
-    /// `memory` has rings like these, of which none has been read.
-    pub(super) fn new(memory: Arc<Memory>, lanes: &Lanes) -> Self {
+    /// `memory` has rings like these, of which none has been read; this is for those with one number.
+    pub(super) fn new(memory: Arc<Memory>, lanes: &Lanes, ring: usize) -> Self {
         let mut readings = Vec::new();
         for probe in ORDER {
             for program in [Program::first(probe), Program::second(probe)] {
                 for cpu in 0..lanes.cpus as usize {
-                    readings.extend(Reading::new(lanes, program, cpu));
+                    readings.extend(Reading::new(lanes, program, cpu, ring));
                 }
             }
         }
@@ -205,7 +208,7 @@ impl PerCpu {
         self.reached = self.reaching;
         // The others are left alone: a store takes the line away from the program.
         for lane in self.lanes.iter_mut().filter(|lane| lane.tail != lane.freed) {
-            self.memory.counters.word(lane.counters + TAIL).store(lane.tail, Release);
+            self.memory.counters.word(lane.freed_at).store(lane.tail, Release);
             lane.freed = lane.tail;
         }
     }
@@ -249,11 +252,10 @@ impl PerCpu {
     }
 }
 
-/// Offsets of what a program counts of its ring, and of how far that was written and read.
-const ATTEMPTS: usize = offset_of!(ProgramCounters, rings) + offset_of!(RingCounters, attempts);
-const REFUSED: usize = offset_of!(ProgramCounters, rings) + offset_of!(RingCounters, lost);
-const HEAD: usize = offset_of!(ProgramCounters, head);
-const TAIL: usize = offset_of!(ProgramCounters, tail);
+/// Offsets of what a program counts of a ring.
+const ATTEMPTS: usize = offset_of!(RingCounters, attempts);
+const REFUSED: usize = offset_of!(RingCounters, lost);
+const HEAD: usize = offset_of!(RingCounters, head);
 
 /// Offset of the time of a record.
 const TIME: usize = offset_of!(RequestRecord, time);
@@ -264,15 +266,19 @@ const ATTEMPT: usize = offset_of!(RequestRecord, attempt);
 const _: () = assert!(cfg!(target_endian = "little") && ATTEMPT.is_multiple_of(8));
 
 impl Reading {
-    /// The ring of this CPU and program; `None` where there is no such program.
-    fn new(lanes: &Lanes, program: Program, cpu: usize) -> Option<Self> {
+    /// The ring with this number of this CPU and program; `None` where there is no such program.
+    fn new(lanes: &Lanes, program: Program, cpu: usize, ring: usize) -> Option<Self> {
         let lane = lanes.of.get(program.index()).filter(|lane| lane.mask > 0)?;
         let array = array(program.probe);
         let slot_bytes = *LENGTHS.get(array)?;
+        let counters = (cpu * PROGRAMS + program.index()) * size_of::<ProgramCounters>();
+        let of_ring = offset_of!(ProgramCounters, rings) + ring * size_of::<RingCounters>();
+        let before = ring * (lane.mask as usize + 1);
         Some(Self {
-            counters: (cpu * PROGRAMS + program.index()) * size_of::<ProgramCounters>(),
+            counters: counters + of_ring,
+            freed_at: counters + offset_of!(ProgramCounters, tails) + ring * size_of::<u64>(),
             array,
-            first: (cpu * lane.stride as usize + lane.first as usize) * slot_bytes,
+            first: (cpu * lane.stride as usize + lane.first as usize + before) * slot_bytes,
             slot_bytes,
             mask: lane.mask.into(),
             head: 0,

@@ -23,8 +23,8 @@ impl Ring {
         Self { number, records: Records::Buffer(records) }
     }
 
-    pub(super) const fn per_cpu(records: PerCpu) -> Self {
-        Self { number: 0, records: Records::PerCpu(records) }
+    pub(super) const fn per_cpu(number: usize, records: PerCpu) -> Self {
+        Self { number, records: Records::PerCpu(records) }
     }
 
     /// Which ring this is: the index in [`super::Counters`].

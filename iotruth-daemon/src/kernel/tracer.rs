@@ -201,7 +201,7 @@ impl Tracer {
         Ok(taken)
     }
 
-    /// The rings of each CPU and program, which are one to whoever reads them.
+    /// The rings of each CPU and program; those with the same number are one to whoever reads them.
     fn take_lanes(&mut self, lanes: &Lanes) -> Result<Vec<Ring>, KernelError> {
         // They are taken once: nobody else may move the tails.
         if std::mem::replace(&mut self.lanes_taken, true) {
@@ -212,8 +212,9 @@ impl Tracer {
             map_array(&self.ebpf, SLOTS[number], bytes)
         };
         let counters = Arc::clone(&self.counters);
-        let memory = Memory { counters, slots: [slots(0)?, slots(1)?, slots(2)?] };
-        Ok(vec![Ring::per_cpu(PerCpu::new(Arc::new(memory), lanes))])
+        let memory = Arc::new(Memory { counters, slots: [slots(0)?, slots(1)?, slots(2)?] });
+        let ring = |number| Ring::per_cpu(number, PerCpu::new(Arc::clone(&memory), lanes, number));
+        Ok((0..lanes.rings()).map(ring).collect())
     }
 
     /// A reader of the counters, which outlives the tracer too.
@@ -228,7 +229,7 @@ impl Tracer {
         }
         let rings = match self.transport {
             Transport::RingBuffers { rings, .. } => rings,
-            Transport::PerCpu(_) => 1,
+            Transport::PerCpu(lanes) => lanes.rings(),
         };
         let counters = Arc::clone(&self.counters);
         Ok(CounterReader::new(counters, possible_cpus() as usize, rings, programs))
@@ -417,7 +418,7 @@ fn programs(layout: &Layout, insert_flush: bool, second: bool) -> Vec<Program> {
 fn tuning(options: &LoadOptions, facts: &KernelFacts) -> Tuning {
     let (ring_mask, fill_mark, lanes) = match options.transport {
         Transport::RingBuffers { rings, fill_mark, .. } => (rings as u32 - 1, fill_mark, None),
-        Transport::PerCpu(lanes) => (0, 0, Some(lanes)),
+        Transport::PerCpu(lanes) => (lanes.rings() as u32 - 1, 0, Some(lanes)),
     };
     Tuning {
         ring_mask,

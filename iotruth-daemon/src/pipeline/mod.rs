@@ -148,8 +148,9 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         drop(stop_http);
         http.await?;
         match joined {
-            // Nothing begins anew that was told to stop.
-            Err(error) if error.is::<TwoWriters>() && outcome.is_err() => {
+            // Nothing begins anew that was told to stop, before that or meanwhile.
+            Err(error) if error.is::<TwoWriters>() && outcome.is_ok() => warn!("{error}"),
+            Err(error) if error.is::<TwoWriters>() => {
                 tokio::select! {
                     biased;
                     name = signals.next() => info!("{name}"),

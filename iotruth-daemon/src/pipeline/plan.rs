@@ -67,8 +67,13 @@ const LEAST_RINGS: usize = 4;
 /// CPUs that one reader serves. One reader keeps up with more than 10 million records a second.
 const CPUS_PER_READER: usize = 16;
 
-/// The least slots of a busy CPU and program: they last for 13 milliseconds at the highest rate.
+/// The least slots of a busy CPU and program, in all of its rings: they last for 13 milliseconds at the
+/// highest rate. A reader that has to share its CPU needs that long at times.
 const LEAST_SLOTS: u32 = 4096;
+
+/// The least in each of several: all that one CPU does on one disk is in the same ring, but then not all
+/// CPUs are busy.
+const LEAST_OF_SEVERAL: u32 = 1024;
 
 /// Requests that a CPU may take in a second before a reader that found nothing looks again.
 const FASTEST: u32 = 300_000;
@@ -100,17 +105,21 @@ impl Plan {
             }
         };
         let (transport, readers) = match lanes {
-            Some(lanes) => (Transport::PerCpu(lanes), vec![vec![0]]),
+            Some(lanes) => {
+                (Transport::PerCpu(lanes), shares(lanes.rings(), readers(config, machine)))
+            }
             None => buffers(config, machine),
         };
         Ok(Self { transport, because, readers, second_programs })
     }
 
-    /// Bytes of each ring; rings of each CPU and program are one to who reads them.
+    /// Bytes of each ring; those of all CPUs and programs with the same number are one.
     pub(super) fn ring_bytes(&self) -> u32 {
         match self.transport {
             Transport::RingBuffers { ring_bytes, .. } => ring_bytes,
-            Transport::PerCpu(lanes) => u32::try_from(lanes.bytes()).unwrap_or(u32::MAX),
+            Transport::PerCpu(lanes) => {
+                u32::try_from(lanes.bytes() / lanes.rings() as u64).unwrap_or(u32::MAX)
+            }
         }
     }
 
@@ -164,11 +173,19 @@ impl PerCpu {
             return Self::Impossible("programs of this kernel can interrupt themselves".into());
         }
         let (budget, cpus) = (config.ring_budget, machine.possible);
-        let small = || format!("ring_budget = {budget} is too small for {cpus} possible CPUs");
-        let Some(lanes) = Lanes::fit(budget, cpus, config.start_events, second_programs) else {
-            return Self::Impossible(small());
+        // One for each reader, and it is no less work to read half of one.
+        let rings = readers(config, machine).next_power_of_two() as u32;
+        let fit = |budget| Lanes::fit(budget, cpus, rings, config.start_events, second_programs);
+        let least = (LEAST_SLOTS / rings).max(LEAST_OF_SEVERAL);
+        let small = || {
+            let enough = |budget: &u64| fit(*budget).is_some_and(|lanes| lanes.slots() >= least);
+            let enough = (20..=30).map(|bits| 1 << bits).find(enough);
+            let enough =
+                enough.map_or_else(String::new, |enough| format!(": {}MiB would do", enough >> 20));
+            format!("ring_budget = {budget} is too small for {cpus} possible CPUs{enough}")
         };
-        if lanes.slots() < LEAST_SLOTS {
+        let Some(lanes) = fit(budget) else { return Self::Impossible(small()) };
+        if lanes.slots() < least {
             return Self::Doubtful(lanes, small());
         }
         if let Some(key) = config.buffers_only() {
@@ -182,6 +199,21 @@ impl PerCpu {
     }
 }
 
+/// How many readers there shall be.
+fn readers(config: &Config, machine: &Machine) -> usize {
+    let readers = match config.readers {
+        Count::Auto => machine.cpus.div_ceil(CPUS_PER_READER),
+        Count::Exactly(readers) => readers,
+    };
+    readers.clamp(1, MAX_RINGS)
+}
+
+/// Which of so many rings each reader has; no reader is without one.
+fn shares(rings: usize, readers: usize) -> Vec<Vec<usize>> {
+    let readers = readers.min(rings);
+    (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect()
+}
+
 /// BPF ring buffers, and which reader has which.
 fn buffers(config: &Config, machine: &Machine) -> (Transport, Vec<Vec<usize>>) {
     let rings = match config.rings {
@@ -191,12 +223,7 @@ fn buffers(config: &Config, machine: &Machine) -> (Transport, Vec<Vec<usize>>) {
     let rings = rings.next_power_of_two().clamp(1, MAX_RINGS);
     // A budget that is too small for so many rings gives each the least that there is.
     let ring_bytes = config.ring_bytes(rings).unwrap_or(machine.page).max(machine.page);
-    let readers = match config.readers {
-        Count::Auto => machine.cpus.div_ceil(CPUS_PER_READER),
-        Count::Exactly(readers) => readers,
-    };
-    let readers = readers.clamp(1, rings);
-    let readers = (0..readers).map(|reader| (reader..rings).step_by(readers).collect()).collect();
+    let readers = shares(rings, readers(config, machine));
     // A program wakes its reader above this.
     let fill_mark = ring_bytes / 4;
     (Transport::RingBuffers { rings, ring_bytes, fill_mark }, readers)
@@ -280,9 +307,8 @@ mod tests {
             let because = because(machine, change).unwrap();
             assert!(because.contains(words), "{because}");
         };
-        says(&machine(64), |_| {}, "too small for 64 possible CPUs");
+        says(&machine(64), |_| {}, "too small for 64 possible CPUs: 128MiB would do");
         says(&machine(2), |config| config.rings = Count::Exactly(4), "rings is set");
-        says(&machine(2), |config| config.readers = Count::Exactly(2), "readers is set");
         says(&Machine { clock: "hpet".into(), ..machine(2) }, |_| {}, "clock source \"hpet\"");
         let old = Machine { recursion_guard: false, ..machine(2) };
         says(&old, |_| {}, "can interrupt themselves");
@@ -299,7 +325,21 @@ mod tests {
         assert!(error.contains("transport = \"per-cpu\" is not possible"), "{error}");
         let tiny = Config { ring_budget: 4096, ..asked };
         let error = Plan::new(&tiny, &machine(2)).unwrap_err().to_string();
-        assert!(error.contains("too small for 2 possible CPUs"), "{error}");
+        assert!(error.contains("too small for 2 possible CPUs: 4MiB would do"), "{error}");
+    }
+
+    #[test]
+    fn each_reader_has_rings_of_its_own() {
+        let shares = |cpus, readers| {
+            let config = Config { transport: Chosen::PerCpu, readers, ..Config::default() };
+            let plan = Plan::new(&config, &machine(cpus)).unwrap();
+            let Transport::PerCpu(lanes) = plan.transport else { panic!("{plan:?}") };
+            (lanes.rings(), plan.readers)
+        };
+        assert_eq!(shares(16, Count::Auto), (1, vec![vec![0]]));
+        assert_eq!(shares(17, Count::Auto), (2, vec![vec![0], vec![1]]));
+        assert_eq!(shares(2, Count::Exactly(3)), (4, vec![vec![0, 3], vec![1], vec![2]]));
+        assert_eq!(shares(64, Count::Exactly(1)), (1, vec![vec![0]]));
     }
 
     #[test]

@@ -19,13 +19,22 @@ const READS: usize = 5_000;
 
 #[test]
 fn two_devices_fill_two_rings_and_no_life_crosses() {
+    check(&["--transport", "ring-buffers", "--rings", "8", "--readers", "2"], 8);
+}
+
+#[test]
+fn they_do_so_where_each_cpu_has_rings_for_each_reader() {
+    check(&["--transport", "per-cpu", "--readers", "4"], 4);
+}
+
+fn check(arguments: &[&str], rings: usize) {
     let _turn = turn();
     let witness = Witness::new();
-    let daemon = Daemon::start(&["--rings", "8", "--readers", "2"]);
+    let daemon = Daemon::start(arguments);
     let mut devices: Vec<(LoopDevice, usize)> = Vec::new();
     for _ in 0..DEVICES {
         let device = LoopDevice::new(4);
-        let ring = ring_of(&daemon, &device);
+        let ring = ring_of(&daemon, &device, rings);
         devices.push((device, ring));
         if devices.iter().any(|(_, other)| *other != ring) {
             break;
@@ -56,12 +65,12 @@ fn two_devices_fill_two_rings_and_no_life_crosses() {
 }
 
 /// The ring that fills when this device reads.
-fn ring_of(daemon: &Daemon, device: &LoopDevice) -> usize {
+fn ring_of(daemon: &Daemon, device: &LoopDevice, rings: usize) -> usize {
     let mut file = DirectFile::open(device.path(), 4096);
     file.read(0).expect("our device can be read");
     quiet(daemon);
     let before = daemon.status().received_by_ring();
-    assert_eq!(before.len(), 8, "as many rings as were asked for");
+    assert_eq!(before.len(), rings, "as many rings as were asked for");
     for offset in Offsets::new(4, 4 << 20).take(READS) {
         file.read(offset).expect("our device can be read");
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::random::Random;
 
-/// Instead of a number of BPF ring buffers: each CPU and program has a ring of its own.
+/// Instead of a number of BPF ring buffers: each CPU and program has rings of its own.
 const PER_CPU: &str = "per CPU";
 
 /// How much room the rings have.
@@ -73,7 +73,9 @@ impl Options {
     pub(crate) fn draw(room: Room, random: &mut Random) -> Self {
         let (rings, ring_budget) = random.pick(room.rings());
         let readers = random.pick(&["auto", "2", "4"]);
-        let readers = if rings == PER_CPU { "auto" } else { readers };
+        // There is no room for several.
+        let scarce = rings == PER_CPU && room == Room::Scarce;
+        let readers = if scarce { "auto" } else { readers };
         let start_events = random.percent(40);
         let second_programs = random.percent(25);
         Self { room, rings, ring_budget, readers, start_events, second_programs }

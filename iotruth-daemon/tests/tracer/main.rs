@@ -80,9 +80,9 @@ fn number(device: &LoopDevice) -> u32 {
     major.parse::<u32>().unwrap() << 20 | minor.parse::<u32>().unwrap()
 }
 
-/// Rings of each CPU and program, in so many bytes.
-fn per_cpu(budget: u64) -> LoadOptions {
-    let lanes = Lanes::fit(budget, possible_cpus(), false, false).unwrap();
+/// Rings of each CPU and program, so many of each, in so many bytes.
+fn per_cpu(budget: u64, rings: u32) -> LoadOptions {
+    let lanes = Lanes::fit(budget, possible_cpus(), rings, false, false).unwrap();
     LoadOptions { transport: Transport::PerCpu(lanes), ..OPTIONS }
 }
 
@@ -99,7 +99,10 @@ fn direct_reads_come_out_as_they_went_in() {
 
 #[test]
 fn they_do_so_through_the_rings_of_each_cpu() {
-    check_direct_reads(load(&per_cpu(4 << 20)), 1, "they_do_so_thro");
+    for rings in [1, 4] {
+        let tracer = load(&per_cpu(4 << 20, rings));
+        check_direct_reads(tracer, rings as usize, "they_do_so_thro");
+    }
 }
 
 /// Without `bpf_get_current_task_btf` (before 5.11) the programs ask helpers who runs; without the
@@ -238,7 +241,10 @@ fn what_a_full_ring_refuses_is_counted_exactly() {
 
 #[test]
 fn so_is_what_a_full_ring_of_a_cpu_refuses() {
-    check_full_rings(&per_cpu(64 << 10 << possible_cpus().ilog2()));
+    // The least that there is.
+    let fits = |budget: &u64| Lanes::fit(*budget, possible_cpus(), 1, false, false).is_some();
+    let least = (16..30).map(|bits| 1 << bits).find(fits).unwrap();
+    check_full_rings(&per_cpu(least, 1));
 }
 
 fn check_full_rings(options: &LoadOptions) {

@@ -300,7 +300,7 @@ fn another_attempt_may_be_in_what_was_lost() {
 fn while_events_are_lost_the_deadline_tells_attempts_apart() {
     // After which of the looks it is told: there is one every 1.1 seconds.
     for (again, known, told) in
-        [(None, true, Some(6)), (Some(3), true, Some(8)), (None, false, None)]
+        [(None, true, Some(7)), (Some(3), true, Some(9)), (None, false, None)]
     {
         let (mut kernel, mut rq) = issued();
         if !known {

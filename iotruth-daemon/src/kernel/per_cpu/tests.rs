@@ -17,7 +17,7 @@ use iotruth_common::{
 };
 
 use super::{
-    ATTEMPT, ATTEMPTS, HEAD, LEEWAY, Memory, PATIENCE, PerCpu, REFUSED, Reading, SPOILT, TAIL, TIME,
+    ATTEMPT, ATTEMPTS, HEAD, LEEWAY, Memory, PATIENCE, PerCpu, REFUSED, Reading, SPOILT, TIME,
 };
 use crate::kernel::{Lanes, lanes::LENGTHS, mapped::Mapped};
 
@@ -27,16 +27,22 @@ const NOW: u64 = 3_600_000_000_000;
 const ISSUE: Program = Program::first(Probe::Issue);
 const COMPLETE: Program = Program::first(Probe::Complete);
 
-/// Rings of two CPUs.
+const CPUS: u32 = 2;
+
+/// Rings of two CPUs, for one reader.
 fn rings() -> (Arc<Memory>, Lanes, PerCpu) {
-    let lanes = Lanes::fit(1 << 20, 2, false, true).unwrap();
+    let lanes = Lanes::fit(1 << 20, CPUS, 1, false, true).unwrap();
+    let memory = memory(&lanes);
+    let reader = PerCpu::new(Arc::clone(&memory), &lanes, 0);
+    (memory, lanes, reader)
+}
+
+fn memory(lanes: &Lanes) -> Arc<Memory> {
     let new = |bytes: usize| Mapped::anonymous(bytes).unwrap();
-    let memory = Arc::new(Memory {
+    Arc::new(Memory {
         counters: Arc::new(new(2 * PROGRAMS * size_of::<ProgramCounters>())),
         slots: from_fn(|array| new(lanes.entries(array) as usize * LENGTHS[array])),
-    });
-    let reader = PerCpu::new(Arc::clone(&memory), &lanes);
-    (memory, lanes, reader)
+    })
 }
 
 /// A program on a CPU, as it writes.
@@ -47,7 +53,19 @@ struct Writer {
 
 impl Writer {
     fn new(memory: &Arc<Memory>, lanes: &Lanes, program: Program, cpu: usize) -> Self {
-        Self { memory: Arc::clone(memory), ring: Reading::new(lanes, program, cpu).unwrap() }
+        Self::into(memory, lanes, program, cpu, 0)
+    }
+
+    /// One that writes into the ring with this number.
+    fn into(
+        memory: &Arc<Memory>,
+        lanes: &Lanes,
+        program: Program,
+        cpu: usize,
+        ring: usize,
+    ) -> Self {
+        let ring = Reading::new(lanes, program, cpu, ring).unwrap();
+        Self { memory: Arc::clone(memory), ring }
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
@@ -63,7 +81,7 @@ impl Writer {
     fn end(&self, attempt: u64, time: u64) -> bool {
         let head = self.word(HEAD);
         let number = head.load(Relaxed);
-        if number - self.word(TAIL).load(Relaxed) > self.ring.mask {
+        if number - self.memory.counters.word(self.ring.freed_at).load(Relaxed) > self.ring.mask {
             self.word(REFUSED).fetch_add(1, Release);
             return false;
         }
@@ -111,6 +129,39 @@ fn records_of_all_cpus_come_in_the_order_of_time() {
     assert_eq!(drain(&mut reader, NOW + 200 + LEEWAY), all[..=200]);
     assert_eq!(drain(&mut reader, NOW + 300 + LEEWAY), all[201..]);
     assert_eq!(reader.reached(), NOW + 300);
+}
+
+#[test]
+fn each_reader_has_what_is_for_it_and_nobody_waits_for_another() {
+    let lanes = Lanes::fit(1 << 20, CPUS, 4, false, false).unwrap();
+    let memory = memory(&lanes);
+    let mut readers = [0, 1, 2, 3].map(|ring| PerCpu::new(Arc::clone(&memory), &lanes, ring));
+    let writers = [0, 1, 2, 3].map(|ring| {
+        [(ISSUE, 0), (ISSUE, 1), (COMPLETE, 1)]
+            .map(|(program, cpu)| Writer::into(&memory, &lanes, program, cpu, ring))
+    });
+    let room = writers[0][0].ring.mask + 1;
+    for number in 0..room {
+        for (ring, of_ring) in (0..).zip(&writers) {
+            for (place, writer) in (0..).zip(of_ring) {
+                assert!(writer.write(NOW + (number * 3 + place) * 4 + ring));
+            }
+        }
+    }
+    // It is full, and the others are as well, but each is told by its own.
+    assert!(!writers[2][0].write(NOW + 12 * room));
+    // In the middle of a record for the last one.
+    let attempt = writers[3][1].begin();
+    let now = NOW + 12 * room + LEEWAY;
+    for (ring, reader) in (0..3).zip(&mut readers) {
+        let expected: Vec<u64> = (0..3 * room).map(|step| NOW + step * 4 + ring).collect();
+        assert_eq!(drain(reader, now), expected, "ring {ring}");
+    }
+    assert!(writers[2][0].write(now + 1) && !writers[3][0].write(now + 1));
+    assert_eq!(drain(&mut readers[2], now + 1 + LEEWAY), [now + 1]);
+    assert!(!writers[3][1].end(attempt, now));
+    assert_eq!(drain(&mut readers[3], now + 1 + LEEWAY).len() as u64, 3 * room);
+    assert!(readers.iter().all(|reader| !reader.had_two_writers()));
 }
 
 #[test]
