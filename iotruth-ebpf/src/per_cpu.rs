@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-/// Room for a record, and how to publish it; NULL where the ring is full, or where this CPU has none.
+/// Room for a record, and how to publish it; NULL where the ring is full.
 #[inline(always)]
 pub(crate) fn reserve<T>(
     counters: *mut ProgramCounters,

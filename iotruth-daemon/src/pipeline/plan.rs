@@ -173,7 +173,7 @@ impl PerCpu {
             return Self::Impossible("programs of this kernel can interrupt themselves".into());
         }
         let (budget, cpus) = (config.ring_budget, machine.possible);
-        // One for each reader, and it is no less work to read half of one.
+        // At least one for each reader.
         let rings = readers(config, machine).next_power_of_two() as u32;
         let fit = |budget| Lanes::fit(budget, cpus, rings, config.start_events, second_programs);
         let least = (LEAST_SLOTS / rings).max(LEAST_OF_SEVERAL);

@@ -113,35 +113,35 @@ fn the_references_are_found_in_either_type_of_counter() {
     assert_eq!(kernel.resolve(), Err(missing));
 }
 
+/// A kernel that lacks a field which it may lack, and the one note that says what that means.
+fn lacking(of: &'static str, field: &'static str) -> (Layout, String) {
+    let mut kernel = Kernel::modern();
+    kernel.remove(of, field);
+    let facts = kernel.resolve().unwrap();
+    let [note] = facts.notes.as_slice() else { panic!("{:?}", facts.notes) };
+    (facts.layout, note.clone())
+}
+
 #[test]
 fn without_a_timeout_a_note_says_what_is_not_shown() {
-    let mut kernel = Kernel::modern();
-    kernel.remove("request", "timeout");
-    let facts = kernel.resolve().unwrap();
-    assert_eq!((facts.layout.request_timeout, facts.layout.request_bytes), (ABSENT, 96));
-    assert_eq!(facts.notes.len(), 1);
-    assert!(facts.notes[0].contains("late are not shown"), "{:?}", facts.notes);
+    let (layout, note) = lacking("request", "timeout");
+    assert_eq!((layout.request_timeout, layout.request_bytes), (ABSENT, 96));
+    assert!(note.contains("late are not shown"), "{note}");
 }
 
 #[test]
 fn without_a_deadline_a_note_says_what_counts_from_the_last_loss() {
-    let mut kernel = Kernel::modern();
-    kernel.remove("request", "deadline");
-    let facts = kernel.resolve().unwrap();
-    assert_eq!((facts.layout.request_deadline, facts.layout.request_bytes), (ABSENT, 88));
-    assert_eq!(facts.notes.len(), 1);
-    assert!(facts.notes[0].ends_with("counts from the last loss."), "{:?}", facts.notes);
+    let (layout, note) = lacking("request", "deadline");
+    assert_eq!((layout.request_deadline, layout.request_bytes), (ABSENT, 88));
+    assert!(note.ends_with("counts from the last loss."), "{note}");
 }
 
 #[test]
 fn without_a_disk_sequence_number_a_note_says_so() {
-    let mut kernel = Kernel::modern();
-    kernel.remove("gendisk", "diskseq");
-    let facts = kernel.resolve().unwrap();
-    assert_eq!(facts.layout.disk_diskseq, ABSENT);
-    assert_eq!(facts.notes.len(), 1);
-    assert!(facts.notes[0].contains("gendisk.diskseq"), "{:?}", facts.notes);
-    assert!(facts.notes[0].ends_with("within a second may be taken for it."));
+    let (layout, note) = lacking("gendisk", "diskseq");
+    assert_eq!(layout.disk_diskseq, ABSENT);
+    assert!(note.contains("gendisk.diskseq"), "{note}");
+    assert!(note.ends_with("within a second may be taken for it."), "{note}");
 }
 
 #[test]
