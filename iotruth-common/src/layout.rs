@@ -1,7 +1,7 @@
-//! Where the fields are in this very kernel: the first frozen global.
+//! Where the fields are in this very kernel.
 //!
-//! The daemon fills it from `/sys/kernel/btf/vmlinux` before it loads the programs. The verifier
-//! sees constants, so each read is one plain load.
+//! The daemon fills it from `/sys/kernel/btf/vmlinux` and writes it into the programs' instructions before
+//! it loads them ([`constant`](crate::constant)), so each read is one plain load.
 
 use crate::probe::PROBES;
 

@@ -1,4 +1,4 @@
-//! How the programs shall work: the second frozen global.
+//! How the programs shall work: written into their instructions ([`constant`](crate::constant)).
 
 use crate::{per_cpu::Lane, probe::PROGRAMS};
 
@@ -24,11 +24,14 @@ pub struct Tuning {
     pub log: u32,
     /// 1: records go into the rings of each CPU and program, not into BPF ring buffers.
     pub per_cpu: u32,
+    /// 1: as most hosts have it, that is in the rings of each CPU and program, of which each has one, and
+    /// with neither `nested` nor `log`.
+    pub plain: u32,
     /// Where the rings of each program are, by [`Program::index`](crate::probe::Program::index).
     pub lanes: [Lane; PROGRAMS],
 }
 
-const _: () = assert!(core::mem::size_of::<Tuning>() == 32 + 12 * PROGRAMS);
+const _: () = assert!(core::mem::size_of::<Tuning>() == 36 + 12 * PROGRAMS);
 
 /// Bits of the number of a mark that the two programs of a tracepoint share.
 pub const MARK_BITS: u32 = 17;

@@ -1,60 +1,29 @@
 //! The arguments of a tracepoint, at the positions that this kernel has them.
 
-use aya_ebpf::programs::BtfTracePointContext;
-use iotruth_common::probe::Probe;
+use core::{ffi::c_void, mem::offset_of};
 
-use crate::{
-    field::Request,
-    globals::{LAYOUT, constant},
-};
+use aya_ebpf::{EbpfContext as _, programs::BtfTracePointContext};
+use iotruth_common::{constant::of_layout, layout::Layout};
 
-/// Loads one argument.
-///
-/// The verifier refuses a context pointer that was added to, and the compiler turns loads in
-/// branches into one load at a chosen offset: hence an instruction that it cannot change.
-macro_rules! argument {
-    ($ctx:expr, $offset:literal) => {{
-        #[cfg(target_arch = "bpf")]
-        {
-            let value: u64;
-            // SAFETY: the context is an array of 64-bit arguments, and the verifier refuses the
-            // program where the tracepoint has fewer.
-            unsafe {
-                core::arch::asm!(
-                    concat!("{value} = *(u64 *)({ctx} + ", $offset, ")"),
-                    value = lateout(reg) value,
-                    ctx = in(reg) aya_ebpf::EbpfContext::as_ptr($ctx),
-                    options(pure, readonly, nostack),
-                );
-            }
-            value
-        }
-        #[cfg(not(target_arch = "bpf"))]
-        {
-            $ctx.arg::<u64>($offset / 8)
-        }
-    }};
+use crate::{constant::load_at, field::Request, probe::Runs};
+
+/// Where the request is among the arguments of what a program is attached to.
+const fn place<P: Runs>() -> u32 {
+    of_layout(offset_of!(Layout, request_argument) + size_of::<u32>() * P::PROGRAM.probe as usize)
 }
 
-/// The request that the event is about; `None` where its position is none that we know.
+/// The request that the event is about.
 #[inline(always)]
-pub(crate) fn request(ctx: &BtfTracePointContext, probe: Probe) -> Option<Request> {
-    let address = match constant(&LAYOUT.request_argument[probe as usize]) {
-        0 => argument!(ctx, 0),
-        1 => argument!(ctx, 8),
-        _ => return None,
-    };
-    Some(Request::new(address as *const _))
+pub(crate) fn request<P: Runs>(ctx: &BtfTracePointContext) -> Request {
+    Request::new(load_at!(*const c_void, ctx.as_ptr(), place::<P>()))
 }
 
 /// Status and bytes of a completion: the two arguments after the request.
 ///
 /// The status is an `int` or a `blk_status_t`; the kernel widens both to 64 bits.
 #[inline(always)]
-pub(crate) fn status_and_bytes(ctx: &BtfTracePointContext) -> Option<(i32, u32)> {
-    match constant(&LAYOUT.request_argument[Probe::Complete as usize]) {
-        0 => Some((argument!(ctx, 8) as i32, argument!(ctx, 16) as u32)),
-        1 => Some((argument!(ctx, 16) as i32, argument!(ctx, 24) as u32)),
-        _ => None,
-    }
+pub(crate) fn status_and_bytes<P: Runs>(ctx: &BtfTracePointContext) -> (i32, u32) {
+    let status = load_at!(u64, ctx.as_ptr(), place::<P>(), 1);
+    let bytes = load_at!(u64, ctx.as_ptr(), place::<P>(), 2);
+    (status as i32, bytes as u32)
 }

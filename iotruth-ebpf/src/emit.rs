@@ -20,13 +20,18 @@ use iotruth_common::{
 };
 
 use crate::{
+    constant::tuning,
     field::{Disk, HardwareQueue, Request},
-    globals::{LAYOUT, TUNING, constant},
     maps::{COUNTERS, REQUESTS, SHARED},
     mark,
     per_cpu::{self, Place},
+    probe::Runs,
     ring_buffer,
 };
+
+/// Its address is what the programs take off from every other one before they do arithmetic with it.
+#[unsafe(no_mangle)]
+pub(crate) static ORIGIN: u64 = 0;
 
 /// Writes one field of a reserved record, straight from a register into the ring.
 ///
@@ -72,14 +77,29 @@ impl Rest for Nothing {
 
 /// Writes one record. A second program writes nothing of what the first one has told.
 #[inline(always)]
-pub(crate) fn emit<R: Rest>(
+pub(crate) fn emit<P: Runs, R: Rest>(ctx: &BtfTracePointContext, request: Request, rest: R) {
+    if tuning!(plain) != 0 {
+        tell::<P, R, true>(ctx, request, rest);
+    } else {
+        tell::<P, R, false>(ctx, request, rest);
+    }
+}
+
+/// With `PLAIN` the compiler knows what [`Tuning::plain`](iotruth_common::tuning::Tuning::plain) says:
+/// what would depend on the constants one by one would keep several registers for what is always 0.
+#[inline(always)]
+fn tell<P: Runs, R: Rest, const PLAIN: bool>(
     ctx: &BtfTracePointContext,
-    program: Program,
     request: Request,
     rest: R,
 ) {
     const { assert!(size_of::<R::Record>() >= size_of::<RequestRecord>()) };
-    if !mark::leave(program, request) {
+    let program = P::PROGRAM;
+    let per_cpu = PLAIN || tuning!(per_cpu) != 0;
+    // A program may be interrupted by itself.
+    let nested = !PLAIN && tuning!(nested) != 0;
+    let log = !PLAIN && tuning!(log) != 0;
+    if !mark::leave::<P>(request) {
         return;
     }
     // SAFETY: the helper has no preconditions.
@@ -87,14 +107,14 @@ pub(crate) fn emit<R: Rest>(
     let (Some(counters), Some(shared)) = (counters(cpu, program), SHARED.get_ptr_mut(0)) else {
         return;
     };
-    let ring = ring(request);
+    let ring = if PLAIN { 0 } else { ring(request) };
     let [attempts, lost] = [offset_of!(RingCounters, attempts), offset_of!(RingCounters, lost)]
         .map(|offset| ring_word(counters, ring, offset));
     // After the mark was left, or else a second program would tell what the first one has left out.
     let left_out = word(counters, offset_of!(ProgramCounters, left_out));
     let timer = Timer::start(counters, load_shared(attempts).wrapping_add(load_shared(left_out)));
     if is_left_out(shared, request) {
-        count(left_out);
+        count::<PLAIN>(left_out);
         timer.stop();
         return;
     }
@@ -104,23 +124,23 @@ pub(crate) fn emit<R: Rest>(
         .wrapping_add(ring as usize);
     // In this order: what the record knows of losses happened before its time, and whoever finds the
     // counters as high as what was written knows that all that comes is of a later time.
-    let counted = if nested() { 0 } else { count(attempts) };
+    let counted = if nested { 0 } else { count::<PLAIN>(attempts) };
     let ring_lost = load_shared(lost_here) as u32;
     // SAFETY: as above.
     let time = unsafe { bpf_ktime_get_ns() };
     // Between the two an interrupt would make records come out of the order of their numbers.
-    let counted = if nested() { count(attempts) } else { counted };
+    let counted = if nested { count::<PLAIN>(attempts) } else { counted };
     let attempt = counted as u32;
 
-    let (slot, place) = if per_cpu() {
-        per_cpu::reserve(counters, cpu, program, ring, R::SLOTS)
+    let (slot, place) = if per_cpu {
+        per_cpu::reserve::<P, _>(counters, cpu, ring, R::SLOTS)
     } else {
         (ring_buffer::reserve(ring), Place::NOWHERE)
     };
     if slot.is_null() {
-        count(lost);
+        count::<PLAIN>(lost);
         add_shared(lost_here, 1);
-        if constant(&TUNING.log) != 0 {
+        if log {
             say_full(ctx.as_ptr(), ring, program.probe as u8);
         }
         timer.stop();
@@ -145,42 +165,31 @@ pub(crate) fn emit<R: Rest>(
     put!(head, program = program.to_wire());
     put!(head, state = request.state());
     rest.write(slot, disk, shared_flag(shared, offset_of!(Shared, without_owners)) == 0);
-    if per_cpu() {
+    if per_cpu {
         place.publish();
     } else {
         ring_buffer::submit(slot, ring, attempt);
     }
     timer.stop();
 
-    if constant(&TUNING.log) != 0 && attempt == 1 {
+    if log && attempt == 1 {
         say_first(ctx.as_ptr(), ring, program.probe as u8, cpu);
     }
-}
-
-/// Whether records go into the rings of each CPU and program.
-#[inline(always)]
-fn per_cpu() -> bool {
-    constant(&TUNING.per_cpu) != 0
-}
-
-/// Whether a program may be interrupted by itself.
-#[inline(always)]
-fn nested() -> bool {
-    constant(&TUNING.nested) != 0
 }
 
 /// Counts an event that need not be told, if the first program was skipped for it: else it would
 /// seem to be lost.
 #[inline(always)]
-pub(crate) fn pass_over(program: Program, request: Request) {
+pub(crate) fn pass_over<P: Runs>(request: Request) {
+    let program = P::PROGRAM;
     if matches!(program.role, Role::Only) {
         return;
     }
-    if mark::leave(program, request) && matches!(program.role, Role::Second) {
+    if mark::leave::<P>(request) && matches!(program.role, Role::Second) {
         // SAFETY: the helper has no preconditions.
         let cpu = unsafe { bpf_get_smp_processor_id() };
         let Some(counters) = counters(cpu, program) else { return };
-        count(word(counters, offset_of!(ProgramCounters, passed)));
+        count::<false>(word(counters, offset_of!(ProgramCounters, passed)));
     }
 }
 
@@ -208,11 +217,11 @@ fn say_first(ctx: *mut c_void, ring: u32, probe: u8, cpu: u32) {
 /// request would not, because a flush is another request than those that wait for it.
 #[inline(always)]
 fn ring(request: Request) -> u32 {
-    if constant(&TUNING.ring_mask) == 0 {
+    if tuning!(ring_mask) == 0 {
         return 0;
     }
     let key = request.hardware_queue().map_or_else(|| request.pointer(), HardwareQueue::pointer);
-    (spread(scalar(key)) >> 60) as u32 & constant(&TUNING.ring_mask)
+    (spread(scalar(key)) >> 60) as u32 & tuning!(ring_mask) as u32
 }
 
 /// Spreads the middle bits of an address, the only ones that differ between allocations, over the
@@ -238,7 +247,7 @@ pub(crate) fn scalar(pointer: *const c_void) -> u64 {
             core::arch::asm!(
                 "{bits} -= {origin}",
                 bits = inout(reg) bits,
-                origin = in(reg) (&raw const LAYOUT) as u64,
+                origin = in(reg) (&raw const ORIGIN) as u64,
                 options(pure, nomem, nostack),
             );
         }
@@ -246,7 +255,7 @@ pub(crate) fn scalar(pointer: *const c_void) -> u64 {
     }
     #[cfg(not(target_arch = "bpf"))]
     {
-        (pointer as u64).wrapping_sub((&raw const LAYOUT) as u64)
+        (pointer as u64).wrapping_sub((&raw const ORIGIN) as u64)
     }
 }
 
@@ -329,8 +338,8 @@ impl Timer {
 /// may: the count stays exact, but then two records may carry the same attempt number and the one
 /// below is missing, which user space takes for a loss. That errs on the safe side.
 #[inline(always)]
-fn count(counter: *mut u64) -> u64 {
-    if nested() {
+fn count<const PLAIN: bool>(counter: *mut u64) -> u64 {
+    if !PLAIN && tuning!(nested) != 0 {
         add_shared(counter, 1);
         return load_shared(counter);
     }

@@ -13,9 +13,9 @@
 )]
 
 mod argument;
+mod constant;
 mod emit;
 mod field;
-mod globals;
 mod maps;
 mod mark;
 mod per_cpu;

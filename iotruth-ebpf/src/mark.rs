@@ -13,7 +13,7 @@
 //! nothing is ever told twice.
 
 use iotruth_common::{
-    probe::{PROBES, Program, Role},
+    probe::{PROBES, Role},
     tuning::{MARK_BITS, MARKS},
 };
 
@@ -21,6 +21,7 @@ use crate::{
     emit::{scalar, spread},
     field::Request,
     maps::TOLD,
+    probe::Runs,
 };
 
 /// In a mark: something was left of the request. The end of a flush sequence, or of a request of
@@ -32,20 +33,20 @@ const _: () = assert!(PROBES <= LEFT as usize);
 /// Leaves the mark of an event, unless the first program has told it or may have; says whether this
 /// program shall tell it.
 #[inline(always)]
-pub(crate) fn leave(program: Program, request: Request) -> bool {
-    if matches!(program.role, Role::Only) {
+pub(crate) fn leave<P: Runs>(request: Request) -> bool {
+    if matches!(P::PROGRAM.role, Role::Only) {
         return true;
     }
     let left = if request.data_len() == 0 { 0 } else { LEFT };
     // Requests are hundreds of bytes apart, so that a mark is of one request alone.
     let request = scalar(request.pointer());
-    let mark = request.wrapping_add(program.probe as u64 + left);
+    let mark = request.wrapping_add(P::PROGRAM.probe as u64 + left);
     let hash = spread(request);
     let (Some(first), Some(second)) = (
         TOLD.get_ptr_mut((hash >> (64 - MARK_BITS)) as u32),
         TOLD.get_ptr_mut((hash >> (64 - 2 * MARK_BITS)) as u32 & (MARKS - 1)),
     ) else {
-        return matches!(program.role, Role::First);
+        return matches!(P::PROGRAM.role, Role::First);
     };
     // SAFETY: the place is an aligned word of a map's value; such a load is never torn.
     let told_first = unsafe { first.read_volatile() };
@@ -58,7 +59,7 @@ pub(crate) fn leave(program: Program, request: Request) -> bool {
         (second, told_second)
     };
     let unknown = told_first != 0 && !ours(told);
-    if matches!(program.role, Role::Second) && (told == mark || unknown) {
+    if matches!(P::PROGRAM.role, Role::Second) && (told == mark || unknown) {
         return false;
     }
     // SAFETY: as above, and neither is such a store.

@@ -6,14 +6,22 @@ use core::{mem::offset_of, ptr::null_mut};
 
 use aya_ebpf::maps::Array;
 use iotruth_common::{
+    constant::of_tuning,
     counters::{ProgramCounters, RingCounters},
-    probe::Program,
+    per_cpu::Lane,
+    tuning::Tuning,
 };
 
 use crate::{
+    constant::constant,
     emit::{ring_word, word},
-    globals::{TUNING, constant},
+    probe::Runs,
 };
+
+/// The constant at this offset of the [`Lane`] of a program.
+const fn of_lane<P: Runs>(offset: usize) -> u32 {
+    of_tuning(offset_of!(Tuning, lanes) + P::PROGRAM.index() * size_of::<Lane>() + offset)
+}
 
 /// What makes a record known.
 #[derive(Clone, Copy)]
@@ -52,10 +60,9 @@ impl Place {
 
 /// Room for a record, and how to publish it; NULL where the ring is full.
 #[inline(always)]
-pub(crate) fn reserve<T>(
+pub(crate) fn reserve<P: Runs, T>(
     counters: *mut ProgramCounters,
     cpu: u32,
-    program: Program,
     ring: u32,
     slots: &Array<T>,
 ) -> (*mut T, Place) {
@@ -66,15 +73,13 @@ pub(crate) fn reserve<T>(
     let written = unsafe { head.read() };
     // SAFETY: such a word too; its reader writes it, and a load is never torn.
     let read = unsafe { tail.read_volatile() };
-    let lane = &TUNING.lanes[program.index()];
-    let mask = constant(&lane.mask);
-    if written.wrapping_sub(read) > u64::from(mask) {
+    let mask = constant!(of_lane::<P>(offset_of!(Lane, mask)));
+    if written.wrapping_sub(read) > mask {
         return full;
     }
-    let mut first = cpu * constant(&lane.stride) + constant(&lane.first);
-    if constant(&TUNING.ring_mask) != 0 {
-        first += ring * (mask + 1);
-    }
-    let Some(slot) = slots.get_ptr_mut(first + (written as u32 & mask)) else { return full };
+    let mut first = u64::from(cpu) * constant!(of_lane::<P>(offset_of!(Lane, stride)))
+        + constant!(of_lane::<P>(offset_of!(Lane, first)));
+    first += u64::from(ring) * (mask + 1);
+    let Some(slot) = slots.get_ptr_mut((first + (written & mask)) as u32) else { return full };
     (slot, Place { head, next: written + 1 })
 }

@@ -11,8 +11,8 @@ use aya_ebpf::{
 use iotruth_common::reread::{REREAD_BATCH, RequestBytes};
 
 use crate::{
-    emit::put,
-    globals::{LAYOUT, constant},
+    constant::{constant, layout},
+    emit::{ORIGIN, put},
     maps::{REREAD, SHARED},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 fn reread(ctx: RawTracePointContext) -> i32 {
     let Some(answers) = REREAD.get_ptr_mut(ctx.arg::<u32>(REREAD_BATCH)) else { return -1 };
     let Some(shared) = SHARED.get_ptr_mut(0) else { return -1 };
-    put!(shared, origin = (&raw const LAYOUT) as u64);
+    put!(shared, origin = (&raw const ORIGIN) as u64);
     let first = answers.cast::<RequestBytes>();
     // Written out: the verifier wants the number of an argument to be a constant.
     read(&ctx, first, 0);
@@ -42,8 +42,8 @@ fn read(ctx: &RawTracePointContext, first: *mut RequestBytes, number: usize) {
     // SAFETY: the slot is within the map's value, so its field is.
     let bytes = unsafe { &raw mut (*slot).bytes };
     let address = ctx.arg::<u64>(number) as *const _;
+    let length = constant!(layout!(request_bytes)) as u32;
     // SAFETY: the verifier checks that so many bytes fit; the helper checks the address.
-    let result =
-        unsafe { bpf_probe_read_kernel(bytes.cast(), constant(&LAYOUT.request_bytes), address) };
+    let result = unsafe { bpf_probe_read_kernel(bytes.cast(), length, address) };
     put!(slot, result = result);
 }

@@ -8,10 +8,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_ringbuf_query, bpf_ringbuf_reserve, bpf_ringbuf_submit},
 };
 
-use crate::{
-    globals::{TUNING, constant},
-    maps::ring,
-};
+use crate::{constant::tuning, maps::ring};
 
 /// The fill of a ring is looked at once in so many records of a CPU and program; a power of two.
 const FILL_INTERVAL: u32 = 64;
@@ -40,7 +37,7 @@ fn wake_up(ring: *mut c_void, attempt: u32) -> u64 {
     if attempt.is_multiple_of(FILL_INTERVAL) {
         // SAFETY: `ring` is the address of a ring buffer map.
         let fill = unsafe { bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA as u64) };
-        if fill > constant(&TUNING.fill_mark) as u64 {
+        if fill > tuning!(fill_mark) {
             return BPF_RB_FORCE_WAKEUP as u64;
         }
     }

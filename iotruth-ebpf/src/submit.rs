@@ -7,19 +7,20 @@ use aya_ebpf::{
     maps::Array,
     programs::BtfTracePointContext,
 };
-use iotruth_common::{probe::Program, record::SubmitRecord};
+use iotruth_common::record::SubmitRecord;
 
 use crate::{
+    constant::tuning,
     emit::{Rest, emit, put},
     field::{Disk, HardwareQueue, Request, Task},
-    globals::{TUNING, constant},
     maps::SUBMITS,
+    probe::Runs,
 };
 
 /// Writes the record of a start, an insert or an issue.
 #[inline(always)]
-pub(crate) fn emit_submit(ctx: &BtfTracePointContext, program: Program, request: Request) {
-    emit(ctx, program, request, Submission(request));
+pub(crate) fn emit_submit<P: Runs>(ctx: &BtfTracePointContext, request: Request) {
+    emit::<P, _>(ctx, request, Submission(request));
 }
 
 /// What is told of a submission.
@@ -53,7 +54,7 @@ impl Rest for Submission {
 /// Writes who runs now: read from the task itself where the kernel can give it, else by helper.
 #[inline(always)]
 fn put_submitter(slot: *mut SubmitRecord) {
-    if constant(&TUNING.task) != 0 {
+    if tuning!(task) != 0 {
         let task = Task::current();
         // SAFETY: both are 16 bytes without padding. The compiler stores two whole words.
         put!(slot, comm = unsafe { transmute::<[u64; 2], [u8; 16]>(task.comm()) });

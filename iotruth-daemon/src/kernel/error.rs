@@ -105,6 +105,15 @@ pub enum KernelError {
         /// Name of the program or map.
         what: String,
     },
+    /// A field is where no instruction reaches.
+    #[error(
+        "a field of this kernel is {offset} bytes into its structure, and no eBPF program can read \
+         further than 32767; please report this kernel"
+    )]
+    FarField {
+        /// Where it is.
+        offset: u32,
+    },
     /// A mandatory tracepoint does not exist.
     #[error(
         "this kernel has no tracepoint {tracepoint}: it was built without CONFIG_BLK_DEV_IO_TRACE \

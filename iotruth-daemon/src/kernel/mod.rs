@@ -16,6 +16,8 @@ mod btf;
 #[cfg(feature = "kernel")]
 mod buffer;
 #[cfg(feature = "kernel")]
+mod constants;
+#[cfg(feature = "kernel")]
 mod counters;
 #[cfg(feature = "kernel")]
 mod logger;

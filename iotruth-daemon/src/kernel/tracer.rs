@@ -30,6 +30,7 @@ use super::{
     Sampler, Transport,
     attach::{self, Link},
     buffer::Buffer,
+    constants::Object,
     counters,
     lanes::{ARRAYS, LENGTHS},
     logger,
@@ -40,7 +41,8 @@ use super::{
 use crate::{engine::btf::KernelFacts, view::ProgramStatus};
 
 /// The programs, built by the build script.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotruth-ebpf"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/iotruth-ebpf"));
 
 /// Names of the rings' maps, by number.
 const RINGS: [&str; MAX_RINGS] = [
@@ -92,10 +94,11 @@ impl Tracer {
         // Beside each other: each of them goes through all types of the kernel.
         let (types, created) = thread::scope(|scope| {
             let types = scope.spawn(|| Btf::parse(btf, Endianness::default()));
-            let created = create_maps(options, &layout, &tuning, second);
+            let object = Object::new(OBJECT, &layout, &tuning);
+            let created = object.map(|object| create_maps(options, object.bytes(), second));
             (types.join().unwrap_or_else(|panic| resume_unwind(panic)), created)
         });
-        let mut ebpf = created.map_err(|source| {
+        let mut ebpf = created?.map_err(|source| {
             let release = rustix::system::uname();
             explain(source, limit, &release.release().to_string_lossy())
         })?;
@@ -420,26 +423,23 @@ fn tuning(options: &LoadOptions, facts: &KernelFacts) -> Tuning {
         Transport::RingBuffers { rings, fill_mark, .. } => (rings as u32 - 1, fill_mark, None),
         Transport::PerCpu(lanes) => (lanes.rings() as u32 - 1, 0, Some(lanes)),
     };
+    let nested = !facts.recursion_guard;
     Tuning {
         ring_mask,
         fill_mark,
         start_events: u32::from(options.start_events),
         start_flags: facts.flavor.req.preflush | facts.flavor.req.fua,
-        nested: u32::from(!facts.recursion_guard),
+        nested: u32::from(nested),
         task: u32::from(facts.task_btf_helper),
         log: u32::from(options.log),
+        plain: u32::from(lanes.is_some() && ring_mask == 0 && !nested && !options.log),
         per_cpu: u32::from(lanes.is_some()),
         lanes: lanes.map_or_else(Default::default, |lanes| lanes.of),
     }
 }
 
-/// Creates the maps, sized for this machine, with the globals frozen in.
-fn create_maps(
-    options: &LoadOptions,
-    layout: &Layout,
-    tuning: &Tuning,
-    second: bool,
-) -> Result<Ebpf, EbpfError> {
+/// Creates the maps, sized for this machine.
+fn create_maps(options: &LoadOptions, object: &[u8], second: bool) -> Result<Ebpf, EbpfError> {
     let page = system::page_bytes();
     let level = if options.log { Level::Debug as u8 } else { 0 };
     let mut loader = EbpfLoader::new();
@@ -447,8 +447,6 @@ fn create_maps(
         // The programs have no CO-RE relocations. What `new` has parsed is freed here.
         .btf(None)
         .verifier_log_level(VerifierLogLevel::STATS)
-        .override_global("LAYOUT", bytemuck::bytes_of(layout), true)
-        .override_global("TUNING", bytemuck::bytes_of(tuning), true)
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries(counters::MAP, possible_cpus() * PROGRAMS as u32)
         .map_max_entries(MARKS_MAP, if second { MARKS } else { 1 });
@@ -468,7 +466,7 @@ fn create_maps(
     if !options.log {
         loader.map_max_entries(logger::MAP, page);
     }
-    loader.load(OBJECT)
+    loader.load(object)
 }
 
 /// Why there are no maps, where the kernel says no more than "not permitted". `limit` is that of locked

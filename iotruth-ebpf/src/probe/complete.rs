@@ -3,25 +3,23 @@
 //! Runs in hard interrupts too; the current task has nothing to do with the request.
 
 use aya_ebpf::{maps::Array, programs::BtfTracePointContext};
-use iotruth_common::{
-    probe::{Probe, Program},
-    record::CompleteRecord,
-};
+use iotruth_common::{probe::Probe, record::CompleteRecord};
 
 use crate::{
     argument::{request, status_and_bytes},
     emit::{Rest, emit, put},
     field::{Disk, Request},
     maps::COMPLETES,
+    probe::Runs,
 };
 
 programs!(tell(Complete), block_rq_complete, block_rq_complete_first, block_rq_complete_second);
 
 #[inline(always)]
-fn tell(ctx: &BtfTracePointContext, program: Program) {
-    let Some(request) = request(ctx, program.probe) else { return };
-    let Some((status, bytes)) = status_and_bytes(ctx) else { return };
-    emit(ctx, program, request, End { request, status, bytes });
+fn tell<P: Runs>(ctx: &BtfTracePointContext) {
+    let request = request::<P>(ctx);
+    let (status, bytes) = status_and_bytes::<P>(ctx);
+    emit::<P, _>(ctx, request, End { request, status, bytes });
 }
 
 /// What ends with an event.

@@ -9,18 +9,18 @@ use aya_ebpf::{
     macros::fentry,
     programs::{BtfTracePointContext, FEntryContext},
 };
-use iotruth_common::probe::{Probe, Program};
+use iotruth_common::probe::Probe;
 
-use crate::{argument::request, submit::emit_submit};
+use crate::{argument::request, probe::Only, submit::emit_submit};
+
+/// There is no second program of a function.
+type Start = Only<{ Probe::Start as u8 }>;
 
 #[fentry(function = "blk_insert_flush")]
 #[expect(clippy::needless_pass_by_value, reason = "the macro passes it like that")]
 fn blk_insert_flush(ctx: FEntryContext) -> i32 {
     // Both are an array of the arguments.
     let ctx = BtfTracePointContext::new(ctx.as_ptr());
-    let program = Program::only(Probe::Start);
-    if let Some(request) = request(&ctx, program.probe) {
-        emit_submit(&ctx, program, request);
-    }
+    emit_submit::<Start>(&ctx, request::<Start>(&ctx));
     0
 }

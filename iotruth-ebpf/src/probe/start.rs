@@ -5,16 +5,10 @@
 //! other than read and write.
 
 use aya_ebpf::programs::BtfTracePointContext;
-use iotruth_common::{
-    probe::{Probe, Program},
-    sample::OPERATION,
-};
+use iotruth_common::{probe::Probe, sample::OPERATION};
 
 use crate::{
-    argument::request,
-    emit::pass_over,
-    globals::{TUNING, constant},
-    submit::emit_submit,
+    argument::request, constant::tuning, emit::pass_over, probe::Runs, submit::emit_submit,
 };
 
 /// `REQ_OP_WRITE`; `REQ_OP_READ` is 0. Both are the same in every kernel.
@@ -23,14 +17,14 @@ const WRITE: u32 = 1;
 programs!(tell(Start), block_io_start, block_io_start_first, block_io_start_second);
 
 #[inline(always)]
-fn tell(ctx: &BtfTracePointContext, program: Program) {
-    let Some(request) = request(ctx, program.probe) else { return };
-    if constant(&TUNING.start_events) == 0 {
+fn tell<P: Runs>(ctx: &BtfTracePointContext) {
+    let request = request::<P>(ctx);
+    if tuning!(start_events) == 0 {
         let flags = request.cmd_flags();
-        if flags & OPERATION <= WRITE && flags & constant(&TUNING.start_flags) == 0 {
-            pass_over(program, request);
+        if flags & OPERATION <= WRITE && u64::from(flags) & tuning!(start_flags) == 0 {
+            pass_over::<P>(request);
             return;
         }
     }
-    emit_submit(ctx, program, request);
+    emit_submit::<P>(ctx, request);
 }
