@@ -14,9 +14,7 @@ use core::mem::size_of;
 use crate::{layout::Layout, tuning::Tuning};
 
 const LAYOUT_WORDS: usize = size_of::<Layout>() / size_of::<u32>();
-
-/// How many constants there are.
-pub const CONSTANTS: usize = LAYOUT_WORDS + size_of::<Tuning>() / size_of::<u32>();
+const TUNING_WORDS: usize = size_of::<Tuning>() / size_of::<u32>();
 
 /// The number that stands for the first constant where one is moved into a register; the others follow.
 pub const NUMBER: u32 = 0x696f_0000;
@@ -27,7 +25,7 @@ pub const OFFSET: u32 = 0x7000;
 /// Added to an offset once for each word of eight bytes beyond the constant.
 pub const OFFSET_WORD: u32 = 0x100;
 
-const _: () = assert!(CONSTANTS <= OFFSET_WORD as usize);
+const _: () = assert!(LAYOUT_WORDS + TUNING_WORDS <= OFFSET_WORD as usize);
 
 /// The constant at this offset of [`Layout`].
 #[must_use]

@@ -52,6 +52,9 @@ pub(crate) use tuning;
 
 /// Loads what is at this offset of the daemon's, and so many words of eight bytes beyond, from a pointer
 /// to where the verifier lets the program read.
+///
+/// In one instruction, which the compiler cannot take apart: the verifier refuses a context that was added
+/// to.
 macro_rules! load_at {
     ($type:ty, $base:expr, $number:expr) => {
         $crate::constant::load_at!($type, $base, $number, 0)
@@ -60,31 +63,12 @@ macro_rules! load_at {
         let base: *const core::ffi::c_void = $base;
         #[cfg(target_arch = "bpf")]
         {
-            macro_rules! load {
-                        ($width:literal) => {{
-                            let value: u64;
-                            // SAFETY: the verifier refuses the program if it may not read there.
-                            unsafe {
-                                core::arch::asm!(
-                                    concat!("{value} = *(", $width, " *)({base} + {offset})"),
-                                    value = lateout(reg) value,
-                                    base = in(reg) base,
-                                    offset = const {
-                                        iotruth_common::constant::OFFSET
-                                            + iotruth_common::constant::OFFSET_WORD * $words
-                                            + $number
-                                    },
-                                    options(pure, readonly, nostack),
-                                );
-                            }
-                            value as $type
-                        }};
-                    }
+            use $crate::constant::load;
             match const { core::mem::size_of::<$type>() } {
-                1 => load!("u8"),
-                2 => load!("u16"),
-                4 => load!("u32"),
-                _ => load!("u64"),
+                1 => load!("u8", base, $number, $words) as $type,
+                2 => load!("u16", base, $number, $words) as $type,
+                4 => load!("u32", base, $number, $words) as $type,
+                _ => load!("u64", base, $number, $words) as $type,
             }
         }
         #[cfg(not(target_arch = "bpf"))]
@@ -96,6 +80,31 @@ macro_rules! load_at {
     }};
 }
 pub(crate) use load_at;
+
+/// The instruction, for a load of this width.
+#[cfg(target_arch = "bpf")]
+macro_rules! load {
+    ($width:literal, $base:expr, $number:expr, $words:literal) => {{
+        let value: u64;
+        // SAFETY: the verifier refuses the program if it may not read there.
+        unsafe {
+            core::arch::asm!(
+                concat!("{value} = *(", $width, " *)({base} + {offset})"),
+                value = lateout(reg) value,
+                base = in(reg) $base,
+                offset = const {
+                    iotruth_common::constant::OFFSET
+                        + iotruth_common::constant::OFFSET_WORD * $words
+                        + $number
+                },
+                options(pure, readonly, nostack),
+            );
+        }
+        value
+    }};
+}
+#[cfg(target_arch = "bpf")]
+pub(crate) use load;
 
 /// What [`ABSENT`](iotruth_common::layout::ABSENT) is as a constant.
 const ABSENT: u64 = iotruth_common::layout::ABSENT as i32 as u64;

@@ -1,8 +1,9 @@
 //! The eBPF programs of iotruth: one small record for each event of a block request.
 //!
 //! Each tracepoint has programs of its own, because the kernel skips a program that is already
-//! running on the CPU; a second one where it may be skipped for long. A program reads the fields that user space cannot read later, puts them into
-//! a ring and does nothing else: joining, judging and counting by device are the daemon's.
+//! running on the CPU; a second one where it may be skipped for long. A program reads the fields that
+//! user space cannot read later, puts them into a ring and does nothing else: joining, judging and
+//! counting by device are the daemon's.
 //!
 //! For the host this crate is only ever checked, never run: everything that exists for eBPF alone
 //! (assembly, panic handler) is behind `target_arch = "bpf"`.
