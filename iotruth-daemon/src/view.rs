@@ -78,7 +78,7 @@ pub struct Status {
     pub readers: Vec<ReaderStatus>,
     /// The audits against `/proc/diskstats`.
     pub audits: AuditStatus,
-    /// Why `/readyz` fails; `None` while all threads live and the programs are attached.
+    /// Why `/readyz` fails; `None` while the programs are attached and all threads have begun and live.
     pub not_ready: Option<String>,
     /// What is switched off or unusual here, each in one sentence.
     pub notes: Vec<String>,

@@ -93,6 +93,7 @@ impl Publisher {
             fatal: None,
             view,
         };
+        publisher.say_whether_ready();
         (publisher, receiver)
     }
 
@@ -239,9 +240,16 @@ impl Publisher {
     fn say_whether_ready(&self) {
         let late = self.late.as_ref().map(Late::to_string);
         let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(late);
+        let reason = reason.or_else(|| self.who_has_not_begun());
         if self.view.borrow().status.not_ready != reason {
             self.update(|status| status.not_ready = reason);
         }
+    }
+
+    /// A reader that was started and that has not looked at its rings for the first time.
+    fn who_has_not_begun(&self) -> Option<String> {
+        let new = self.mailboxes.iter().position(|mailbox| mailbox.rounds() == 0);
+        new.map(|number| format!("reader {number} has not begun yet"))
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
@@ -301,8 +309,8 @@ mod tests {
     use std::{sync::mpsc, thread, time::Instant};
 
     use super::{
-        super::sysfs::Places, Arc, Auditor, Helper, Loss, Publisher, SKIPPED, Snapshot, View,
-        clock, watch,
+        super::sysfs::Places, Arc, Auditor, Helper, Loss, Mailbox, Publisher, SKIPPED, Snapshot,
+        View, clock, watch,
     };
     use crate::{config::Config, export::sample};
 
@@ -339,6 +347,24 @@ mod tests {
             let told = view.borrow().status.notes.iter().any(|note| note == SKIPPED);
             assert_eq!(told, skipped > 0 && !second, "{skipped} skipped, second programs {second}");
         }
+    }
+
+    #[test]
+    fn it_is_ready_when_each_reader_has_begun() {
+        let (auditor, _) =
+            Auditor::start(Arc::new(Config::default()), 2, Places::default()).unwrap();
+        let mailboxes = vec![Arc::<Mailbox>::default(), Arc::default()];
+        let status = (*sample::fresh().status).clone();
+        let (mut publisher, view) =
+            Publisher::new(mailboxes.clone(), vec![1, 1], (auditor, vec![]), status, None);
+        let mut said = vec![view.borrow().status.not_ready.clone()];
+        for mailbox in mailboxes {
+            mailbox.begin_round();
+            publisher.look().unwrap();
+            said.push(view.borrow().status.not_ready.clone());
+        }
+        let new = |number| Some(format!("reader {number} has not begun yet"));
+        assert_eq!(said, [new(0), new(1), None]);
     }
 
     #[test]

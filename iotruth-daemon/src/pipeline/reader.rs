@@ -110,6 +110,11 @@ impl Mailbox {
         Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Says that the reader lives.
+    pub(super) fn begin_round(&self) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// How often the reader went round: it moves for as long as the reader is alive.
     pub(super) fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::Relaxed)
@@ -248,7 +253,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 wait(epoll.as_fd(), &mut events, time)?;
             }
             let now = clock::monotonic();
-            self.mailbox.rounds.fetch_add(1, Ordering::Relaxed);
+            self.mailbox.begin_round();
             if rounds.records > 0 {
                 break_as_told(self.fault)?;
             }

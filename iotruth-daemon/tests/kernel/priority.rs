@@ -2,17 +2,19 @@
 
 use std::{fs, os::unix::process::CommandExt as _};
 
-use crate::harness::{daemon::Daemon, residence::has_memory_of_its_own, turn::turn};
+use crate::harness::{
+    daemon::Daemon, patience::wait_for, residence::has_memory_of_its_own, turn::turn,
+};
 
-/// The nice value of a thread, which is the 19th field.
-fn nice(pid: u32, thread: &str) -> i32 {
+/// The nice value of a thread, which is the 19th field; `None` while there is no thread of that name.
+fn nice(pid: u32, thread: &str) -> Option<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let stats =
-        threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).unwrap());
+    // One that ends meanwhile is none that is looked for.
+    let stats = threads.flat_map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")));
     let mut ours = stats.filter(|stat| stat.contains(&format!("({thread})")));
-    let stat = ours.next().unwrap_or_else(|| panic!("there is no thread {thread}"));
+    let stat = ours.next()?;
     let field = stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().nth(16));
-    field.and_then(|field| field.parse().ok()).expect("a nice value")
+    Some(field.and_then(|field| field.parse().ok()).expect("a nice value"))
 }
 
 #[test]
@@ -23,7 +25,12 @@ fn readers_come_before_others() {
         unsafe { command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into)) };
     });
     let ours = nice(std::process::id(), &test_thread());
-    assert_eq!((nice(daemon.pid(), "reader/0"), nice(daemon.pid(), "recorder")), (-20, -20));
+    assert_eq!(nice(daemon.pid(), "reader/0"), Some(-20));
+    // It waits for nothing but work, and may run for the first time when the daemon is ready already.
+    wait_for("the recorder to come first", || match nice(daemon.pid(), "recorder") {
+        Some(-20) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     assert_eq!(nice(daemon.pid(), "iotruth"), ours, "the rest of it stays as it was");
     has_memory_of_its_own(&daemon);
     // Only where the kernel has such groups.
@@ -37,7 +44,7 @@ fn the_session_of_others_is_left_alone() {
     let _turn = turn();
     let before = fs::read_to_string("/proc/self/autogroup").unwrap_or_default();
     let daemon = Daemon::start(&[]);
-    assert_eq!(nice(daemon.pid(), "reader/0"), -20);
+    assert_eq!(nice(daemon.pid(), "reader/0"), Some(-20));
     assert_eq!(fs::read_to_string("/proc/self/autogroup").unwrap_or_default(), before);
 }
 

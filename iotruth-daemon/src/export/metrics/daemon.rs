@@ -13,7 +13,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "boolean",
-        help: "1 while every thread runs and no reader waits for seconds for a CPU or in the kernel, as /readyz checks, else 0; /status says why. Programs that the daemon cannot do without are attached, or it ends; of the others see iotruth_program_attached.",
+        help: "1 as soon as each reader has begun, while every thread runs and no reader waits for seconds for a CPU or in the kernel, as /readyz checks, else 0; /status says why. Programs that the daemon cannot do without are attached, or it ends; of the others see iotruth_program_attached.",
         collect: |shown, samples| {
             samples.count(&[], u64::from(shown.view.status.not_ready.is_none()));
         },
