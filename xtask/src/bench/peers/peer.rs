@@ -15,9 +15,11 @@ const BPFTRACE: &str = "tracepoint:block:block_rq_issue { @start[args->dev, args
 /// Nothing at all, on the same two events: what the kernel counts of it, the counting itself takes.
 const EMPTY: &str = "tracepoint:block:block_rq_issue { } tracepoint:block:block_rq_complete { }";
 
-/// The time of both events, and nothing else.
+/// The time of both events, and nothing of the start: what the three events of iotruth take before it has
+/// told anything.
 const CLOCK: &str = "tracepoint:block:block_rq_issue { if (nsecs == 0) { exit(); } } \
-    tracepoint:block:block_rq_complete { if (nsecs == 0) { exit(); } }";
+    tracepoint:block:block_rq_complete { if (nsecs == 0) { exit(); } } \
+    tracepoint:block:block_io_start { }";
 
 /// The name of that peer.
 pub(super) const COUNTING: &str = "empty programs";
@@ -155,7 +157,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
         ),
         peer(
             "clock alone",
-            "the kernel's clock is read for each of both events, and nobody is told",
+            "the clock is read for each of both events; of a start too, nothing is told",
             Count::Unknown,
             &["bpftrace", "-e", CLOCK],
         ),
