@@ -282,13 +282,13 @@ async fn watch_over(
                 info!("{name}");
                 return Ok(());
             }
-            () = tokio::time::sleep(pause) => {
-                readers.check()?;
-                if let Some(cost) = thrift.take() {
-                    publisher.show_cost(cost);
-                }
-                pause = publisher.look()?;
-            }
+            () = publisher.reader_begins() => {}
+            () = tokio::time::sleep(pause) => {}
         }
+        readers.check()?;
+        if let Some(cost) = thrift.take() {
+            publisher.show_cost(cost);
+        }
+        pause = publisher.look()?;
     }
 }

@@ -1,6 +1,6 @@
 //! From the snapshots of the readers to the one view that is shown.
 
-use std::{sync::Arc, time::Duration};
+use std::{future, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -55,6 +55,8 @@ pub(super) struct Publisher {
     bereft: Option<String>,
     /// Why the daemon is about to end.
     fatal: Option<String>,
+    /// The number of a reader that had not looked at its rings for the first time.
+    new: Option<usize>,
     view: watch::Sender<Arc<View>>,
 }
 
@@ -77,7 +79,7 @@ impl Publisher {
             ledger: auditor.findings().audited,
             anchor,
         }));
-        let publisher = Self {
+        let mut publisher = Self {
             watches: vec![Watch::default(); mailboxes.len()],
             mailboxes,
             shown: Vec::new(),
@@ -91,6 +93,7 @@ impl Publisher {
             late: None,
             bereft: None,
             fatal: None,
+            new: None,
             view,
         };
         publisher.say_whether_ready();
@@ -237,19 +240,22 @@ impl Publisher {
         self.say_whether_ready();
     }
 
-    fn say_whether_ready(&self) {
-        let late = self.late.as_ref().map(Late::to_string);
-        let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(late);
-        let reason = reason.or_else(|| self.who_has_not_begun());
-        if self.view.borrow().status.not_ready != reason {
-            self.update(|status| status.not_ready = reason);
+    /// Waits until a reader begins that had not when it was looked last; for ever if there is none.
+    pub(super) async fn reader_begins(&self) {
+        match self.new.and_then(|number| self.mailboxes.get(number)) {
+            Some(mailbox) => mailbox.begins().await,
+            None => future::pending().await,
         }
     }
 
-    /// A reader that was started and that has not looked at its rings for the first time.
-    fn who_has_not_begun(&self) -> Option<String> {
-        let new = self.mailboxes.iter().position(|mailbox| mailbox.rounds() == 0);
-        new.map(|number| format!("reader {number} has not begun yet"))
+    fn say_whether_ready(&mut self) {
+        self.new = self.mailboxes.iter().position(|mailbox| mailbox.rounds() == 0);
+        let new = self.new.map(|number| format!("reader {number} has not begun yet"));
+        let late = self.late.as_ref().map(Late::to_string);
+        let reason = self.fatal.clone().or_else(|| self.bereft.clone()).or(late).or(new);
+        if self.view.borrow().status.not_ready != reason {
+            self.update(|status| status.not_ready = reason);
+        }
     }
 
     fn update(&self, change: impl FnOnce(&mut Status)) {
@@ -306,7 +312,15 @@ impl Late {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-    use std::{sync::mpsc, thread, time::Instant};
+    use std::{
+        pin::pin,
+        sync::mpsc,
+        task::{Context, Waker},
+        thread,
+        time::Instant,
+    };
+
+    use tokio::runtime::Builder;
 
     use super::{
         super::sysfs::Places, Arc, Auditor, Helper, Loss, Mailbox, Publisher, SKIPPED, Snapshot,
@@ -358,13 +372,18 @@ mod tests {
         let (mut publisher, view) =
             Publisher::new(mailboxes.clone(), vec![1, 1], (auditor, vec![]), status, None);
         let mut said = vec![view.borrow().status.not_ready.clone()];
+        let runtime = Builder::new_current_thread().build().unwrap();
         for mailbox in mailboxes {
             mailbox.begin_round();
+            // It is told, whether anybody waits already or not.
+            runtime.block_on(publisher.reader_begins());
             publisher.look().unwrap();
             said.push(view.borrow().status.not_ready.clone());
         }
         let new = |number| Some(format!("reader {number} has not begun yet"));
         assert_eq!(said, [new(0), new(1), None]);
+        let never = pin!(publisher.reader_begins());
+        assert!(never.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
 
     #[test]

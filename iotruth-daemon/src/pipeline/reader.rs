@@ -12,6 +12,7 @@ use std::{
 
 use rustix::{event::epoll, io::Errno};
 use thiserror::Error;
+use tokio::sync::Notify;
 use tracing::{debug, error, warn};
 
 use super::{
@@ -94,6 +95,8 @@ pub(super) struct Mailbox {
     snapshot: Mutex<Arc<Snapshot>>,
     /// How often the reader went round.
     rounds: AtomicU64,
+    /// Told when it does so for the first time.
+    begun: Notify,
     /// Number of its thread; 0 until it runs.
     thread: AtomicU32,
     /// From the oldest record that a snapshot was the first to have, to that snapshot.
@@ -112,7 +115,14 @@ impl Mailbox {
 
     /// Says that the reader lives.
     pub(super) fn begin_round(&self) {
-        self.rounds.fetch_add(1, Ordering::Relaxed);
+        if self.rounds.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.begun.notify_one();
+        }
+    }
+
+    /// Waits until the reader goes round for the first time; not again after that was told.
+    pub(super) async fn begins(&self) {
+        self.begun.notified().await;
     }
 
     /// How often the reader went round: it moves for as long as the reader is alive.
@@ -234,13 +244,9 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             }
         }
         let mut events = Vec::with_capacity(self.sources.len().max(1));
-        // What there is at first is shown at once: no record, but which rings are drained.
-        let mut rounds = Rounds {
-            drained: true,
-            unpublished: true,
-            longest_record: LONGEST_RUN,
-            ..Rounds::default()
-        };
+        // What there is at first is taken and shown at once: perhaps no record, but which rings are drained.
+        let mut rounds =
+            Rounds { unpublished: true, longest_record: LONGEST_RUN, ..Rounds::default() };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             if stopping {
