@@ -63,6 +63,13 @@ impl Disk {
             .unwrap_or_else(|error| panic!("{value} to {}: {error}", path.display()));
     }
 
+    /// Commands of SCSI that it was sent, by the kernel's count.
+    pub(crate) fn commands(&self) -> u64 {
+        let count = self.attribute("device/iorequest_cnt");
+        let digits = count.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16));
+        digits.and_then(Result::ok).unwrap_or_else(|| panic!("no count of commands: {count}"))
+    }
+
     /// Flush commands that it has completed, by the kernel's count.
     pub(crate) fn flushes(&self) -> u64 {
         let stat = self.attribute("stat");
