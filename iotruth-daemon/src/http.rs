@@ -49,7 +49,7 @@ const ENDPOINTS: [(&str, &str); 7] = [
     ("/healthz", "answers while the daemon is alive"),
     (
         "/readyz",
-        "200 while all threads run and no reader waits for a CPU for seconds, else 503 with the reason",
+        "200 while all threads run and every reader has begun and is given a CPU, else 503 with the reason",
     ),
 ];
 

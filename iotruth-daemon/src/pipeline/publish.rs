@@ -55,7 +55,7 @@ pub(super) struct Publisher {
     bereft: Option<String>,
     /// Why the daemon is about to end.
     fatal: Option<String>,
-    /// The number of a reader that had not looked at its rings for the first time.
+    /// The number of a reader that had not begun when it was looked last.
     new: Option<usize>,
     view: watch::Sender<Arc<View>>,
 }

@@ -95,7 +95,7 @@ pub(super) struct Mailbox {
     snapshot: Mutex<Arc<Snapshot>>,
     /// How often the reader went round.
     rounds: AtomicU64,
-    /// Told when it does so for the first time.
+    /// Told when it begins.
     begun: Notify,
     /// Number of its thread; 0 until it runs.
     thread: AtomicU32,
@@ -113,14 +113,14 @@ impl Mailbox {
         Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Says that the reader lives.
+    /// Counts a round; the first one is told to whoever waits for it.
     pub(super) fn begin_round(&self) {
         if self.rounds.fetch_add(1, Ordering::Relaxed) == 0 {
             self.begun.notify_one();
         }
     }
 
-    /// Waits until the reader goes round for the first time; not again after that was told.
+    /// Waits until the reader begins, which is told once.
     pub(super) async fn begins(&self) {
         self.begun.notified().await;
     }

@@ -1,9 +1,6 @@
 //! A reader that the machine gives no CPU is late, not dead.
 
-use std::{
-    fs,
-    process::{Child, Command},
-};
+use std::process::{Child, Command};
 
 use crate::harness::{
     books::quiet, daemon::Daemon, direct_io::DirectFile, loop_device::LoopDevice,
@@ -32,7 +29,8 @@ fn a_reader_without_a_cpu_makes_the_daemon_unready_and_goes_on() {
     };
 
     let greed = Greed::new();
-    let reader = reader_of(&daemon);
+    let reader = daemon.thread("reader/0").expect("it has a reader");
+    let reader = reader.file_name().expect("a thread has a number").to_string_lossy();
     run("taskset", ["--cpu-list", "--pid", CPU, &reader]);
     run("chrt", ["--idle", "--pid", "0", &reader]);
     wait_for("the reader to starve", || {
@@ -59,17 +57,6 @@ fn a_reader_without_a_cpu_makes_the_daemon_unready_and_goes_on() {
     let messages = daemon.messages();
     assert!(messages.contains("goes round again"), "{messages}");
     assert_eq!(daemon.signal("TERM").code(), Some(0), "{}", daemon.messages());
-}
-
-/// The number of the thread that drains the rings.
-fn reader_of(daemon: &Daemon) -> String {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
-    let mut threads = threads.map(|thread| thread.expect("threads can be listed").path());
-    let reader = threads.find(|thread| {
-        fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == "reader/0")
-    });
-    let reader = reader.expect("it has a reader");
-    reader.file_name().expect("a thread has a number").to_string_lossy().into_owned()
 }
 
 /// Processes that want the CPU all the time; they end with this guard.

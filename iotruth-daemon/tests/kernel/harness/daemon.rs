@@ -1,6 +1,7 @@
 //! The daemon under test, as a process of its own.
 
 use std::{
+    fs,
     io::Read,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
@@ -130,6 +131,15 @@ impl Daemon {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The folder of its thread of this name; `None` while there is none.
+    pub(crate) fn thread(&self, name: &str) -> Option<PathBuf> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let mut threads = threads.map(|thread| thread.expect("threads can be listed").path());
+        threads.find(|thread| {
+            fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim() == name)
+        })
     }
 
     /// What it has written to stderr so far.

@@ -15,8 +15,8 @@ const BPFTRACE: &str = "tracepoint:block:block_rq_issue { @start[args->dev, args
 /// Nothing at all, on the same two events: what the kernel counts of it, the counting itself takes.
 const EMPTY: &str = "tracepoint:block:block_rq_issue { } tracepoint:block:block_rq_complete { }";
 
-/// The time of both events, and nothing of the start: what the three events of iotruth take before it has
-/// told anything.
+/// A program for each of the three events that iotruth needs, which reads the clock where iotruth does and
+/// tells nothing.
 const CLOCK: &str = "tracepoint:block:block_rq_issue { if (nsecs == 0) { exit(); } } \
     tracepoint:block:block_rq_complete { if (nsecs == 0) { exit(); } } \
     tracepoint:block:block_io_start { }";
@@ -157,7 +157,7 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
         ),
         peer(
             "clock alone",
-            "the clock is read for each of both events; of a start too, nothing is told",
+            "three programs as iotruth has them: two read the clock, one does nothing",
             Count::Unknown,
             &["bpftrace", "-e", CLOCK],
         ),
