@@ -20,7 +20,7 @@ fn a_reader_that_stands_still_takes_the_daemon_with_it() {
 fn a_signal_ends_a_daemon_whose_reader_stands_still() {
     let _turn = turn();
     let device = LoopDevice::new(1);
-    let mut daemon = Daemon::start(&["--fault", "reader-stall"]);
+    let mut daemon = Daemon::start(&["--device", device.name(), "--fault", "reader-stall"]);
     let mut file = DirectFile::open(device.path(), 4096);
     file.read(0).expect("our device can be read");
     // Long enough for the reader to come to its record, too short for the stall to be noticed.
@@ -36,7 +36,9 @@ fn a_signal_ends_a_daemon_whose_reader_stands_still() {
 /// these words, and so must the log.
 fn blind(fault: &str, cause: &str) {
     let device = LoopDevice::new(1);
-    let mut daemon = Daemon::spawn(&["--fault", fault], |_| {});
+    // The fault comes with the first record, and so not before a request of this device.
+    let arguments = ["--device", device.name(), "--fault", fault];
+    let mut daemon = Daemon::spawn(&arguments, |_| {}).ready();
     let mut file = DirectFile::open(device.path(), 4096);
     let mut answers: Vec<(u16, String)> = Vec::new();
     let status = loop {

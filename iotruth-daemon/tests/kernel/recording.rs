@@ -193,7 +193,7 @@ fn a_daemon_whose_reader_stands_still_says_so_in_its_recording() {
     let file = tmpfs.path().join("recording");
     let path = file.to_str().unwrap();
     let device = LoopDevice::new(16);
-    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-stall"], |_| {}).ready();
+    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-stall"], |_| {});
     wait_for("the daemon to end", || {
         read(&device, 1);
         daemon.ended().ok_or_else(|| "it goes on".to_owned())
@@ -229,7 +229,7 @@ fn a_daemon_that_goes_blind_says_so_and_the_next_one_keeps_its_recording() {
     let file = tmpfs.path().join("recording");
     let path = file.to_str().unwrap();
     let device = LoopDevice::new(16);
-    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-panic"], |_| {}).ready();
+    let mut daemon = Daemon::spawn(&["--record", path, "--fault", "reader-panic"], |_| {});
     let ended = wait_for("the daemon to end", || {
         read(&device, 1);
         daemon.ended().ok_or_else(|| "it goes on".to_owned())
@@ -240,7 +240,9 @@ fn a_daemon_that_goes_blind_says_so_and_the_next_one_keeps_its_recording() {
 
     let mut next = recorded(&file, &[]);
     let old = tmpfs.path().join("recording.old");
-    assert_eq!(fs::read(&old).unwrap(), evidence);
+    // By the recorder's thread, which nobody waits for.
+    let kept = wait_for("the old recording", || fs::read(&old).map_err(|error| error.to_string()));
+    assert_eq!(kept, evidence);
     // A third one does not get in its way.
     let (code, message) = refused(&["--record", path], |_| {});
     assert_eq!(code, 1, "{message}");
