@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::harness::{
-    books::{balanced, quiet},
+    books::{balanced, quiet, shown},
     daemon::Daemon,
     fio::Fio,
     loop_device::LoopDevice,
@@ -15,10 +15,11 @@ fn after_one_second_no_life_is_pre_existing() {
     let _turn = turn();
     let device = LoopDevice::new(16);
     let reads = ["--rw=randread", "--bs=4k", "--size=16m", "--iodepth=32", "--numjobs=2"];
-    let load = Fio::start(device.path(), &[&reads[..], &["--time_based", "--runtime=6"]].concat());
+    let load = Fio::start(device.path(), &[&reads[..], &["--time_based", "--runtime=12"]].concat());
     thread::sleep(Duration::from_secs(1));
     let daemon = Daemon::start(&[]);
     thread::sleep(Duration::from_secs(1));
+    shown(&daemon);
     let warm = daemon.scrape();
     balanced(&warm);
     load.finish();

@@ -37,7 +37,7 @@ fn the_account_of_the_daemon_is_that_of_the_kernel() {
     let daemon = Daemon::spawn(&[], |_| {}).ready();
     let before = quiet(&daemon);
     let reads = ["--rw=randread", "--bs=4k", "--size=256m", "--iodepth=32", "--numjobs=2"];
-    let load = Fio::start(device.path(), &[&reads[..], &["--time_based", "--runtime=25"]].concat());
+    let load = Fio::start(device.path(), &[&reads[..], &["--time_based", "--runtime=40"]].concat());
     thread::sleep(Duration::from_secs(2));
     let account = wait_for("the daemon and /proc to agree", || {
         let (at, used) = (Instant::now(), seconds(daemon.pid()));

@@ -54,8 +54,10 @@ fn a_reader_without_a_cpu_makes_the_daemon_unready_and_goes_on() {
     // Nothing of what happened meanwhile is missing.
     settle(&daemon, &device, &mut expected);
     assert_eq!(quiet(&daemon).counted_losses(), 0);
-    let messages = daemon.messages();
-    assert!(messages.contains("goes round again"), "{messages}");
+    wait_for("that to be logged", || {
+        let messages = daemon.messages();
+        if messages.contains("goes round again") { Ok(()) } else { Err(messages) }
+    });
     assert_eq!(daemon.signal("TERM").code(), Some(0), "{}", daemon.messages());
 }
 

@@ -124,7 +124,7 @@ fn a_request_that_its_device_keeps_is_told_while_events_are_lost_all_the_time() 
     let name = kept.device.name();
     let busy = LoopDevice::new(16);
     // A page has room for thirty records, and the load is many times what can be drained in time.
-    let daemon = Daemon::start(&["--stuck-after", "4s", "--rings", "1", "--ring-budget", "4096"]);
+    let daemon = Daemon::start(&["--stuck-after", "10s", "--rings", "1", "--ring-budget", "4096"]);
     let lost = || daemon.scrape().existing("iotruth_events_lost_total", &[("reason", "ring_full")]);
     quiet(&daemon);
 

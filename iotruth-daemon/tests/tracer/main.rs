@@ -311,7 +311,7 @@ fn a_ring_wakes_its_reader_above_the_mark() {
     let _turn = turn();
     let device = LoopDevice::new(1);
     let mut tracer = load(&LoadOptions {
-        transport: Transport::RingBuffers { rings: 1, ring_bytes: 4 << 20, fill_mark: 32 << 10 },
+        transport: Transport::RingBuffers { rings: 1, ring_bytes: 4 << 20, fill_mark: 256 << 10 },
         ..OPTIONS
     });
     let rings = tracer.take_rings().unwrap();
@@ -319,8 +319,8 @@ fn a_ring_wakes_its_reader_above_the_mark() {
     tracer.attach().unwrap();
     read_blocks(&device, 50);
     assert!(!poll.woken(), "10 kB are no reason to wake anybody");
-    read_blocks(&device, 400);
-    assert!(poll.woken(), "80 kB are");
+    read_blocks(&device, 4_000);
+    assert!(poll.woken(), "800 kB are");
     tracer.detach().unwrap();
 }
 

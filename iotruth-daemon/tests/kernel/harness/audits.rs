@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    daemon::Daemon, direct_io::DirectFile, loop_device::LoopDevice, patience::wait_for,
-    status::Audit,
+    books::shown, daemon::Daemon, direct_io::DirectFile, loop_device::LoopDevice,
+    patience::wait_long_for, status::Audit,
 };
 
 /// After this long without rest, an end was not seen and its request is used again.
@@ -16,9 +16,11 @@ const SHORT: Duration = Duration::from_secs(4);
 /// requests are used again, which is done here: the flush request of the device, and all others.
 pub(crate) fn rest(daemon: &Daemon, device: &LoopDevice) -> Audit {
     let name = device.name();
+    // All audits that have ended are shown then.
+    shown(daemon);
     let before = daemon.status().audit(name).map_or(0, |audit| audit.audits);
     let mut since = Instant::now();
-    wait_for("an audit of the device at rest", || {
+    wait_long_for("an audit of the device at rest", || {
         // The next one may be under way already, and the one after it is not.
         match daemon.status().audit(name) {
             Some(audit) if audit.at_rest && audit.audits >= before + 2 => Ok(audit),

@@ -8,16 +8,21 @@ use super::{daemon::Daemon, metrics::Scrape, patience::wait_for};
 /// were read last, at most a second ago.
 const SLACK: Duration = Duration::from_millis(1);
 
-/// Waits until all that has happened so far is shown and the events balance: every attempt was
-/// received, or counted as lost. Then requests, histograms and unjudged lives must agree too.
-///
-/// The machine's own disk is never quite quiet; attempts that were not lost arrive all the same.
-pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
+/// Waits until all that has happened so far is shown.
+pub(crate) fn shown(daemon: &Daemon) {
     let now = SystemTime::now() + SLACK;
     wait_for("the daemon to show all that has happened", || {
         let until = daemon.status().complete_until();
         if until >= now { Ok(()) } else { Err(format!("only until {until:?}, not {now:?}")) }
     });
+}
+
+/// Waits until all that has happened so far is shown and the events balance: every attempt was
+/// received, or counted as lost. Then requests, histograms and unjudged lives must agree too.
+///
+/// The machine's own disk is never quite quiet; attempts that were not lost arrive all the same.
+pub(crate) fn quiet(daemon: &Daemon) -> Scrape {
+    shown(daemon);
     let scrape = wait_for("attempts = received + lost, once all is quiet", || {
         let scrape = daemon.scrape();
         let [attempts, received, refused] = events(&scrape);
