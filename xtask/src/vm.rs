@@ -51,7 +51,7 @@ const PACKAGES: [(&str, &str); 6] = [
 ];
 
 /// Without hardware help all scenarios take a few minutes; this is a hang.
-const TIMEOUT: Duration = Duration::from_mins(20);
+const TIMEOUT: Duration = Duration::from_mins(40);
 
 /// The console of a guest that ran every scenario.
 const WHOLE: &str = "console.log";

@@ -20,7 +20,7 @@ use crate::{
         direct_io::DirectFile,
         diskstats::DiskStats,
         mismatches::{self, Entry},
-        patience::wait_for,
+        patience::wait_long_for,
         tmpfs::Mount,
         turn::turn,
     },
@@ -84,7 +84,7 @@ fn requests_belong_to_the_group_that_caused_them() {
             }
         });
     }
-    wait_for("workers to write all back", || {
+    wait_long_for("workers to write all back", || {
         let written = DiskStats::of(disk.name()).since(before).writes;
         if written >= 2 * WRITTEN_BACK { Ok(()) } else { Err(format!("{written} writes")) }
     });

@@ -18,9 +18,12 @@ const WHILE: Duration = Duration::from_secs(5);
 /// Between two looks: each costs more than the limit, while it lasts.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The part of requests that is followed.
-fn ratio(daemon: &Daemon) -> f64 {
-    thread::sleep(PAUSE);
+/// Between two looks while all is to return, which takes ten seconds below the limit.
+const LONG_PAUSE: Duration = Duration::from_secs(15);
+
+/// The part of requests that is followed, after a pause.
+fn ratio(daemon: &Daemon, pause: Duration) -> f64 {
+    thread::sleep(pause);
     daemon.scrape().sum("iotruth_sampling_ratio", &[])
 }
 
@@ -42,13 +45,13 @@ fn each_request_is_followed_whole_or_counted_as_left_out() {
     let limit = ["--max-cpu-percent", LIMIT];
     let daemon = Daemon::start(&[kernel::SECOND_PROGRAMS, &limit].concat());
     let load = Load::start(&device.path(), 64 << 20, 4);
-    wait_long_for("requests to be left out", || match ratio(&daemon) {
+    wait_long_for("requests to be left out", || match ratio(&daemon, PAUSE) {
         ratio if ratio < 1.0 => Ok(()),
         _ => Err(daemon.scrape().sum("iotruth_cpus", &[]).to_string()),
     });
     thread::sleep(WHILE);
     let reads = load.stop();
-    wait_long_for("every request to be followed again", || match ratio(&daemon) {
+    wait_long_for("every request to be followed again", || match ratio(&daemon, LONG_PAUSE) {
         ratio if ratio < 1.0 => Err(daemon.scrape().sum("iotruth_cpus", &[]).to_string()),
         _ => Ok(()),
     });

@@ -1,15 +1,13 @@
 //! A disk that goes offline, or is deleted, under load.
 
-use std::{
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::thread::{self, JoinHandle};
 
 use crate::{
     disk::Disk,
     harness::{
         daemon::Daemon,
         direct_io::{DirectFile, Offsets},
+        diskstats::DiskStats,
         mismatches::Entry,
         patience::wait_for,
         turn::turn,
@@ -23,6 +21,9 @@ const THREADS: u64 = 4;
 
 /// Each thread gives up after so many errors.
 const ERRORS: u64 = 25;
+
+/// Reads before the disk goes.
+const LOAD: u64 = 100;
 
 /// Reads of the disk that comes after a deleted one.
 const READS: u64 = 200;
@@ -55,7 +56,7 @@ fn what_an_offline_disk_refuses_was_never_issued() {
     let name = disk.name();
     let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     let readers = read_until_it_fails(disk);
-    thread::sleep(Duration::from_millis(500));
+    under_load(&daemon, name);
     disk.set("device/state", "offline\n");
     let well: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
     let failed = THREADS * ERRORS;
@@ -79,7 +80,7 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     let name = disk.name();
     let daemon = Daemon::start(kernel::SECOND_PROGRAMS);
     let readers = read_until_it_fails(disk);
-    thread::sleep(Duration::from_millis(500));
+    under_load(&daemon, name);
     let number = disk.attribute("dev");
     let host = ScsiDebug::host_of(disk);
     disk.set("device/delete", "1");
@@ -121,6 +122,19 @@ fn what_a_deleted_disk_refuses_is_told_as_well() {
     assert_eq!(of_disks.iter().map(Entry::count).sum::<u64>(), failed, "{of_disks:?}");
     assert!(others.iter().all(|entry| entry.device() == "0:0"), "{others:?}");
     nothing_under(&daemon, &[&number]);
+}
+
+/// Waits until the disk has some load, and the daemon knows its name.
+fn under_load(daemon: &Daemon, name: &str) {
+    let before = DiskStats::of(name);
+    wait_for("load", || {
+        let reads = DiskStats::of(name).since(before).reads;
+        if reads >= LOAD && daemon.scrape().knows(name) {
+            Ok(())
+        } else {
+            Err(format!("{reads} reads"))
+        }
+    });
 }
 
 /// Waits until the metrics have nothing of these devices.

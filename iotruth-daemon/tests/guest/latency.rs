@@ -1,6 +1,6 @@
 //! Latencies of devices that take a known time for every answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     harness::{
@@ -16,7 +16,8 @@ use crate::{
 /// What the devices are told to take.
 const DELAY: Duration = Duration::from_millis(50);
 
-/// How much more is allowed, because a timer of an emulated machine may be late.
+/// How much more the fastest read may take: a timer of an emulated machine may be late, but not each
+/// time.
 const LATE: Duration = Duration::from_millis(20);
 
 /// Reads of each device; each one is looked at.
@@ -42,16 +43,19 @@ fn scsi_debug_takes_as_long_as_it_was_told() {
 /// Reads, and compares the time of each read with what the device takes.
 fn measure(name: &str, file: &mut DirectFile) {
     let daemon = Daemon::start(&[]);
-    let mut before = 0.0;
+    let (mut before, mut fastest) = (0.0, Duration::MAX);
     for (number, offset) in Offsets::new(1, 64 << 20).take(READS).enumerate() {
+        let begin = Instant::now();
         file.read(offset).expect("it can be read");
+        let most = begin.elapsed();
         let scrape = strict(&daemon, &[]);
         scrape.equal("device", scrape.measured(name, "read", "device"), number as u64 + 1);
         let sum = scrape.nanoseconds(name, "read", "device");
         // Sums are printed in seconds, so that the last nanosecond may be off.
         let took = Duration::from_nanos((sum - before).round() as u64 + 1);
         assert!(took >= DELAY, "read {number} of {name} took {took:?}, less than it can");
-        assert!(took <= DELAY + LATE, "read {number} of {name} took {took:?}");
-        before = sum;
+        assert!(took <= most, "read {number} of {name} took {took:?}, and its reader {most:?}");
+        (before, fastest) = (sum, fastest.min(took));
     }
+    assert!(fastest <= DELAY + LATE, "the fastest read of {name} took {fastest:?}");
 }

@@ -59,6 +59,10 @@ impl Subsystem {
             ours.cloned().ok_or_else(|| format!("{names:?}"))
         });
         subsystem.disk = Some(Disk::settled(&head));
+        wait_for("both paths", || {
+            let paths = subsystem.paths();
+            if paths.len() == PORTS.len() { Ok(()) } else { Err(format!("{paths:?}")) }
+        });
         subsystem
     }
 
@@ -120,7 +124,8 @@ fn connect(port: &str) -> PathBuf {
     let before = controllers();
     let mut fabrics = File::options().read(true).write(true).open(FABRICS);
     let fabrics = fabrics.as_mut().expect("nvme-fabrics is loaded");
-    let options = format!("transport=loop,nqn={SUBSYSTEM},traddr={port}");
+    // Without what keeps it alive: that may be on its way while programs are attached.
+    let options = format!("transport=loop,nqn={SUBSYSTEM},traddr={port},keep_alive_tmo=0");
     fabrics.write_all(options.as_bytes()).unwrap_or_else(|error| panic!("{options}: {error}"));
     let new = controllers().into_iter().find(|controller| !before.contains(controller));
     new.expect("a connection has a controller")

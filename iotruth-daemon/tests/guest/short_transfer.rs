@@ -1,6 +1,6 @@
 //! A host that transfers only a part of what it was asked for.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use crate::{
     harness::{
@@ -18,6 +18,9 @@ const EVERY: u64 = 7;
 
 /// Commands for one request that are a storm, with some in which a part of it was transferred.
 const STORM: u64 = 1_100;
+
+/// How long each of them takes.
+const ANSWER: Duration = Duration::from_millis(1);
 
 #[test]
 fn the_rest_of_a_short_transfer_is_sent_again() {
@@ -49,13 +52,15 @@ fn a_request_that_gets_nowhere_is_one_life() {
     let disk = hosts.disk(0);
     let name = disk.name();
     let daemon = Daemon::start(&[]);
+    // Two CPUs would be busy with sending it back and forth, and a guest has no time for as many events as
+    // they can make.
+    scsi_debug::answer_after(ANSWER.as_nanos() as u64);
     // From the next command on every one of them is short, so that nothing is left to halve.
     scsi_debug::inject(SHORT_TRANSFER, -1);
     let mut file = DirectFile::open(&disk.path(), 4096);
     let before = disk.commands();
     let reader = thread::spawn(move || file.read(1 << 20));
-    // The kernel is asked, and not the daemon, which shows it later: two CPUs are busy with sending it back
-    // and forth, and a guest has no time for as many events as they would make meanwhile.
+    // The kernel is asked, and not the daemon, which shows it later.
     wait_for("it to be sent back over and over", || {
         let during = disk.commands() - before;
         if during > STORM { Ok(()) } else { Err(format!("{during} times so far")) }

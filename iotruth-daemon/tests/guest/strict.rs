@@ -116,7 +116,7 @@ fn whole_but(daemon: &Daemon, endless: u64, gone: bool) -> Figures {
     if skipped == 0 {
         let inferred = scrape.existing("iotruth_lives_inferred_total", &[]);
         let unjudged = |reason| scrape.count("iotruth_unjudged_total", &[("reason", reason)]);
-        assert_eq!(unjudged("pre_existing"), 0, "pre-existing");
+        assert_eq!(unjudged("pre_existing"), 0, "{}", nonzero(daemon, "pre_existing"));
         // What was unjudged on a disk that has gone is in no series, and only in the sum.
         let seen = unjudged("loss");
         let distrusted = if gone { seen.max(all.saturating_sub(inferred)) } else { seen };
@@ -133,6 +133,13 @@ fn whole_but(daemon: &Daemon, endless: u64, gone: bool) -> Figures {
         println!("\nIOTRUTH-NOTE {skipped} events skipped: {all} requests unjudged");
     }
     Figures { scrape, skipped }
+}
+
+/// The series of this reason that are not zero.
+fn nonzero(daemon: &Daemon, reason: &str) -> String {
+    let metrics = daemon.get("/metrics");
+    let lines = metrics.lines().filter(|line| line.contains(reason) && !line.ends_with(" 0"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Runs of first programs that the kernel skipped.

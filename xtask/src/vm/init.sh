@@ -32,7 +32,7 @@ while read -r scenario; do
     echo "IOTRUTH-GUEST begin $scenario"
     dmesg -c >/dev/null
     # One that hangs must not keep the others from running.
-    IOTRUTH_BIN=/iotruth timeout -s KILL 300 /guest "$scenario::" --test-threads=1 --nocapture
+    IOTRUTH_BIN=/iotruth timeout -s KILL 600 /guest "$scenario::" --test-threads=1 --nocapture
     code=$?
     if [ "$code" != 0 ]; then
         echo "the kernel's last messages:"

@@ -28,7 +28,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "nvme", about: "two hardware queues, and FUA of the disk's own", absent: &[] },
     Scenario {
         name: "latency",
-        about: "null_blk and scsi_debug that take 50 ms: never less, at most 20 ms more",
+        about: "null_blk and scsi_debug that take 50 ms: never less, and at most 20 ms more at best",
         absent: &[],
     },
     Scenario { name: "elevator_switch", about: "I/O schedulers switch under load", absent: &[] },

@@ -5,8 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long anything may take before a test gives up. No test asserts how long something took;
-/// this only keeps a hang from lasting for ever.
+use super::daemon::in_guest;
+
+/// How long anything may take before a test gives up; in a guest it is four times that. No test asserts
+/// how long something took: this only keeps a hang from lasting for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause between two looks.
@@ -25,6 +27,8 @@ pub(crate) fn wait_long_for<T>(what: &str, look: impl FnMut() -> Result<T, Strin
 
 fn wait<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begin = Instant::now();
+    // Everything takes its time there.
+    let patience = if in_guest() { 4 * patience } else { patience };
     loop {
         match look() {
             Ok(answer) => return answer,
