@@ -13,7 +13,7 @@ use super::{
     flushing::FlushQueue,
     history::{End, History},
     plan::{Ask, Plan},
-    reading::{ATTACH_STEP, Reading},
+    reading::{ATTACH_CALL, ATTACH_STEP, Reading},
     steps::{Step, flushes, length, steps},
     world::{DISKS, Driver, QUEUES, TAGS, World},
 };
@@ -89,9 +89,9 @@ impl<'c> Machine<'c> {
     /// Plays a case to its end; with its story, if somebody wants to read it.
     pub(super) fn play(case: &'c Case, story: bool) -> Self {
         // The last program is attached after all others.
-        let attached = case
-            .attached
-            .map_or(ATTACHED, |first| BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1));
+        let attached = case.attached.map_or(ATTACHED, |first| {
+            BEGIN + first + ATTACH_STEP * (PROBES as u64 - 1) + ATTACH_CALL
+        });
         let mut kernel = Kernel::new_with(case.world.starts, attached, case.world.marks);
         kernel.record();
         kernel.compare();

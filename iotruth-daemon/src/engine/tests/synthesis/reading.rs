@@ -16,6 +16,10 @@ use crate::engine::{
 /// From the attachment of one program to that of the next, in nanoseconds.
 pub(super) const ATTACH_STEP: u64 = 20_000;
 
+/// From the attachment of the last one to when the daemon reads the time: longer than any clock of the world
+/// is ahead of another. A call into the kernel returns in between.
+pub(super) const ATTACH_CALL: u64 = 500;
+
 /// What the reader remembers.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
