@@ -156,8 +156,8 @@ impl Tracer {
                 Err(error) => self.insert_flush = Some(Err(error)),
             }
         }
-        // Later than the last program began to run, by as long as it takes to return from a call: no CPU's clock
-        // is ahead of another's by as long.
+        // Later than the last program began to run, by as long as it takes to return from a call: no CPU's
+        // clock is ahead of another's by as long.
         let at = system::monotonic();
         // Not before: until here somebody waits.
         system::give_back();

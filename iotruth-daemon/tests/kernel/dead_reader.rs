@@ -22,7 +22,7 @@ fn a_reader_that_stands_still_takes_the_daemon_with_it() {
 fn a_signal_ends_a_daemon_whose_reader_stands_still() {
     let _turn = turn();
     let device = LoopDevice::new(1);
-    let mut daemon = Daemon::spawn(&["--fault", "reader-stall"], |_| {}).ready();
+    let mut daemon = Daemon::start(&["--fault", "reader-stall"]);
     let mut file = DirectFile::open(device.path(), 4096);
     file.read(0).expect("our device can be read");
     // The stall is not noticed before seconds have passed.

@@ -90,7 +90,7 @@ fn all_losses_are_counted_and_none_feigns_a_mismatch() {
     let missing = i64::try_from(kernel.reads - counted).unwrap();
     assert_eq!(calm_before.residue["reads"] - audit.residue["reads"], missing, "{audit:?}");
 
-    // The errors of the quiet device, and nothing else on the whole machine. One that is not shown was
+    // The errors of the quiet device, and nothing else on any device of ours. One that is not shown was
     // refused by its ring, where the machine's own disk may have written meanwhile, and counted.
     assert_eq!(after.mismatches(name), 0, "{:?}", daemon.all_mismatches(name));
     let shown = daemon.mismatches();
@@ -104,7 +104,7 @@ fn all_losses_are_counted_and_none_feigns_a_mismatch() {
     println!("{} errors provoked, {missing} not shown, {refused} records refused", provoked.len());
     assert!(sectors.is_subset(&provoked), "{sectors:?} of {provoked:?}");
     assert!(missing <= refused, "{missing} of {} are not shown: {shown:?}", provoked.len());
-    assert!(missing * 2 <= provoked.len() as u64, "{missing} of {} are not shown", provoked.len());
+    assert!(missing * 10 <= provoked.len() as u64, "{missing} of {} are not shown", provoked.len());
 
     // What comes after the storm is judged again. A ring of one page is small for that too.
     let disk = DiskStats::of(name);
