@@ -11,6 +11,15 @@ pub fn possible_cpus() -> u32 {
     fs::read_to_string(POSSIBLE).ok().and_then(|list| highest(&list)).map_or(1024, |n| n + 1)
 }
 
+/// One more than the highest number of a CPU that is online.
+#[must_use]
+pub fn online_below() -> u32 {
+    fs::read_to_string(ONLINE)
+        .ok()
+        .and_then(|list| highest(&list))
+        .map_or_else(possible_cpus, |n| n + 1)
+}
+
 /// CPUs that are online. Not those that this process may use: a container with a quota of one CPU
 /// still traces all of them.
 #[must_use]
@@ -38,7 +47,7 @@ fn count(ranges: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, highest, online_cpus};
+    use super::{count, highest, online_below, online_cpus, possible_cpus};
 
     #[test]
     fn the_highest_cpu_is_the_last_of_the_list() {
@@ -55,5 +64,6 @@ mod tests {
         assert_eq!(count(""), None);
         assert_eq!(count("3-1"), None);
         assert!(online_cpus() > 0);
+        assert!((online_cpus() as u32..=possible_cpus()).contains(&online_below()));
     }
 }

@@ -18,8 +18,10 @@ const MOST: u32 = 1 << 24;
 pub struct Lanes {
     /// Where the rings of each program are, by [`Program::index`].
     pub(super) of: [Lane; PROGRAMS],
-    /// CPUs that have such rings.
+    /// CPUs that have such rings: those with lower numbers.
     pub(super) cpus: u32,
+    /// CPUs that programs may ever run on: all of these count.
+    possible: u32,
     /// How many of them each CPU and program has: a power of two, and no reader is without one.
     rings: u32,
     /// Slots of each of the rings that are used most.
@@ -32,14 +34,22 @@ impl Lanes {
     /// The longest rings that fit into so many bytes, so many for each CPU and program; `None` where none
     /// do.
     ///
-    /// `starts` says that every request has a record of its start, `second` that there are second
-    /// programs.
+    /// Of the `possible` CPUs the first `cpus` have rings. What others have to tell is refused as if their
+    /// rings were full. `starts` says that every request has a record of its start, `second` that there
+    /// are second programs.
     #[must_use]
-    pub fn fit(budget: u64, cpus: u32, rings: u32, starts: bool, second: bool) -> Option<Self> {
+    pub fn fit(
+        budget: u64,
+        cpus: u32,
+        possible: u32,
+        rings: u32,
+        starts: bool,
+        second: bool,
+    ) -> Option<Self> {
         let mut slots = MOST;
         while slots >= LEAST {
-            let lanes = Self::new(slots, cpus, rings, starts, second);
-            if lanes.bytes() <= budget {
+            let lanes = Self::new(slots, cpus, possible, rings, starts, second);
+            if lanes.bytes() <= budget && lanes.are_told_apart() {
                 return Some(lanes);
             }
             slots /= 2;
@@ -47,7 +57,7 @@ impl Lanes {
         None
     }
 
-    fn new(slots: u32, cpus: u32, rings: u32, starts: bool, second: bool) -> Self {
+    fn new(slots: u32, cpus: u32, possible: u32, rings: u32, starts: bool, second: bool) -> Self {
         let mut strides = [0; ARRAYS];
         let mut of = [Lane::default(); PROGRAMS];
         for (index, lane) in of.iter_mut().enumerate() {
@@ -65,7 +75,25 @@ impl Lanes {
             let array = Program::from_index(index).map_or(0, |program| array(program.probe));
             lane.stride = strides.get(array).copied().unwrap_or_default();
         }
-        Self { of, cpus, rings, slots, strides }
+        Self { of, cpus, possible: possible.max(cpus), rings, slots, strides }
+    }
+
+    /// Whether the number of a slot of the last possible CPU is a number that programs can look up: one that
+    /// wraps around would be another CPU's.
+    fn are_told_apart(&self) -> bool {
+        self.strides.iter().all(|stride| self.possible.checked_mul(*stride).is_some())
+    }
+
+    /// CPUs that have such rings: those with lower numbers.
+    #[must_use]
+    pub const fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    /// CPUs that may come and have none.
+    #[must_use]
+    pub const fn without_rings(&self) -> u32 {
+        self.possible - self.cpus
     }
 
     /// How many rings each CPU and program has.
@@ -91,7 +119,8 @@ impl Lanes {
     pub fn bytes(&self) -> u64 {
         let of = |(stride, bytes): (&u32, usize)| u64::from(*stride) * bytes as u64;
         let slots: u64 = self.strides.iter().zip(LENGTHS).map(of).sum();
-        u64::from(self.cpus) * (slots + (PROGRAMS * size_of::<ProgramCounters>()) as u64)
+        let counters = PROGRAMS * size_of::<ProgramCounters>();
+        u64::from(self.cpus) * slots + u64::from(self.possible) * counters as u64
     }
 }
 
@@ -139,20 +168,40 @@ mod tests {
         let budget = 32 << 20;
         for (cpus, rings) in [(1, 1), (2, 1), (2, 2), (64, 1), (64, 4), (256, 1)] {
             for (starts, second) in [(false, false), (true, false), (false, true), (true, true)] {
-                let lanes = Lanes::fit(budget, cpus, rings, starts, second).unwrap();
+                let lanes = Lanes::fit(budget, cpus, cpus, rings, starts, second).unwrap();
                 assert!(lanes.bytes() <= budget, "{lanes:?}");
-                let twice = Lanes::new(2 * lanes.slots(), cpus, rings, starts, second);
+                let twice = Lanes::new(2 * lanes.slots(), cpus, cpus, rings, starts, second);
                 assert!(twice.bytes() > budget, "{lanes:?}");
             }
         }
-        assert_eq!(Lanes::fit(budget, 2, 1, false, false).unwrap().slots(), 32_768);
-        assert_eq!(Lanes::fit(budget, 2, 4, false, false).unwrap().slots(), 8_192);
-        assert_eq!(Lanes::fit(64 << 10, 64, 1, false, false), None);
+        assert_eq!(Lanes::fit(budget, 2, 2, 1, false, false).unwrap().slots(), 32_768);
+        assert_eq!(Lanes::fit(budget, 2, 2, 4, false, false).unwrap().slots(), 8_192);
+        assert_eq!(Lanes::fit(64 << 10, 64, 64, 1, false, false), None);
+    }
+
+    #[test]
+    fn cpus_that_may_come_take_no_more_than_their_counters() {
+        let few = Lanes::fit(32 << 20, 4, 128, 1, false, false).unwrap();
+        assert_eq!((few.cpus(), few.without_rings(), few.slots()), (4, 124, 16_384));
+        let alone = Lanes::fit(32 << 20, 4, 4, 1, false, false).unwrap();
+        assert_eq!(few.bytes() - alone.bytes(), 124 * 14 * 1024);
+        assert!((0..3).all(|array| few.entries(array) == alone.entries(array)));
+    }
+
+    #[test]
+    fn no_slot_of_a_cpu_without_rings_is_another_ones() {
+        let lanes = Lanes::fit(1 << 30, 1, 8192, 1, false, false).unwrap();
+        let alone = Lanes::fit(1 << 30, 1, 1, 1, false, false).unwrap();
+        assert!(lanes.slots() < alone.slots(), "{lanes:?}");
+        for lane in lanes.of {
+            let last = u64::from(lane.stride) * 8191 + u64::from(lane.first + lane.mask);
+            assert!(u32::try_from(last).is_ok(), "{lane:?}");
+        }
     }
 
     #[test]
     fn no_two_rings_overlap() {
-        let lanes = Lanes::fit(8 << 20, 3, 4, false, true).unwrap();
+        let lanes = Lanes::fit(8 << 20, 3, 5, 4, false, true).unwrap();
         for (which, _) in LENGTHS.iter().enumerate() {
             let mut taken = vec![false; lanes.entries(which) as usize];
             for cpu in 0..lanes.cpus {
@@ -171,13 +220,13 @@ mod tests {
 
     #[test]
     fn what_is_rare_gets_less() {
-        let lanes = Lanes::fit(32 << 20, 2, 1, false, true).unwrap();
+        let lanes = Lanes::fit(32 << 20, 2, 2, 1, false, true).unwrap();
         let slots = |program: Program| lanes.of[program.index()].mask + 1;
         assert_eq!(slots(Program::first(Probe::Issue)), lanes.slots());
         assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 4);
         assert_eq!(lanes.slots(), 32_768);
         assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 8);
-        let all_starts = Lanes::fit(32 << 20, 2, 1, true, true).unwrap();
+        let all_starts = Lanes::fit(32 << 20, 2, 2, 1, true, true).unwrap();
         assert_eq!(
             all_starts.of[Program::first(Probe::Start).index()].mask + 1,
             all_starts.slots()

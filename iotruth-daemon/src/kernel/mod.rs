@@ -53,7 +53,7 @@ pub use {
     reread::Rereader, ring::Ring, sampler::Sampler, tracer::Tracer,
 };
 pub use {
-    cpus::{online_cpus, possible_cpus},
+    cpus::{online_below, online_cpus, possible_cpus},
     error::KernelError,
     lanes::Lanes,
     options::{Attached, Counters, LONGEST_RUN, LoadOptions, LoadTimes, Transport},

@@ -52,6 +52,15 @@ impl Transport {
             Self::PerCpu(_) => "per-cpu",
         }
     }
+
+    /// Records of CPUs with lower numbers find room; those of all others are refused.
+    #[must_use]
+    pub const fn cpus(&self) -> u32 {
+        match self {
+            Self::RingBuffers { .. } => u32::MAX,
+            Self::PerCpu(lanes) => lanes.cpus(),
+        }
+    }
 }
 
 /// How long it took until the programs could be attached.
@@ -123,6 +132,16 @@ impl Counters {
         self.of(program).map(|counters| counters.run_time).sum()
     }
 
+    /// The last CPU that a record was tried on, if it is not one of the first `cpus`.
+    #[must_use]
+    pub fn beyond(&self, cpus: u32) -> Option<u32> {
+        let mut of_cpus = self.counted.chunks(PROGRAMS).enumerate().skip(cpus as usize);
+        let tried = |programs: &[ProgramCounters]| {
+            programs.iter().flat_map(|program| &program.rings).any(|ring| ring.attempts > 0)
+        };
+        of_cpus.rfind(|(_, programs)| tried(programs)).map(|(cpu, _)| cpu as u32)
+    }
+
     /// Records that were tried, by all programs into all rings.
     #[must_use]
     pub fn total_attempts(&self) -> u64 {
@@ -176,6 +195,7 @@ mod tests {
         assert_eq!(counters.attempts(insert, 2), 0);
         assert_eq!(counters.lost(issue, 2), 1);
         assert_eq!((counters.total_attempts(), counters.total_lost()), (1112, 1));
+        assert_eq!([0, 2, 3].map(|cpus| counters.beyond(cpus)), [Some(2), Some(2), None]);
         assert_eq!(counters.attempts(second, 2), 1000);
         assert_eq!([Probe::Issue, Probe::Start].map(|probe| counters.made_up(probe)), [1000, 10]);
     }

@@ -48,7 +48,7 @@ use self::{
     outcome::Readers,
     plan::{Machine, Plan},
     publish::Publisher,
-    reader::{Mailbox, Reader, TwoWriters},
+    reader::{Mailbox, Reader, WrongRings},
     recorder::{Place, Recorded, Recorder},
     samples::Samples,
     signals::Signals,
@@ -71,22 +71,49 @@ pub fn start(config: Config) -> anyhow::Result<()> {
     let begin = clock::monotonic();
     priority::raise_session();
     residence::refuse_huge_pages();
-    match follow(&Arc::new(config.clone()), None, begin) {
-        Err(error) if error.is::<TwoWriters>() => {
-            warn!("{error}; all begins anew with BPF ring buffers, and without a recording");
-            // What was recorded shows what went wrong.
-            let transport = Transport::RingBuffers;
-            let config = Config { transport, record: None, fault: None, ..config };
-            follow(&Arc::new(config), Some(&error.to_string()), clock::monotonic())
+    let mut config = config;
+    let mut known = Known::default();
+    let mut ended = follow(&Arc::new(config.clone()), &known, begin);
+    // Not for ever: each time more CPUs have rings, or there are BPF ring buffers, which are right everywhere.
+    while let Err(error) = &ended
+        && let Some(wrong) = error.downcast_ref::<WrongRings>()
+    {
+        match wrong {
+            WrongRings::TwoWriters => {
+                warn!("{error}; all begins anew with BPF ring buffers, and without a recording");
+                // What was recorded shows what went wrong.
+                let transport = Transport::RingBuffers;
+                config = Config { transport, record: None, fault: None, ..config };
+                known.because = Some(error.to_string());
+            }
+            WrongRings::NewCpu(cpu) => {
+                warn!("{error}; all begins anew with rings for it");
+                known.below = cpu + 1;
+                known.notes.push(format!(
+                    "All began anew, and what was counted before is in no figure: {error}."
+                ));
+            }
         }
-        done => done,
+        residence::may_leave_memory();
+        ended = follow(&Arc::new(config.clone()), &known, clock::monotonic());
     }
+    ended
+}
+
+/// What was found out before all began anew.
+#[derive(Debug, Default)]
+struct Known {
+    /// Why records do not travel in the cheaper way.
+    because: Option<String>,
+    /// One more than the highest number of a CPU that runs programs.
+    below: u32,
+    /// What is to be said of it.
+    notes: Vec<String>,
 }
 
 /// Follows requests until it is told to stop or can no longer see. `begin` is when it was asked to, in
-/// nanoseconds of `CLOCK_MONOTONIC`; `because` says why records do not travel in the cheaper way, where
-/// that turned out to be wrong.
-fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Result<()> {
+/// nanoseconds of `CLOCK_MONOTONIC`.
+fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
@@ -95,12 +122,13 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         let address = listener.local_addr()?;
         let recording = config.record.as_deref().map(Place::take).transpose()?;
         let types = Types::read()?;
-        let mut plan = Plan::new(config, &Machine::here(&types.facts))?;
-        plan.because = plan.because.or_else(|| because.map(str::to_owned));
+        let mut plan = Plan::new(config, &Machine::here(&types.facts, known.below))?;
+        plan.because = plan.because.or_else(|| known.because.clone());
         let (auditor, auditees) =
             Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
                 .context("cannot start the auditor thread")?;
         let mut tracing = Tracing::begin(config, &plan, types, &auditor, begin)?;
+        tracing.notes.extend_from_slice(&known.notes);
         if config.bpf_log {
             tracing.log()?;
         }
@@ -118,7 +146,7 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         let helpers = vec![auditor.helper().clone(), thrift.helper().clone()];
         let ends = auditees.into_iter().zip(samples).zip(mailboxes).collect();
         let auditor = (auditor, helpers);
-        let (readers, mut publisher, view) =
+        let (mut readers, mut publisher, view) =
             read(config, &plan, &mut tracing, auditor, ends, recorder.as_ref())?;
         publisher.show_cost(CostStatus::new(limit));
         residence::stay_in_memory();
@@ -130,8 +158,10 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
             plan.readers.len(),
             tracing.start_up.total.as_millis(),
         );
-        let outcome = watch_over(&mut signals, &readers, &mut publisher, &thrift).await;
-        if let Err(error) = &outcome {
+        let outcome = watch_over(&mut signals, &mut readers, &mut publisher, &thrift).await;
+        if let Err(error) = &outcome
+            && !error.is::<WrongRings>()
+        {
             error!("{error:#}; /readyz fails from now on");
             publisher.not_ready(format!("{error:#}"));
             tokio::time::sleep(LAST_WORDS).await;
@@ -147,17 +177,17 @@ fn follow(config: &Arc<Config>, because: Option<&str>, begin: u64) -> anyhow::Re
         }
         drop(stop_http);
         http.await?;
-        match joined {
-            // Nothing begins anew that was told to stop, before that or meanwhile.
-            Err(error) if error.is::<TwoWriters>() && outcome.is_ok() => warn!("{error}"),
-            Err(error) if error.is::<TwoWriters>() => {
+        // Nothing begins anew that was told to stop, before that or meanwhile.
+        match (outcome, joined) {
+            (Ok(()), Err(error)) if error.is::<WrongRings>() => warn!("{error}"),
+            (Err(error), _) if error.is::<WrongRings>() => {
                 tokio::select! {
                     biased;
                     name = signals.next() => info!("{name}"),
                     () = std::future::ready(()) => return Err(error),
                 }
             }
-            joined => outcome.and(joined)?,
+            (outcome, joined) => outcome.and(joined)?,
         }
         info!("stopped");
         Ok(())
@@ -270,7 +300,7 @@ fn serve(
 /// Publishes until a signal comes or a reader ends, which is an error.
 async fn watch_over(
     signals: &mut Signals,
-    readers: &Readers,
+    readers: &mut Readers,
     publisher: &mut Publisher,
     thrift: &Thrift,
 ) -> anyhow::Result<()> {

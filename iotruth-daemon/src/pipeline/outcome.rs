@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{anyhow, bail};
 
+use super::reader::WrongRings;
+
 /// How long the readers may take to drain what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -20,26 +22,30 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The running readers.
 #[derive(Debug)]
 pub(super) struct Readers {
-    handles: Vec<JoinHandle<anyhow::Result<()>>>,
+    /// With their numbers.
+    running: Vec<(usize, JoinHandle<anyhow::Result<()>>)>,
+    /// What became of one that has ended by itself.
+    ended: anyhow::Result<()>,
     stop: Arc<AtomicBool>,
 }
 
 impl Readers {
     /// `stop` is what the readers look at.
-    pub(super) const fn new(
-        handles: Vec<JoinHandle<anyhow::Result<()>>>,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
-        Self { handles, stop }
+    pub(super) fn new(handles: Vec<JoinHandle<anyhow::Result<()>>>, stop: Arc<AtomicBool>) -> Self {
+        Self { running: handles.into_iter().enumerate().collect(), ended: Ok(()), stop }
     }
 
     /// An error if a reader has ended, which it does only when something is wrong: alive but blind
-    /// is dead.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        match self.handles.iter().position(JoinHandle::is_finished) {
-            Some(number) => bail!("reader {number} has died, and what it read is seen by nobody"),
-            None => Ok(()),
+    /// is dead. Or all has to begin anew, and then that is the error.
+    pub(super) fn check(&mut self) -> anyhow::Result<()> {
+        let ended = self.running.iter().position(|(_, handle)| handle.is_finished());
+        let Some(place) = ended else { return Ok(()) };
+        let (number, handle) = self.running.remove(place);
+        match join(number, handle) {
+            Err(error) if error.is::<WrongRings>() => return Err(error),
+            ended => self.ended = ended,
         }
+        bail!("reader {number} has died, and what it read is seen by nobody")
     }
 
     /// Lets every reader drain what is left and waits for all of them, but not for one that is
@@ -47,15 +53,13 @@ impl Readers {
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         let deadline = Instant::now() + PATIENCE;
-        let mut outcome = Ok(());
-        for (number, handle) in self.handles.into_iter().enumerate() {
+        let mut outcome = self.ended;
+        for (number, handle) in self.running {
             while !handle.is_finished() && Instant::now() < deadline {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             let joined = if handle.is_finished() {
-                handle.join().unwrap_or_else(|_| {
-                    Err(anyhow!("reader {number} panicked; the log has the place"))
-                })
+                join(number, handle)
             } else {
                 Err(anyhow!("reader {number} is stuck and did not stop"))
             };
@@ -63,4 +67,10 @@ impl Readers {
         }
         outcome
     }
+}
+
+/// What became of a reader that has ended.
+fn join(number: usize, handle: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let panicked = |_| Err(anyhow!("reader {number} panicked; the log has the place"));
+    handle.join().unwrap_or_else(panicked)
 }

@@ -8,7 +8,7 @@ use super::{sysfs::Places, tick::Tick};
 use crate::{
     config::{Config, Count, SecondPrograms, Transport as Chosen},
     engine::btf::KernelFacts,
-    kernel::{KernelError, Lanes, Transport, online_cpus, possible_cpus},
+    kernel::{KernelError, Lanes, Transport, online_below, online_cpus, possible_cpus},
 };
 
 /// What counts of a machine.
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Machine {
     /// CPUs that are online.
     pub(super) cpus: usize,
+    /// One more than the highest number of a CPU that is online, or has been.
+    pub(super) below: u32,
     /// One more than the highest number that a CPU can get.
     pub(super) possible: u32,
     /// Bytes of a page.
@@ -29,11 +31,12 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// This one.
-    pub(super) fn here(facts: &KernelFacts) -> Self {
+    /// This one. `seen` is one more than the highest number of a CPU that was found to run programs.
+    pub(super) fn here(facts: &KernelFacts, seen: u32) -> Self {
         let clock = fs::read_to_string(CLOCK).unwrap_or_default();
         Self {
             cpus: online_cpus(),
+            below: online_below().max(seen),
             possible: possible_cpus(),
             page: rustix::param::page_size() as u32,
             clock: clock.trim().to_owned(),
@@ -153,6 +156,20 @@ impl Plan {
             }
         }
     }
+
+    /// What is to be said of CPUs that may come and have no rings.
+    pub(super) fn note(&self) -> Option<String> {
+        let Transport::PerCpu(lanes) = self.transport else { return None };
+        (lanes.without_rings() > 0).then(|| {
+            format!(
+                "ring_budget has room for rings of the CPUs up to number {}, which are those that were \
+                 online. {} more are possible: once one of them runs programs, what they tell there is \
+                 lost, which is counted, and within about a second all begins anew.",
+                lanes.cpus() - 1,
+                lanes.without_rings(),
+            )
+        })
+    }
 }
 
 /// Whether each CPU and program can have a ring of its own.
@@ -172,22 +189,27 @@ impl PerCpu {
         if !machine.recursion_guard {
             return Self::Impossible("programs of this kernel can interrupt themselves".into());
         }
-        let (budget, cpus) = (config.ring_budget, machine.possible);
+        let (budget, possible) = (config.ring_budget, machine.possible);
         // At least one for each reader.
         let rings = readers(config, machine).next_power_of_two() as u32;
-        let fit = |budget| Lanes::fit(budget, cpus, rings, config.start_events, second_programs);
-        let least = (LEAST_SLOTS / rings).max(LEAST_OF_SEVERAL);
-        let small = || {
-            let enough = |budget: &u64| fit(*budget).is_some_and(|lanes| lanes.slots() >= least);
-            let enough = (20..=30).map(|bits| 1 << bits).find(enough);
+        let (starts, least) = (config.start_events, (LEAST_SLOTS / rings).max(LEAST_OF_SEVERAL));
+        let fit = |budget, cpus| Lanes::fit(budget, cpus, possible, rings, starts, second_programs);
+        let long = |budget, cpus| fit(budget, cpus).filter(|lanes| lanes.slots() >= least);
+        // Better for all that may come, else for those that are there: virtual machines often have many
+        // times as many possible CPUs.
+        let choices = [possible, machine.below];
+        let Some(lanes) = choices.into_iter().find_map(|cpus| long(budget, cpus)) else {
+            let cpus = machine.below;
+            let enough =
+                (20..=30).map(|bits| 1 << bits).find(|budget| long(*budget, cpus).is_some());
             let enough =
                 enough.map_or_else(String::new, |enough| format!(": {}MiB would do", enough >> 20));
-            format!("ring_budget = {budget} is too small for {cpus} possible CPUs{enough}")
+            let why = format!("ring_budget = {budget} is too small for {cpus} CPUs{enough}");
+            return match choices.into_iter().find_map(|cpus| fit(budget, cpus)) {
+                Some(lanes) => Self::Doubtful(lanes, why),
+                None => Self::Impossible(why),
+            };
         };
-        let Some(lanes) = fit(budget) else { return Self::Impossible(small()) };
-        if lanes.slots() < least {
-            return Self::Doubtful(lanes, small());
-        }
         if let Some(key) = config.buffers_only() {
             return Self::Doubtful(lanes, format!("{key} is set"));
         }
@@ -242,6 +264,7 @@ mod tests {
     fn machine(cpus: usize) -> Machine {
         Machine {
             cpus,
+            below: cpus as u32,
             possible: cpus as u32,
             page: 4096,
             clock: "tsc".into(),
@@ -307,11 +330,28 @@ mod tests {
             let because = because(machine, change).unwrap();
             assert!(because.contains(words), "{because}");
         };
-        says(&machine(64), |_| {}, "too small for 64 possible CPUs: 128MiB would do");
+        says(&machine(64), |_| {}, "too small for 64 CPUs: 128MiB would do");
         says(&machine(2), |config| config.rings = Count::Exactly(4), "rings is set");
         says(&Machine { clock: "hpet".into(), ..machine(2) }, |_| {}, "clock source \"hpet\"");
         let old = Machine { recursion_guard: false, ..machine(2) };
         says(&old, |_| {}, "can interrupt themselves");
+    }
+
+    #[test]
+    fn cpus_that_may_come_have_rings_only_where_there_is_room_for_them() {
+        let with_rings = |below, possible| {
+            let machine = Machine { below, possible, ..machine(4) };
+            let plan = Plan::new(&Config::default(), &machine).unwrap();
+            let Transport::PerCpu(lanes) = plan.transport else { panic!("{plan:?}") };
+            assert_eq!(plan.note().is_some(), lanes.cpus() < possible, "{plan:?}");
+            lanes.cpus()
+        };
+        assert_eq!(with_rings(4, 16), 16);
+        assert_eq!(with_rings(4, 128), 4);
+        assert_eq!(with_rings(9, 128), 9, "one of those was seen");
+        let many = Machine { below: 64, possible: 128, ..machine(64) };
+        let because = because(&many, |_| {}).unwrap();
+        assert!(because.contains("too small for 64 CPUs: 128MiB would do"), "{because}");
     }
 
     #[test]
@@ -325,7 +365,7 @@ mod tests {
         assert!(error.contains("transport = \"per-cpu\" is not possible"), "{error}");
         let tiny = Config { ring_budget: 4096, ..asked };
         let error = Plan::new(&tiny, &machine(2)).unwrap_err().to_string();
-        assert!(error.contains("too small for 2 possible CPUs: 4MiB would do"), "{error}");
+        assert!(error.contains("too small for 2 CPUs: 4MiB would do"), "{error}");
     }
 
     #[test]

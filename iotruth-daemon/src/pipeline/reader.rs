@@ -77,10 +77,16 @@ pub(super) trait Source: Send {
     fn had_two_writers(&self) -> bool;
 }
 
-/// The transport is not right on this kernel.
-#[derive(Debug, Error)]
-#[error("two programs have written into the ring of one CPU and program at the same time")]
-pub(super) struct TwoWriters;
+/// The rings of each CPU and program are not right: all has to begin anew, with others.
+#[derive(Clone, Copy, Debug, Error)]
+pub(super) enum WrongRings {
+    /// On this kernel.
+    #[error("two programs have written into the ring of one CPU and program at the same time")]
+    TwoWriters,
+    /// For the CPUs that there are by now.
+    #[error("CPU {0} was not online at first and has no rings: what it told was lost")]
+    NewCpu(u32),
+}
 
 /// The counters beside the rings.
 pub(super) trait Counters: Send {
@@ -224,7 +230,10 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         thread::Builder::new().name(format!("reader/{number}")).spawn(move || {
             priority::raise(&format!("reader {number}"));
             let outcome = self.run();
-            if let Err(error) = &outcome {
+            if let Err(error) = &outcome
+                // That is no end of it all.
+                && !error.is::<WrongRings>()
+            {
                 error!("reader {number}: {error:#}");
             }
             outcome
@@ -264,7 +273,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 break_as_told(self.fault)?;
             }
             if self.sources.iter().any(Source::had_two_writers) {
-                return Err(TwoWriters.into());
+                return Err(WrongRings::TwoWriters.into());
             }
             let before = rounds.records;
             self.drain(&mut rounds);
@@ -422,10 +431,10 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 }
 
 /// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
-fn break_as_told(fault: Option<Fault>) -> Result<(), TwoWriters> {
+fn break_as_told(fault: Option<Fault>) -> Result<(), WrongRings> {
     match fault {
         None | Some(Fault::UnseenCompletion) => Ok(()),
-        Some(Fault::TwoWriters) => Err(TwoWriters),
+        Some(Fault::TwoWriters) => Err(WrongRings::TwoWriters),
         Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
         Some(Fault::ReaderStall) => loop {
             thread::park();

@@ -1,7 +1,7 @@
 //! What keeps a reader from waiting for memory that it had already.
 
 use rustix::{
-    mm::{MlockAllFlags, mlockall},
+    mm::{MlockAllFlags, mlockall, munlockall},
     process::{Resource, getrlimit},
     thread::disable_transparent_huge_pages,
 };
@@ -20,6 +20,12 @@ pub(super) fn refuse_huge_pages() {
              are busy the readers may wait for that, and what is lost then is counted"
         );
     }
+}
+
+/// Undoes [`stay_in_memory`] before all begins anew, which needs much memory for a moment.
+pub(super) fn may_leave_memory() {
+    // Where it is not possible nothing was locked, or what is freed stays with the daemon.
+    let _ = munlockall();
 }
 
 /// Keeps in memory whatever the daemon uses from now on, its code as well: what was paged out comes back

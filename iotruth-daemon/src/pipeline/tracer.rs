@@ -18,7 +18,7 @@ use super::{
     clock,
     memory::{Looked, Memory},
     plan::Plan,
-    reader::{Counters, Source},
+    reader::{Counters, Source, WrongRings},
 };
 use crate::{
     config::Config,
@@ -71,6 +71,8 @@ impl Types {
 #[derive(Debug)]
 pub(super) struct Tracing {
     tracer: Tracer,
+    /// CPUs with lower numbers have rings.
+    cpus: u32,
     rings: Vec<Option<Ring>>,
     /// Numbers of this kernel.
     pub(super) flavor: Flavor,
@@ -155,6 +157,7 @@ impl Tracing {
         let tick = clock::tick();
         let mut notes = facts.notes;
         notes.extend(note);
+        notes.extend(plan.note());
         notes.extend(beyond(facts.layout.request_bytes));
         notes.extend((!baseline).then(|| WITHOUT_BASELINE.to_owned()));
         if tick.is_none() {
@@ -166,6 +169,7 @@ impl Tracing {
         }
         Ok(Self {
             rings,
+            cpus: plan.transport.cpus(),
             flavor: facts.flavor,
             layout: facts.layout,
             attached: attached.at,
@@ -207,7 +211,8 @@ impl Tracing {
 
     /// The counters, for the reader of these rings.
     pub(super) fn counters(&self, rings: &[usize]) -> Result<Counting, KernelError> {
-        self.tracer.counters().map(|counters| Counting::new(counters, rings.to_vec()))
+        let counting = |counters| Counting::new(counters, rings.to_vec(), self.cpus);
+        self.tracer.counters().map(counting)
     }
 
     /// What requests are read again with, for the reader with this number.
@@ -299,6 +304,8 @@ pub(super) struct Counting {
     counters: CounterReader,
     /// The rings of that reader.
     rings: Vec<usize>,
+    /// CPUs with lower numbers have rings.
+    cpus: u32,
     /// Attempts of all streams as last told, by CPU and then as in [`kernel::Counters`].
     told: Vec<u64>,
 }
@@ -319,14 +326,17 @@ impl Counters for Counting {
             }
             (counted, audit) = (again, read);
         }
+        if let Some(cpu) = counted.beyond(self.cpus) {
+            return Err(WrongRings::NewCpu(cpu).into());
+        }
         self.tell(&counted, streams);
         Ok(audit)
     }
 }
 
 impl Counting {
-    fn new(counters: CounterReader, rings: Vec<usize>) -> Self {
-        Self { counters, rings, told: Vec::new() }
+    const fn new(counters: CounterReader, rings: Vec<usize>, cpus: u32) -> Self {
+        Self { counters, rings, cpus, told: Vec::new() }
     }
 
     /// Adds the streams that went on.

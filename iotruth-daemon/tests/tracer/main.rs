@@ -9,6 +9,8 @@
 #[expect(dead_code, reason = "no daemon is run here")]
 mod harness;
 
+#[path = "../guest/cpu.rs"]
+mod cpu;
 mod privilege;
 mod received;
 mod wake;
@@ -25,6 +27,7 @@ use iotruth_common::{
 };
 
 use self::{
+    cpu::pin,
     harness::{direct_io::DirectFile, loop_device::LoopDevice, turn::turn},
     received::Received,
 };
@@ -82,7 +85,7 @@ fn number(device: &LoopDevice) -> u32 {
 
 /// Rings of each CPU and program, so many of each, in so many bytes.
 fn per_cpu(budget: u64, rings: u32) -> LoadOptions {
-    let lanes = Lanes::fit(budget, possible_cpus(), rings, false, false).unwrap();
+    let lanes = Lanes::fit(budget, possible_cpus(), possible_cpus(), rings, false, false).unwrap();
     LoadOptions { transport: Transport::PerCpu(lanes), ..OPTIONS }
 }
 
@@ -242,9 +245,41 @@ fn what_a_full_ring_refuses_is_counted_exactly() {
 #[test]
 fn so_is_what_a_full_ring_of_a_cpu_refuses() {
     // The least that there is.
-    let fits = |budget: &u64| Lanes::fit(*budget, possible_cpus(), 1, false, false).is_some();
+    let fits = |budget: &u64| {
+        Lanes::fit(*budget, possible_cpus(), possible_cpus(), 1, false, false).is_some()
+    };
     let least = (16..30).map(|bits| 1 << bits).find(fits).unwrap();
     check_full_rings(&per_cpu(least, 1));
+}
+
+#[test]
+fn what_a_cpu_without_rings_tells_is_refused_and_counted() {
+    let _turn = turn();
+    let device = LoopDevice::new(1);
+    let possible = possible_cpus();
+    let lanes = Lanes::fit(32 << 20, 1, possible, 1, false, false).unwrap();
+    let mut tracer = load(&LoadOptions { transport: Transport::PerCpu(lanes), ..OPTIONS });
+    let mut rings = tracer.take_rings().unwrap();
+    let reader = tracer.counters().unwrap();
+    tracer.attach().unwrap();
+    let mut received = Received::default();
+    for cpu in 0..possible as usize {
+        pin(&[cpu]);
+        read_blocks(&device, 100);
+    }
+    detach(&mut tracer, &mut rings);
+    received.drain(&mut rings);
+
+    assert!(received.count() > 0 && received.attempts.keys().all(|(cpu, _, _)| *cpu == 0));
+    let counters = reader.read().unwrap();
+    assert_eq!(counters.beyond(1), Some(possible - 1));
+    assert_eq!(counters.beyond(possible), None);
+    assert_eq!(counters.total_attempts(), received.count() + counters.total_lost());
+    for (index, counted) in counters.counted.iter().enumerate() {
+        let of_ring = &counted.rings[0];
+        let lost = if index < PROGRAMS { 0 } else { of_ring.attempts };
+        assert_eq!(of_ring.lost, lost, "program {} of CPU {}", index % PROGRAMS, index / PROGRAMS);
+    }
 }
 
 fn check_full_rings(options: &LoadOptions) {

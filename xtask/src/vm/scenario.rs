@@ -32,7 +32,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         absent: &[],
     },
     Scenario { name: "elevator_switch", about: "I/O schedulers switch under load", absent: &[] },
-    Scenario { name: "cpu_hotplug", about: "a CPU goes and comes back under load", absent: &[] },
+    Scenario {
+        name: "cpu_hotplug",
+        about: "a CPU goes and comes back under load, and one comes that has no rings yet",
+        absent: &[],
+    },
     Scenario {
         name: "cpu_limit",
         about: "fewer requests are followed, and then every one again",

@@ -31,7 +31,7 @@ const CPUS: u32 = 2;
 
 /// Rings of two CPUs, for one reader.
 fn rings() -> (Arc<Memory>, Lanes, PerCpu) {
-    let lanes = Lanes::fit(1 << 20, CPUS, 1, false, true).unwrap();
+    let lanes = Lanes::fit(1 << 20, CPUS, CPUS, 1, false, true).unwrap();
     let memory = memory(&lanes);
     let reader = PerCpu::new(Arc::clone(&memory), &lanes, 0);
     (memory, lanes, reader)
@@ -133,7 +133,7 @@ fn records_of_all_cpus_come_in_the_order_of_time() {
 
 #[test]
 fn each_reader_has_what_is_for_it_and_nobody_waits_for_another() {
-    let lanes = Lanes::fit(1 << 20, CPUS, 4, false, false).unwrap();
+    let lanes = Lanes::fit(1 << 20, CPUS, CPUS, 4, false, false).unwrap();
     let memory = memory(&lanes);
     let mut readers = [0, 1, 2, 3].map(|ring| PerCpu::new(Arc::clone(&memory), &lanes, ring));
     let writers = [0, 1, 2, 3].map(|ring| {
