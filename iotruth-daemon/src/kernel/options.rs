@@ -132,14 +132,18 @@ impl Counters {
         self.of(program).map(|counters| counters.run_time).sum()
     }
 
-    /// The last CPU that a record was tried on, if it is not one of the first `cpus`.
+    /// Which is the last CPU that a record was tried on, if it is not one of the first `cpus`, and how many
+    /// records were tried on such CPUs.
     #[must_use]
-    pub fn beyond(&self, cpus: u32) -> Option<u32> {
-        let mut of_cpus = self.counted.chunks(PROGRAMS).enumerate().skip(cpus as usize);
-        let tried = |programs: &[ProgramCounters]| {
-            programs.iter().flat_map(|program| &program.rings).any(|ring| ring.attempts > 0)
-        };
-        of_cpus.rfind(|(_, programs)| tried(programs)).map(|(cpu, _)| cpu as u32)
+    pub fn beyond(&self, cpus: u32) -> Option<(u32, u64)> {
+        let of_cpus = self.counted.chunks(PROGRAMS).enumerate().skip(cpus as usize);
+        let tried = of_cpus.map(|(cpu, programs)| {
+            let rings = programs.iter().flat_map(|program| &program.rings);
+            (cpu as u32, rings.map(|ring| ring.attempts).sum::<u64>())
+        });
+        tried
+            .filter(|(_, attempts)| *attempts > 0)
+            .reduce(|sum, of_cpu| (of_cpu.0, sum.1 + of_cpu.1))
     }
 
     /// Records that were tried, by all programs into all rings.
@@ -195,7 +199,8 @@ mod tests {
         assert_eq!(counters.attempts(insert, 2), 0);
         assert_eq!(counters.lost(issue, 2), 1);
         assert_eq!((counters.total_attempts(), counters.total_lost()), (1112, 1));
-        assert_eq!([0, 2, 3].map(|cpus| counters.beyond(cpus)), [Some(2), Some(2), None]);
+        let beyond = [0, 1, 2, 3].map(|cpus| counters.beyond(cpus));
+        assert_eq!(beyond, [Some((2, 1112)), Some((2, 107)), Some((2, 107)), None]);
         assert_eq!(counters.attempts(second, 2), 1000);
         assert_eq!([Probe::Issue, Probe::Start].map(|probe| counters.made_up(probe)), [1000, 10]);
     }

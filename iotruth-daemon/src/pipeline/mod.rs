@@ -86,7 +86,7 @@ pub fn start(config: Config) -> anyhow::Result<()> {
                 config = Config { transport, record: None, fault: None, ..config };
                 known.because = Some(error.to_string());
             }
-            WrongRings::NewCpu(cpu) => {
+            WrongRings::NewCpu { cpu, .. } => {
                 warn!("{error}; all begins anew with rings for it");
                 known.below = cpu + 1;
                 known.notes.push(format!(

@@ -162,10 +162,10 @@ impl Plan {
         let Transport::PerCpu(lanes) = self.transport else { return None };
         (lanes.without_rings() > 0).then(|| {
             format!(
-                "ring_budget has room for rings of the CPUs up to number {}, which are those that were \
-                 online. {} more are possible: once one of them runs programs, what they tell there is \
-                 lost, which is counted, and within about a second all begins anew.",
-                lanes.cpus() - 1,
+                "ring_budget has room for rings of the first {} CPUs. {} more are possible: should one of \
+                 them come, what happens there is lost, and within a few seconds all begins anew, as after \
+                 a restart.",
+                lanes.cpus(),
                 lanes.without_rings(),
             )
         })
@@ -205,7 +205,7 @@ impl PerCpu {
             let enough =
                 enough.map_or_else(String::new, |enough| format!(": {}MiB would do", enough >> 20));
             let why = format!("ring_budget = {budget} is too small for {cpus} CPUs{enough}");
-            return match choices.into_iter().find_map(|cpus| fit(budget, cpus)) {
+            return match fit(budget, cpus) {
                 Some(lanes) => Self::Doubtful(lanes, why),
                 None => Self::Impossible(why),
             };
@@ -352,6 +352,14 @@ mod tests {
         let many = Machine { below: 64, possible: 128, ..machine(64) };
         let because = because(&many, |_| {}).unwrap();
         assert!(because.contains("too small for 64 CPUs: 128MiB would do"), "{because}");
+        // Whoever asks for them all the same gets the longest.
+        let asked = config(|config| {
+            config.transport = Chosen::PerCpu;
+            config.ring_budget = 6 << 20;
+        });
+        let plan = Plan::new(&asked, &Machine { below: 4, possible: 128, ..machine(4) }).unwrap();
+        let Transport::PerCpu(lanes) = plan.transport else { panic!("{plan:?}") };
+        assert_eq!((lanes.cpus(), lanes.slots()), (4, 2048));
     }
 
     #[test]

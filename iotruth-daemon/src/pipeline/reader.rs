@@ -83,9 +83,12 @@ pub(super) enum WrongRings {
     /// On this kernel.
     #[error("two programs have written into the ring of one CPU and program at the same time")]
     TwoWriters,
-    /// For the CPUs that there are by now.
-    #[error("CPU {0} was not online at first and has no rings: what it told was lost")]
-    NewCpu(u32),
+    /// For the CPUs that there are by now: this is the last one, and so many records of those without rings
+    /// were lost when that was noticed.
+    #[error(
+        "CPU {cpu} was not online at first and has no rings, {records} records at least were lost"
+    )]
+    NewCpu { cpu: u32, records: u64 },
 }
 
 /// The counters beside the rings.

@@ -326,8 +326,8 @@ impl Counters for Counting {
             }
             (counted, audit) = (again, read);
         }
-        if let Some(cpu) = counted.beyond(self.cpus) {
-            return Err(WrongRings::NewCpu(cpu).into());
+        if let Some((cpu, records)) = counted.beyond(self.cpus) {
+            return Err(WrongRings::NewCpu { cpu, records }.into());
         }
         self.tell(&counted, streams);
         Ok(audit)
