@@ -22,7 +22,7 @@ pub struct Lanes {
     pub(super) cpus: u32,
     /// CPUs that programs may ever run on.
     possible: u32,
-    /// How many of them each CPU and program has: a power of two, and no reader is without one.
+    /// How many rings each program has on a CPU: a power of two, and no reader is without one.
     rings: u32,
     /// Slots of each of the rings that are used most.
     slots: u32,

@@ -67,37 +67,36 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop, or until it can no longer see.
-pub fn start(config: Config) -> anyhow::Result<()> {
-    let begin = clock::monotonic();
+pub fn start(mut config: Config) -> anyhow::Result<()> {
+    let mut begin = clock::monotonic();
+    let mut known = Known::default();
     priority::raise_session();
     residence::refuse_huge_pages();
-    let mut config = config;
-    let mut known = Known::default();
-    let mut ended = follow(&Arc::new(config.clone()), &known, begin);
     // Not for ever: each time more CPUs have rings, or there are BPF ring buffers, which are right everywhere.
-    while let Err(error) = &ended
-        && let Some(wrong) = error.downcast_ref::<WrongRings>()
-    {
+    loop {
+        let wrong = match follow(&Arc::new(config.clone()), &known, begin) {
+            Ok(()) => return Ok(()),
+            Err(error) => error.downcast::<WrongRings>()?,
+        };
         match wrong {
             WrongRings::TwoWriters => {
-                warn!("{error}; all begins anew with BPF ring buffers, and without a recording");
+                warn!("{wrong}; all begins anew with BPF ring buffers, and without a recording");
                 // What was recorded shows what went wrong.
                 let transport = Transport::RingBuffers;
                 config = Config { transport, record: None, fault: None, ..config };
-                known.because = Some(error.to_string());
+                known.because = Some(wrong.to_string());
             }
             WrongRings::NewCpu { cpu, .. } => {
-                warn!("{error}; all begins anew with rings for it");
+                warn!("{wrong}; all begins anew with rings for it");
                 known.below = cpu + 1;
                 known.notes.push(format!(
-                    "All began anew, and what was counted before is in no figure: {error}."
+                    "All began anew, and what was counted before is in no figure: {wrong}."
                 ));
             }
         }
         residence::may_leave_memory();
-        ended = follow(&Arc::new(config.clone()), &known, clock::monotonic());
+        begin = clock::monotonic();
     }
-    ended
 }
 
 /// What was found out before all began anew.

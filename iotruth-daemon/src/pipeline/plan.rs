@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Machine {
     /// CPUs that are online.
     pub(super) cpus: usize,
-    /// One more than the highest number of a CPU that is online, or has been.
+    /// One more than the highest number of a CPU that is online, or was found to run programs.
     pub(super) below: u32,
     /// One more than the highest number that a CPU can get.
     pub(super) possible: u32,
