@@ -53,8 +53,8 @@ pub(crate) struct Options {
     /// Another peer and its command line; may be given more than once. It must run until SIGINT.
     #[arg(long, value_name = "NAME=COMMAND")]
     with: Vec<Other>,
-    /// Only these of the tracers, by name; may be given more than once. So there is time for more rounds.
-    /// Without `none` and `biolatency`, what is held against these stays empty.
+    /// Only these of the tracers, by name, beside those of --with; may be given more than once. So there
+    /// is time for more rounds. Without `none` and `biolatency`, what is held against these stays empty.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Write what was measured into docs/performance.md.
@@ -90,7 +90,7 @@ pub(crate) fn command(options: &Options) -> Result<()> {
     }
     let daemon = build::daemon(&setup::ensure()?, true, false)?;
     apt::install(&PACKAGES.map(|(package, _reason)| package))?;
-    let peers = peer::chosen(peer::all(&daemon, &options.with)?, &options.only)?;
+    let peers = peer::chosen(peer::all(&daemon, &options.with)?, &options.with, &options.only)?;
     let run = measure_all(options, peers)?;
     let tables = table::render(&run)?;
     println!("\n{tables}");

@@ -173,13 +173,21 @@ pub(super) fn all(daemon: &Path, others: &[Other]) -> Result<Vec<Peer>> {
     Ok(peers)
 }
 
-/// Those of these names; all where there is no name.
-pub(super) fn chosen(mut peers: Vec<Peer>, names: &[String]) -> Result<Vec<Peer>> {
+/// Those of these names and the `others`, which are never left out; all where there is no name.
+pub(super) fn chosen(
+    mut peers: Vec<Peer>,
+    others: &[Other],
+    names: &[String],
+) -> Result<Vec<Peer>> {
     if let Some(unknown) = names.iter().find(|name| peers.iter().all(|peer| peer.name != **name)) {
         let known: Vec<_> = peers.iter().map(|peer| format!("\"{}\"", peer.name)).collect();
         bail!("no tracer is called \"{unknown}\": there are {}", known.join(", "));
     }
-    peers.retain(|peer| names.is_empty() || names.contains(&peer.name));
+    if !names.is_empty() {
+        let others = others.iter().map(|other| &other.name);
+        let wanted: Vec<_> = names.iter().chain(others).collect();
+        peers.retain(|peer| wanted.contains(&&peer.name));
+    }
     Ok(peers)
 }
 
@@ -195,7 +203,7 @@ mod tests {
     fn some_are_chosen_by_name_and_a_wrong_one_is_told() -> Result<()> {
         let some = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            let peers = chosen(all(Path::new("/x/iotruth"), &[])?, &names)?;
+            let peers = chosen(all(Path::new("/x/iotruth"), &[])?, &[], &names)?;
             Ok::<_, anyhow::Error>(peers.into_iter().map(|peer| peer.name).collect::<Vec<_>>())
         };
         assert_eq!(some(&["biolatency", NONE])?, [NONE, "biolatency"]);
@@ -211,10 +219,18 @@ mod tests {
         assert_eq!(other.command, "/opt/mine --fast --level=3");
         assert!("mine".parse::<Other>().is_err());
         assert!("=x".parse::<Other>().is_err());
-        let peers = all(Path::new("/x/iotruth"), std::slice::from_ref(&other))?;
+        let others = std::slice::from_ref(&other);
+        let peers = all(Path::new("/x/iotruth"), others)?;
         assert_eq!(peers.first().map(|peer| peer.name.as_str()), Some("none"));
         assert_eq!(peers.last().map(|peer| peer.name.as_str()), Some("mine"));
-        assert!(all(Path::new("/x/iotruth"), &[other.clone(), other]).is_err());
+        assert!(all(Path::new("/x/iotruth"), &[other.clone(), other.clone()]).is_err());
+        // Whoever names one wants to see it, also beside few.
+        for names in [&["none"][..], &["none", "mine"]] {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            let peers = chosen(all(Path::new("/x/iotruth"), others)?, others, &names)?;
+            let names: Vec<_> = peers.iter().map(|peer| peer.name.as_str()).collect();
+            assert_eq!(names, ["none", "mine"]);
+        }
         Ok(())
     }
 }
