@@ -141,16 +141,20 @@ pub(super) const fn array(probe: Probe) -> usize {
 
 /// The part of the slots that a program gets: one in so many.
 const fn share(program: Program, starts: bool) -> u32 {
-    match (program.role, program.probe) {
+    let first = match program.probe {
         // A request that gets nowhere is sent back as often as it is issued.
-        (role, Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue) => match role {
-            Role::Only | Role::First => 1,
-            // What was skipped, for as long as a task is preempted in the first program.
-            Role::Second => 8,
-        },
-        (Role::Only | Role::First, Probe::Start) if starts => 1,
-        (Role::Only | Role::First, Probe::Merge | Probe::Remap) => 4,
-        _ => 16,
+        Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue => 1,
+        Probe::Start if starts => 1,
+        // Of discards the start is told, and of all that passes through to a device.
+        Probe::Start | Probe::Remap => 4,
+        // Of whole requests; bios mostly are merged before they become one.
+        Probe::Merge => 16,
+    };
+    match program.role {
+        Role::Only | Role::First => first,
+        // What was skipped, for as long as a task is preempted in the first program.
+        Role::Second if first == 1 => 8,
+        Role::Second => 32,
     }
 }
 
@@ -222,7 +226,8 @@ mod tests {
         let lanes = Lanes::fit(32 << 20, 2, 2, 1, false, true).unwrap();
         let slots = |program: Program| lanes.of[program.index()].mask + 1;
         assert_eq!(slots(Program::first(Probe::Issue)), lanes.slots());
-        assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 4);
+        assert_eq!(slots(Program::first(Probe::Start)), lanes.slots() / 4);
+        assert_eq!(slots(Program::first(Probe::Merge)), lanes.slots() / 16);
         assert_eq!(lanes.slots(), 32_768);
         assert_eq!(slots(Program::second(Probe::Issue)), lanes.slots() / 8);
         let all_starts = Lanes::fit(32 << 20, 2, 2, 1, true, true).unwrap();

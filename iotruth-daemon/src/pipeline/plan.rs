@@ -130,8 +130,9 @@ impl Plan {
     pub(super) fn tick(&self) -> Tick {
         match self.transport {
             Transport::RingBuffers { ring_bytes, .. } => Tick::new(ring_bytes as usize / RECORD),
-            // Nobody wakes it, so it looks before the fastest CPU can have filled its rings. What was
-            // written last is left in them.
+            // Nobody wakes it, so it looks before the fastest CPU can have filled its longest rings. What
+            // was written last is left in them. Shorter ones are for what is rarer; where it is not, they
+            // may be full once before the reader has seen that.
             Transport::PerCpu(lanes) => {
                 let slots = lanes.slots();
                 let full = Duration::from_secs(1) * slots / FASTEST;

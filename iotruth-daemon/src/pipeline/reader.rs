@@ -281,7 +281,9 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let before = rounds.records;
             self.drain(&mut rounds);
             self.settle(&mut rounds);
-            self.tick.found((rounds.records - before) as usize, rounds.behind);
+            let fill = self.sources.iter_mut().map(Source::take_fill).fold(0.0, f64::max);
+            rounds.fill = rounds.fill.max(fill);
+            self.tick.found((rounds.records - before) as usize, fill, rounds.behind);
             self.resample(&mut rounds);
             self.auditee.answer(&mut self.recorded.engine);
             self.lookout.tell(|input| rounds.unpublished |= self.recorded.tell(input));
@@ -426,7 +428,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
         let now = clock::monotonic();
         self.recorded.flush();
         let lag = self.recorded.engine.take_oldest().map_or(0, |oldest| now.saturating_sub(oldest));
-        let fill = self.sources.iter_mut().map(Source::take_fill).fold(0.0, f64::max);
+        let fill = std::mem::take(&mut rounds.fill);
         self.mailbox.publish(self.recorded.engine.snapshot(now), lag, fill);
         rounds.published = now;
         rounds.unpublished = false;
@@ -463,6 +465,8 @@ struct Rounds {
     /// How far before the end of that look the records end that it could take, in nanoseconds; 0 where
     /// it left some that it could have taken.
     behind: u64,
+    /// How full the fullest ring was found since the last snapshot.
+    fill: f64,
     /// [`LONGEST_RUN`], until no more are written.
     longest_record: u64,
     /// Whether records were taken since the counters were read.
