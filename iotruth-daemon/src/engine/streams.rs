@@ -10,6 +10,11 @@ use iotruth_common::{
     record::RequestRecord,
 };
 
+/// How far a number may be behind the last one of its stream: so many records interrupts do not write while
+/// they keep a program from its own. What seems to be further behind is so far ahead instead: whoever stops
+/// the daemon for a night misses billions.
+const MOST_LATE: u32 = 1 << 20;
+
 /// Streams of one CPU and ring, with room for a power of two: that takes no multiplication.
 const ROW: usize = PROGRAMS.next_power_of_two();
 
@@ -91,7 +96,7 @@ impl Streams {
         let Some(mark) = self.marks.get_mut(stream) else { return Arrival::Late };
         let step = head.attempt.wrapping_sub(mark.attempt);
         let refused = head.ring_lost.wrapping_sub(mark.ring_lost);
-        if step == 0 || step > u32::MAX / 2 {
+        if step == 0 || step > u32::MAX - MOST_LATE {
             return Arrival::Late;
         }
         *mark = Mark { attempt: head.attempt, ring_lost: head.ring_lost };
@@ -297,5 +302,18 @@ mod tests {
         }
         assert_eq!(arrive(0), Arrival::InOrder);
         assert_eq!(arrive(1), Arrival::InOrder);
+        assert_eq!(arrive(u32::MAX), Arrival::Late);
+        assert_eq!(arrive(2), Arrival::InOrder);
+    }
+
+    #[test]
+    fn who_was_stopped_for_long_has_missed_much_and_goes_on() {
+        let mut streams = Streams::default();
+        let merge = Program::first(Probe::Merge);
+        let mut arrive = |attempt, lost| streams.arrive(0, merge, &head(0, attempt, lost));
+        assert_eq!(arrive(1, 0), Arrival::InOrder);
+        assert_eq!(arrive(3_000_000_001, 2_999_999_999), Arrival::AfterRefusals);
+        assert_eq!(arrive(3_000_000_002, 2_999_999_999), Arrival::InOrder);
+        assert_eq!(arrive(3_000_000_000, 2_999_999_999), Arrival::Late);
     }
 }

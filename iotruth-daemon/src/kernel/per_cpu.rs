@@ -104,8 +104,8 @@ struct Reading {
     /// Slots that were taken, and those of them that the program may write again.
     tail: u64,
     freed: u64,
-    /// The attempt of the last one that was looked at.
-    attempt: u32,
+    /// Records that were refused before the last one that was looked at, by its number.
+    refused: u64,
     /// That one came after later ones were handed out, or two have written it.
     spoilt: bool,
     /// Numbers were such as a single writer cannot leave.
@@ -285,7 +285,7 @@ impl Reading {
             tail: 0,
             freed: 0,
             lost: 0,
-            attempt: 0,
+            refused: 0,
             spoilt: false,
             two_writers: false,
             reached: 0,
@@ -294,14 +294,17 @@ impl Reading {
 
     /// Looks how far the program is; it is later than `now`.
     fn look(&mut self, memory: &Memory, now: u64) {
-        // In this order: of what was begun by then, nothing is missing from what was ended since.
+        // In this order: of what was begun by then, nothing is missing from what was ended since. And
+        // what was refused after a record that is missing here must not stand in for it.
         let word = |offset: usize| memory.counters.word(self.counters + offset).load(Acquire);
         let begun = word(ATTEMPTS);
+        let lost = word(REFUSED);
         self.head = word(HEAD);
-        self.lost = word(REFUSED);
-        if self.head + self.lost >= begun {
+        if self.head + lost >= begun {
             self.reached = now.saturating_sub(LEEWAY);
         }
+        // Of what was refused before the last record of these, nothing is missing here.
+        self.lost = word(REFUSED);
     }
 
     /// The time of the next record, if that is not later than `until`. What is of an earlier time than
@@ -320,13 +323,15 @@ impl Reading {
         }
         let attempt = slots.word(slot + ATTEMPT).load(Relaxed) as u32;
         // Numbers only ever grow, and all that are missing were refused: or else two programs have
-        // written at the same time.
-        let step = attempt.wrapping_sub(self.attempt);
+        // written at the same time. One that goes back seems to miss four billion.
         let missing = attempt.wrapping_sub(self.tail as u32 + 1);
-        let wrong = step == 0 || step > u32::MAX / 2 || missing > self.lost as u32;
+        let refused = self.refused + u64::from(missing.wrapping_sub(self.refused as u32));
+        let wrong = refused > self.lost;
+        if !wrong {
+            self.refused = refused;
+        }
         self.two_writers |= wrong;
         self.spoilt = wrong || time < after;
-        self.attempt = attempt;
         Some(time)
     }
 

@@ -306,8 +306,8 @@ pub(super) struct Counting {
     rings: Vec<usize>,
     /// CPUs with lower numbers have rings.
     cpus: u32,
-    /// Attempts of all streams as last told, by CPU and then as in [`kernel::Counters`].
-    told: Vec<u64>,
+    /// Attempts and refusals of all streams as last told, by CPU and then as in [`kernel::Counters`].
+    told: Vec<(u64, u64)>,
 }
 
 impl Counters for Counting {
@@ -341,16 +341,18 @@ impl Counting {
 
     /// Adds the streams that went on.
     fn tell(&mut self, counted: &kernel::Counters, streams: &mut Vec<StreamCount>) {
-        self.told.resize(counted.counted.len() * MAX_RINGS, 0);
+        self.told.resize(counted.counted.len() * MAX_RINGS, (0, 0));
         for (element, (counters, told)) in
             counted.counted.iter().zip(self.told.chunks_exact_mut(MAX_RINGS)).enumerate()
         {
             let Some(program) = Program::from_index(element % PROGRAMS) else { continue };
             for (ring, (count, told)) in counters.rings.iter().zip(told).enumerate() {
-                if *told == count.attempts || !self.rings.contains(&ring) {
+                // A program counts its attempt first, and may be in the middle of one that is refused.
+                let both = (count.attempts, count.lost);
+                if *told == both || !self.rings.contains(&ring) {
                     continue;
                 }
-                *told = count.attempts;
+                *told = both;
                 streams.push(StreamCount {
                     cpu: (element / PROGRAMS) as u16,
                     program: program.to_wire(),

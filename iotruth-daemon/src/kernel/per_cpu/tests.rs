@@ -306,6 +306,29 @@ fn a_full_ring_refuses_and_counts_that() {
 }
 
 #[test]
+fn billions_that_were_refused_are_no_second_writer() {
+    for (billions, found_out) in [(1, true), (3, true), (5, false)] {
+        let (memory, lanes, mut reader) = rings();
+        let issue = Writer::new(&memory, &lanes, ISSUE, 0);
+        for time in NOW..NOW + 3 {
+            assert!(issue.write(time));
+            for counter in [ATTEMPTS, REFUSED] {
+                issue.word(counter).fetch_add(billions * 1_000_000_000, Relaxed);
+            }
+        }
+        assert_eq!(drain(&mut reader, NOW + 3 + LEEWAY), [NOW, NOW + 1, NOW + 2]);
+        assert!(issue.write(NOW + 3));
+        assert_eq!(drain(&mut reader, NOW + 3 + LEEWAY), [NOW + 3]);
+        assert!(!reader.had_two_writers());
+        // One more is missing than was refused, which shows unless more were refused than numbers tell.
+        issue.begin();
+        assert!(issue.write(NOW + 4));
+        drain(&mut reader, NOW + 4 + PATIENCE);
+        assert_eq!(reader.had_two_writers(), found_out);
+    }
+}
+
+#[test]
 fn once_no_program_runs_any_more_everything_is_handed_out() {
     let (memory, lanes, mut reader) = rings();
     let issue = Writer::new(&memory, &lanes, ISSUE, 1);
