@@ -32,6 +32,15 @@ pub enum KernelError {
         /// Why it failed.
         source: io::Error,
     },
+    /// What the daemon takes for now is not what the kernel stamps events with.
+    #[error(
+        "the monotonic clock is {seconds} s apart from the kernel's own, which events have their time from: \
+         start iotruth outside of this time namespace (`unshare --time`, or timeOffsets of a container)"
+    )]
+    TimeNamespace {
+        /// How far.
+        seconds: f64,
+    },
     /// The kernel does not describe itself.
     #[error(
         "this kernel has no {path}, so its data structures are unknown: boot a kernel that was \

@@ -9,6 +9,9 @@ use super::{KernelError, btf};
 /// Capabilities belong to a thread, though as a rule all threads of a process have the same.
 const STATUS: &str = "/proc/thread-self/status";
 
+/// How far the clocks of the time namespace are apart from those of the kernel, where there are such.
+const OFFSETS: &str = "/proc/self/timens_offsets";
+
 /// Numbers of capabilities, from `linux/capability.h`.
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
@@ -17,6 +20,10 @@ const CAP_BPF: u32 = 39;
 /// Fails if this thread on this kernel could not load the programs.
 pub fn preflight() -> Result<(), KernelError> {
     capabilities()?;
+    let offsets = fs::read_to_string(OFFSETS).unwrap_or_default();
+    if let Some(seconds) = monotonic_offset(&offsets) {
+        return Err(KernelError::TimeNamespace { seconds });
+    }
     if !Path::new(btf::PATH).exists() {
         return Err(KernelError::NoBtf { path: btf::PATH });
     }
@@ -31,6 +38,15 @@ fn new_enough(rings: Option<bool>) -> Result<(), KernelError> {
         Some(false) => Err(KernelError::TooOld { lacks: "BPF ring buffers (Linux 5.8)" }),
         Some(true) | None => Ok(()),
     }
+}
+
+/// How many seconds the monotonic clock is apart, by `/proc/self/timens_offsets`; `None` where it is not.
+fn monotonic_offset(offsets: &str) -> Option<f64> {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("monotonic"))?;
+    let mut numbers = line.split_whitespace().map(str::parse::<f64>);
+    let mut next = || numbers.next().and_then(Result::ok).unwrap_or_default();
+    let offset = next() + next() / 1e9;
+    (offset != 0.0).then_some(offset)
 }
 
 /// Fails if this thread may not load programs.
@@ -59,7 +75,7 @@ fn missing_capabilities(set: u64) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KernelError, effective, missing_capabilities, new_enough};
+    use super::{KernelError, effective, missing_capabilities, monotonic_offset, new_enough};
 
     #[test]
     fn missing_capabilities_are_named_one_by_one() {
@@ -88,6 +104,24 @@ mod tests {
         let status = "Name:\tiotruth\nCapPrm:\t0000000000000000\nCapEff:\t000000c000000000\n";
         assert_eq!(effective(status), Some(3 << 38));
         assert_eq!(effective("Name:\tiotruth\n"), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_apart_is_found() {
+        let offset = |text| monotonic_offset(text).unwrap_or_default().to_string();
+        assert_eq!(monotonic_offset(""), None);
+        assert_eq!(
+            monotonic_offset("monotonic           0         0\nboottime            7         0\n"),
+            None
+        );
+        assert_eq!(
+            offset("monotonic       -1000 500000000\nboottime            0         0\n"),
+            "-999.5"
+        );
+        assert_eq!(
+            offset("boottime            0         0\nmonotonic           0  20000000\n"),
+            "0.02"
+        );
     }
 
     #[test]

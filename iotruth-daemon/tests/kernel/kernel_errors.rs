@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use crate::harness::{
     daemon::{Daemon, refused},
-    restrict::{btf_without, overlay},
+    restrict::{btf_without, in_time_namespace, overlay},
     tmpfs::Tmpfs,
     turn::turn,
 };
@@ -51,6 +51,14 @@ fn a_kernel_without_a_needed_tracepoint_or_field_is_refused() {
         let (_, message) = refused(&[], |command| overlay(command, &path, Path::new(BTF)));
         assert!(message.contains(named), "without {hidden}:\n{message}");
     }
+}
+
+#[test]
+fn a_clock_that_is_not_the_kernels_is_refused() {
+    let _turn = turn();
+    let (_, message) = refused(&[], in_time_namespace);
+    assert!(message.contains("the monotonic clock is 1000 s apart"), "{message}");
+    assert!(message.contains("outside of this time namespace"), "no remedy:\n{message}");
 }
 
 #[test]

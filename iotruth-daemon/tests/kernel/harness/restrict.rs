@@ -1,7 +1,7 @@
 //! Taking things away from the daemon: rights, limits, kernel files.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     fs, io,
     os::unix::{ffi::OsStrExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -63,15 +63,29 @@ pub(crate) fn hangups(command: &mut Command, ignored: bool) {
 
 /// Starts the command as the root of a user namespace: with all capabilities, which count in there alone.
 pub(crate) fn in_user_namespace(command: &mut Command) {
-    const MAP: &[u8] = b"0 0 1";
-    let unshare = || {
+    in_namespace(command, libc::CLONE_NEWUSER, c"/proc/self/uid_map", b"0 0 1");
+}
+
+/// Starts the command where the monotonic clock is a thousand seconds ahead.
+pub(crate) fn in_time_namespace(command: &mut Command) {
+    in_namespace(command, libc::CLONE_NEWTIME, c"/proc/self/timens_offsets", b"monotonic 1000 0");
+}
+
+/// Starts the command in a new namespace, which is told by this file what it is like.
+fn in_namespace(
+    command: &mut Command,
+    namespace: libc::c_int,
+    path: &'static CStr,
+    text: &'static [u8],
+) {
+    let unshare = move || {
         // SAFETY: unshare takes flags only.
-        check(unsafe { libc::unshare(libc::CLONE_NEWUSER) })?;
+        check(unsafe { libc::unshare(namespace) })?;
         // SAFETY: the path ends with NUL.
-        let file = unsafe { libc::open(c"/proc/self/uid_map".as_ptr(), libc::O_WRONLY) };
+        let file = unsafe { libc::open(path.as_ptr(), libc::O_WRONLY) };
         check(file)?;
         // SAFETY: so many bytes are there.
-        let written = unsafe { libc::write(file, MAP.as_ptr().cast(), MAP.len()) };
+        let written = unsafe { libc::write(file, text.as_ptr().cast(), text.len()) };
         check(written as libc::c_int)?;
         // SAFETY: closes the file that was just opened.
         check(unsafe { libc::close(file) })
@@ -94,11 +108,7 @@ pub(crate) fn overlay(command: &mut Command, source: &Path, target: &Path) {
     unsafe { command.pre_exec(mount_it) };
 }
 
-fn mount(
-    source: Option<&CString>,
-    target: &std::ffi::CStr,
-    flags: libc::c_ulong,
-) -> io::Result<()> {
+fn mount(source: Option<&CString>, target: &CStr, flags: libc::c_ulong) -> io::Result<()> {
     let source = source.map_or(std::ptr::null(), |source| source.as_ptr());
     let none = std::ptr::null();
     // SAFETY: both strings end with NUL and live; file system type and data are not needed here.
