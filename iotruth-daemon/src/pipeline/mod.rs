@@ -89,9 +89,12 @@ pub fn start(mut config: Config) -> anyhow::Result<()> {
             WrongRings::NewCpu { cpu, .. } => {
                 warn!("{wrong}; all begins anew with rings for it");
                 known.below = cpu + 1;
-                known.notes.push(format!(
-                    "All began anew, and what was counted before is in no figure: {wrong}."
-                ));
+                known.began_anew(&wrong);
+            }
+            WrongRings::Multipath => {
+                warn!("{wrong}; all begins anew with second programs");
+                known.multipath = true;
+                known.began_anew(&wrong);
             }
         }
         residence::may_leave_memory();
@@ -106,8 +109,21 @@ struct Known {
     because: Option<String>,
     /// One more than the highest number of a CPU that runs programs.
     below: u32,
+    /// Requests are passed on to other disks.
+    multipath: bool,
     /// What is to be said of it.
     notes: Vec<String>,
+}
+
+impl Known {
+    const fn is_second_start(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
+    fn began_anew(&mut self, why: &WrongRings) {
+        self.notes
+            .push(format!("All began anew, and what was counted before is in no figure: {why}."));
+    }
 }
 
 /// Follows requests until it is told to stop or can no longer see. `begin` is when it was asked to, in
@@ -119,15 +135,25 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let recording = config.record.as_deref().map(Place::take).transpose()?;
+        let mut notes = known.notes.clone();
+        let recording = match config.record.as_deref().map(Place::take).transpose() {
+            // The thread that wrote the one before may hang with the disk that it is on.
+            Err(error) if known.is_second_start() => {
+                warn!("{error:#}; nothing is recorded any more");
+                notes.push(format!("Nothing is recorded any more: {error:#}."));
+                None
+            }
+            place => place?,
+        };
         let types = Types::read()?;
-        let mut plan = Plan::new(config, &Machine::here(&types.facts, known.below))?;
+        let mut plan =
+            Plan::new(config, &Machine::here(&types.facts, known.below, known.multipath))?;
         plan.because = plan.because.or_else(|| known.because.clone());
         let (auditor, auditees) =
             Auditor::start(Arc::clone(config), plan.readers.len(), Places::default())
                 .context("cannot start the auditor thread")?;
         let mut tracing = Tracing::begin(config, &plan, types, &auditor, begin)?;
-        tracing.notes.extend_from_slice(&known.notes);
+        tracing.notes.append(&mut notes);
         if config.bpf_log {
             tracing.log()?;
         }

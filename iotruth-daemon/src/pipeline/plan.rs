@@ -31,8 +31,9 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// This one. `seen` is one more than the highest number of a CPU that was found to run programs.
-    pub(super) fn here(facts: &KernelFacts, seen: u32) -> Self {
+    /// This one. `seen` is one more than the highest number of a CPU that was found to run programs, and
+    /// `multipath` says that requests were found to be passed on.
+    pub(super) fn here(facts: &KernelFacts, seen: u32, multipath: bool) -> Self {
         let clock = fs::read_to_string(CLOCK).unwrap_or_default();
         Self {
             cpus: online_cpus(),
@@ -41,7 +42,7 @@ impl Machine {
             page: rustix::param::page_size() as u32,
             clock: clock.trim().to_owned(),
             recursion_guard: facts.recursion_guard,
-            skips: facts.preemptible_tracepoints || Places::default().maps_requests(),
+            skips: facts.preemptible_tracepoints || multipath || Places::default().maps_requests(),
         }
     }
 }
@@ -62,6 +63,8 @@ pub(super) struct Plan {
     pub(super) readers: Vec<Vec<usize>>,
     /// Whether each tracepoint has a second program.
     pub(super) second_programs: bool,
+    /// Whether it shall have one as soon as requests are passed on to other disks.
+    pub(super) awaits_multipath: bool,
 }
 
 /// The least BPF ring buffers that a machine gets: two busy disks shall rarely share one.
@@ -113,7 +116,10 @@ impl Plan {
             }
             None => buffers(config, machine),
         };
-        Ok(Self { transport, because, readers, second_programs })
+        let awaits_multipath = machine.recursion_guard
+            && !second_programs
+            && config.second_programs == SecondPrograms::Auto;
+        Ok(Self { transport, because, readers, second_programs, awaits_multipath })
     }
 
     /// Bytes of each ring; those of all CPUs and programs with the same number are one.
@@ -402,7 +408,15 @@ mod tests {
         assert!(second(SecondPrograms::Auto, &skips));
         assert!(second(SecondPrograms::Always, &machine(2)));
         assert!(!second(SecondPrograms::Never, &skips));
-        let old = Machine { recursion_guard: false, ..skips };
+        let old = Machine { recursion_guard: false, ..skips.clone() };
         assert!(!second(SecondPrograms::Always, &old), "nothing is skipped there");
+        let awaits = |chosen, machine: &Machine| {
+            let config = config(|config| config.second_programs = chosen);
+            Plan::new(&config, machine).unwrap().awaits_multipath
+        };
+        assert!(awaits(SecondPrograms::Auto, &machine(2)));
+        assert!(!awaits(SecondPrograms::Auto, &skips) && !awaits(SecondPrograms::Auto, &old));
+        assert!(!awaits(SecondPrograms::Always, &machine(2)));
+        assert!(!awaits(SecondPrograms::Never, &machine(2)));
     }
 }

@@ -89,6 +89,11 @@ pub(super) enum WrongRings {
         "CPU {cpu} was not online at first and has no rings, {records} records at least were lost"
     )]
     NewCpu { cpu: u32, records: u64 },
+    /// For a disk that came later and passes requests on to others, where a program often is running already.
+    #[error(
+        "a multipath disk was not there at first, and no tracepoint has the second program that it needs"
+    )]
+    Multipath,
 }
 
 /// The counters beside the rings.

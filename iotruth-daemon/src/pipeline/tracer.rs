@@ -73,6 +73,8 @@ pub(super) struct Tracing {
     tracer: Tracer,
     /// CPUs with lower numbers have rings.
     cpus: u32,
+    /// Whether there shall be second programs as soon as requests are passed on to other disks.
+    awaits_multipath: bool,
     rings: Vec<Option<Ring>>,
     /// Numbers of this kernel.
     pub(super) flavor: Flavor,
@@ -170,6 +172,7 @@ impl Tracing {
         Ok(Self {
             rings,
             cpus: plan.transport.cpus(),
+            awaits_multipath: plan.awaits_multipath,
             flavor: facts.flavor,
             layout: facts.layout,
             attached: attached.at,
@@ -211,8 +214,13 @@ impl Tracing {
 
     /// The counters, for the reader of these rings.
     pub(super) fn counters(&self, rings: &[usize]) -> Result<Counting, KernelError> {
-        let counting = |counters| Counting::new(counters, rings.to_vec(), self.cpus);
-        self.tracer.counters().map(counting)
+        Ok(Counting {
+            counters: self.tracer.counters()?,
+            rings: rings.to_vec(),
+            cpus: self.cpus,
+            awaits_multipath: self.awaits_multipath,
+            told: Vec::new(),
+        })
     }
 
     /// What requests are read again with, for the reader with this number.
@@ -306,6 +314,8 @@ pub(super) struct Counting {
     rings: Vec<usize>,
     /// CPUs with lower numbers have rings.
     cpus: u32,
+    /// Whether there shall be second programs as soon as requests are passed on to other disks.
+    awaits_multipath: bool,
     /// Attempts and refusals of all streams as last told, by CPU and then as in [`kernel::Counters`].
     told: Vec<(u64, u64)>,
 }
@@ -329,16 +339,16 @@ impl Counters for Counting {
         if let Some((cpu, records)) = counted.beyond(self.cpus) {
             return Err(WrongRings::NewCpu { cpu, records }.into());
         }
+        let passed_on = audit.attempts.get(Probe::Remap as usize);
+        if self.awaits_multipath && passed_on.is_some_and(|rings| rings.iter().any(|of| *of > 0)) {
+            return Err(WrongRings::Multipath.into());
+        }
         self.tell(&counted, streams);
         Ok(audit)
     }
 }
 
 impl Counting {
-    const fn new(counters: CounterReader, rings: Vec<usize>, cpus: u32) -> Self {
-        Self { counters, rings, cpus, told: Vec::new() }
-    }
-
     /// Adds the streams that went on.
     fn tell(&mut self, counted: &kernel::Counters, streams: &mut Vec<StreamCount>) {
         self.told.resize(counted.counted.len() * MAX_RINGS, (0, 0));

@@ -1,9 +1,10 @@
 //! Request-based device mapper: clones of requests on two paths, one of which fails.
 
-use std::{thread, time::Duration};
+use std::{env, fs, thread, time::Duration};
 
 use crate::{
-    harness::{daemon::Daemon, load::Load, turn::turn},
+    harness::{daemon::Daemon, direct_io::DirectFile, load::Load, patience::wait_for, turn::turn},
+    kernel,
     mapper::Mapped,
     scsi_debug::{self, HOST_BUSY, ScsiDebug},
     strict::{Provoked, strict},
@@ -33,6 +34,47 @@ fn every_request_is_counted_once_above_and_once_below() {
     scrape.expect(name, "read", reads, reads * 4096);
     scrape.equal("below", below(0) + below(1), reads);
     assert!(below(0) > 0 && below(1) > 0, "{} and {}", below(0), below(1));
+}
+
+/// What the notes say once all began anew.
+const ANEW: &str = "a multipath disk was not there at first";
+
+#[test]
+fn one_that_comes_later_gets_second_programs() {
+    let _turn = turn();
+    let hosts = ScsiDebug::new(2);
+    let folder = env::temp_dir().join("tape");
+    fs::create_dir_all(&folder).expect("there is room for a folder");
+    let tape = folder.join("tape");
+    let arguments = ["--record", tape.to_str().expect("the path is UTF-8")];
+    let daemon = Daemon::spawn(&arguments, |_| {}).ready();
+    assert!(tape.exists());
+    // What was recorded goes with its folder, and the next one has no place.
+    fs::remove_dir_all(&folder).expect("the folder is ours");
+    let device = multipath(&hosts);
+    let name = device.disk().name();
+    let mut file = DirectFile::open(&device.disk().path(), 4096);
+    for _ in 0..100 {
+        file.read(0).expect("our device can be read");
+    }
+    // Elsewhere there are second programs from the start, or nothing is skipped.
+    if kernel::guards_recursion() && !kernel::preempts_programs() {
+        wait_for("second programs", || {
+            // While all begins anew, nobody answers.
+            let answer = daemon.ask("/status").map_err(|error| error.to_string())?;
+            if answer.body.contains(ANEW) { Ok(()) } else { Err(answer.body) }
+        });
+        let status = daemon.status();
+        let stopped = |note: &&str| note.starts_with("Nothing is recorded any more: cannot write");
+        assert_eq!(status.notes().iter().filter(|note| stopped(note)).count(), 1, "{status:?}");
+    }
+    let daemon = daemon.ready();
+    let before = strict(&daemon, &[]).requests(name, "read");
+    let load = Load::start(&device.disk().path(), 64 << 20, 4);
+    thread::sleep(Duration::from_secs(1));
+    let reads = before + load.stop();
+    let scrape = strict(&daemon, &[]);
+    scrape.expect(name, "read", reads, reads * 4096);
 }
 
 #[test]
