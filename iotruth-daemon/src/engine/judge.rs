@@ -229,8 +229,6 @@ impl Engine {
             | Kind::RequeueBusyAfterStart
             | Kind::RequeueRetry
             | Kind::RequeueTimeout
-            | Kind::IoError
-            | Kind::IoErrorExpected
             | Kind::DispatchFailure
             | Kind::FlushFailed
             | Kind::TimedOut
@@ -246,6 +244,7 @@ impl Engine {
             | Kind::Late
             | Kind::SlowFlush
             | Kind::Merged => life.extent,
+            Kind::IoError | Kind::IoErrorExpected => failed_part(life),
         };
         let place = |sector: u64| (sector != u64::MAX).then_some(sector);
         let mismatch = Mismatch {
@@ -378,4 +377,20 @@ fn count(figures: &mut OperationFigures, ending: &Ending, phases: &Phases) {
     add(Phase::Device, device, true);
     add(Phase::Flush, flush, false);
     add(Phase::Total, total, true);
+}
+/// Sector and length of what ended with an error: of the last attempt, or of a part before it, where that
+/// was the rest and ended well.
+fn failed_part(life: &Life) -> (u64, u32) {
+    let events = life.events.timeline().events;
+    let mut completions = events.iter().filter(|event| event.probe == Probe::Complete).rev();
+    let well = completions.next().is_some_and(|event| event.status == 0);
+    let failed = completions.find(|event| event.status != 0 && event.completed > 0);
+    let (sector, bytes) = life.extent;
+    match failed {
+        Some(part) if well && sector != u64::MAX => {
+            let end = sector.saturating_add(u64::from(bytes >> 9));
+            (end.saturating_sub(u64::from(part.remaining >> 9)), part.completed)
+        }
+        _ => life.extent,
+    }
 }

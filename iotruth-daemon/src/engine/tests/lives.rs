@@ -87,6 +87,25 @@ fn a_short_transfer_is_information_and_its_error_is_critical() {
 }
 
 #[test]
+fn an_error_is_told_of_the_part_that_failed_where_the_rest_ended_well() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(64, READ, 80, 4096);
+    kernel.after(1_000).start(&mut rq);
+    kernel.issue(&mut rq);
+    // Of read-ahead that was merged with a read the device is asked once only.
+    kernel.after(1_000).complete(&mut rq, 1024, 4);
+    kernel.after(1_000).plain(Probe::Requeue, &mut rq);
+    kernel.after(1_000).issue(&mut rq);
+    kernel.after(1_000).complete(&mut rq, 3072, 0);
+    kernel.audit();
+    let snapshot = snapshot(&mut kernel);
+    let error = snapshot.mismatches.iter().find(|mismatch| mismatch.kind == Kind::IoError);
+    let error = error.unwrap();
+    assert_eq!((error.sector, error.bytes), (Some(80), 1024));
+    assert_eq!(error.asked, (Some(80), 4096));
+}
+
+#[test]
 fn a_write_with_flushes_on_both_sides_adds_up() {
     let flavor = Flavor::linux_6_12();
     let mut kernel = Kernel::new();

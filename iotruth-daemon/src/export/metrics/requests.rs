@@ -128,7 +128,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["device", "class"],
         unit: "events",
-        help: "Requests that were sent back to a queue, by what was known then: busy_before_start, busy_after_start, retry (an error, tried again), short_transfer (the rest of a partial transfer), timeout. One request may be sent back often.",
+        help: "Requests that were sent back to a queue, by what was known then: busy_before_start, busy_after_start, retry (without its data, after an error or because the device had no room), short_transfer (the rest of what was completed in part), timeout. One request may be sent back often.",
         collect: |shown, samples| {
             for device in &shown.devices {
                 for (class, count) in REQUEUE_CLASSES.iter().zip(device.requeues) {

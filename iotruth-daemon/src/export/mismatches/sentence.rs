@@ -45,7 +45,7 @@ fn predicate(mismatch: &Mismatch) -> String {
     let after_transfer = if mismatch.bytes_done == 0 {
         String::new()
     } else {
-        format!(", with {done} transferred before")
+        format!(", though {done} were transferred")
     };
     match mismatch.kind {
         Kind::DoubleStart => {
@@ -76,12 +76,12 @@ fn predicate(mismatch: &Mismatch) -> String {
             "was started by the driver and sent back without an error, and tried again later"
                 .to_owned()
         }
-        Kind::RequeueRetry => format!(
-            "came back from the device without its data{}, and was tried again",
-            words(mismatch)
-        ),
+        // Of an error that it may end with, nothing is known to be of this attempt.
+        Kind::RequeueRetry => {
+            "came back from the device without its data, and was tried again".to_owned()
+        }
         Kind::RequeueShortTransfer => {
-            format!("transferred only {} at once, and the rest was sent again", part(mismatch))
+            format!("was completed in parts, {} first, and the rest was sent again", part(mismatch))
         }
         Kind::RequeueTimeout => {
             "got no answer from the device in time, was taken back and tried again".to_owned()
@@ -96,7 +96,7 @@ fn predicate(mismatch: &Mismatch) -> String {
             format!("was declined{}, which callers probe for", words(mismatch))
         }
         Kind::PartialCompletion => {
-            format!("transferred only {} at once; the rest came later", part(mismatch))
+            format!("was completed in parts, {} first", part(mismatch))
         }
         Kind::DispatchFailure => format!(
             "was refused{} before the driver started it: the device never saw it",
@@ -116,6 +116,10 @@ fn predicate(mismatch: &Mismatch) -> String {
             let words = words(mismatch);
             format!("{what}{words}: earlier writes may not have reached stable storage")
         }
+        Kind::TimedOut if mismatch.error.is_none() => format!(
+            "ran into its timeout{}, and then was found to be done: an interrupt may have been lost",
+            after(mismatch),
+        ),
         Kind::TimedOut => format!(
             "ran into its timeout{}, and error handling took it away from the device{}",
             after(mismatch),
@@ -133,7 +137,7 @@ fn predicate(mismatch: &Mismatch) -> String {
         }
         Kind::RequeueStorm => "was sent back over and over without getting anywhere".to_owned(),
         Kind::Recovered => {
-            format!("succeeded{}, after an attempt that had failed", after(mismatch))
+            format!("succeeded{}, after an attempt that came to nothing", after(mismatch))
         }
         Kind::PathFailover => {
             "was taken from this path, which failed, and sent again over another one".to_owned()
@@ -158,7 +162,7 @@ fn predicate(mismatch: &Mismatch) -> String {
             after(mismatch)
         ),
         Kind::Late => format!(
-            "was with the driver{}, longer than its timeout, which never fired",
+            "was with the driver{}, longer than its timeout, which did not end it",
             time_in_device(mismatch)
         ),
         Kind::SlowFlush => format!("kept the device busy{}", time_in_device(mismatch)),

@@ -207,7 +207,18 @@ pub(super) fn extent(kind: Kind, life: &History) -> (Option<u64>, u32) {
     } else {
         events.next_back().copied()
     };
-    let (sector, bytes) = shown.unwrap_or(life.events[0]).extent;
+    let ended_well = life.events.last().is_some_and(|end| end.completed.status == 0);
+    let failed = life
+        .completions()
+        .filter(|(_, completed)| completed.status != 0 && completed.bytes > 0)
+        .last();
+    let (sector, bytes) = match (kind, failed) {
+        // What came after it did not fail.
+        (Kind::IoError | Kind::IoErrorExpected, Some((event, part))) if ended_well => {
+            (event.extent.0, part.bytes)
+        }
+        _ => shown.unwrap_or(life.events[0]).extent,
+    };
     ((sector != u64::MAX).then_some(sector), bytes)
 }
 
