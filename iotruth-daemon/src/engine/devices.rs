@@ -338,6 +338,15 @@ impl Devices {
         self.all.iter().filter(|device| !device.ended).map(|device| device.id)
     }
 
+    /// Devices that have gone and will not come back. Without sequence numbers that is not to be known: the
+    /// next device may have the same number.
+    pub(super) fn gone(&self) -> Vec<DeviceId> {
+        let gone = |device: &&Device| {
+            device.ended && device.naming == Naming::Name && device.id.sequence != 0
+        };
+        self.all.iter().filter(gone).map(|device| device.id).collect()
+    }
+
     /// Says how long the driver of a device is given for a request, in nanoseconds.
     pub(super) fn set_timeout(&mut self, id: DeviceId, timeout: u64) {
         if let Some(device) =

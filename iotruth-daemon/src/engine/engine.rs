@@ -557,6 +557,7 @@ impl Engine {
             taken: now,
             complete_until: self.complete_until(),
             devices: self.devices.figures(),
+            gone: self.devices.gone(),
             probes,
             rings,
             losses,

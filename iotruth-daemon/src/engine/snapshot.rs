@@ -234,6 +234,9 @@ pub struct Snapshot {
     pub complete_until: u64,
     /// Devices that still exist and are not excluded.
     pub devices: BTreeMap<DeviceId, DeviceFigures>,
+    /// Devices that have gone for good: readers find that out one after the other, and the figures of
+    /// fewer of them would be counters that go back.
+    pub gone: Vec<DeviceId>,
     /// By [`iotruth_common::probe::Probe`].
     pub probes: [ProbeFigures; PROBES],
     /// The rings in use.
@@ -262,6 +265,10 @@ impl Snapshot {
             }
         }
         self.unite();
+        self.gone.extend_from_slice(&other.gone);
+        for id in &self.gone {
+            self.devices.remove(id);
+        }
         for (mine, more) in self.probes.iter_mut().zip(&other.probes) {
             mine.attempts += more.attempts;
             mine.lost += more.lost;

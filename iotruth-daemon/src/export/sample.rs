@@ -48,6 +48,7 @@ pub(crate) fn busy() -> View {
         taken: 4_000 * SECOND,
         complete_until: 4_000 * SECOND - 100_000_000,
         devices,
+        gone: Vec::new(),
         probes: std::array::from_fn(|probe| {
             let probe = probe as u64;
             ProbeFigures {

@@ -53,6 +53,26 @@ fn what_is_noted_of_a_number_is_moved_to_its_disk() {
 }
 
 #[test]
+fn a_disk_is_gone_for_all_readers_as_soon_as_it_is_for_one() {
+    let mut readers = [Kernel::new(), Kernel::new()];
+    for (address, kernel) in (1..).zip(&mut readers) {
+        kernel.ordinary(address * 0x40, READ, 0, false);
+    }
+    let shown = |readers: &mut [Kernel; 2]| {
+        let [mut all, other] = readers.each_mut().map(snapshot);
+        all.merge(&other);
+        let reads =
+            all.devices.get(&DISK).map(|disk| disk.operations[Operation::Read as usize].clone());
+        reads.map(|reads| reads.unwrap().requests)
+    };
+    assert_eq!(shown(&mut readers), Some(2));
+    for reader in 0..2 {
+        readers[reader].engine.end_device(DISK);
+        assert_eq!(shown(&mut readers), None);
+    }
+}
+
+#[test]
 fn figures_of_a_number_are_added_to_the_one_disk_that_has_it() {
     let with = |disk: DeviceId, address| {
         let mut kernel = Kernel::new();
