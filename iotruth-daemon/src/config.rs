@@ -244,6 +244,27 @@ impl Config {
         self.device.iter().any(named)
             || included && !self.exclude.iter().any(|pattern| pattern.matches(name))
     }
+
+    /// What is to be said where fewer disks are watched than by default, or others; `None` where not.
+    #[must_use]
+    pub fn selection(&self) -> Option<String> {
+        let default = Self::default();
+        let list = |key: &str, patterns: &[Pattern]| {
+            let patterns: Vec<_> = patterns.iter().map(Pattern::to_string).collect();
+            format!("{key} = {}", patterns.join(", "))
+        };
+        let device = (self.device != default.device).then(|| list("device", &self.device));
+        let excluding = self.exclude != default.exclude && !self.exclude.is_empty();
+        let exclude = excluding.then(|| list("exclude", &self.exclude));
+        let set: Vec<_> = device.into_iter().chain(exclude).collect();
+        (!set.is_empty()).then(|| {
+            format!(
+                "Not all disks are watched ({}): nothing is shown of the others, but their requests are among \
+                 the events and lives that are counted, and among those that are judged.",
+                set.join("; ")
+            )
+        })
+    }
 }
 
 const _: () = assert!(MAX_RINGS == 16, "the texts of config::value and deploy/iotruth.toml say so");

@@ -215,3 +215,19 @@ fn the_exclude_list_yields_to_a_device_that_is_named() {
     assert!(!named.watches("zram1") && !named.watches("nvme0n1"));
     assert!(!named.watches("sr0"), "a pattern does not override the exclude list");
 }
+
+#[test]
+fn which_disks_are_watched_is_said_where_that_is_not_as_by_default() {
+    let said = |device: &[&str], exclude: Option<&[&str]>| {
+        let mut config = Config { device: patterns(device), ..Config::default() };
+        if let Some(exclude) = exclude {
+            config.exclude = patterns(exclude);
+        }
+        config.selection().unwrap_or_default()
+    };
+    assert_eq!(said(&[], None), "");
+    assert_eq!(said(&[], Some(&[])), "", "all are");
+    assert!(said(&["nvem*"], None).starts_with("Not all disks are watched (device = nvem*):"));
+    let both = said(&["sda", "sdb"], Some(&["sd?"]));
+    assert!(both.contains("(device = sda, sdb; exclude = sd?)"), "{both}");
+}

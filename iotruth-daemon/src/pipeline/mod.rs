@@ -22,6 +22,7 @@ mod publish;
 mod pulse;
 mod reader;
 mod recorder;
+mod refusals;
 mod residence;
 mod samples;
 mod signals;
@@ -135,7 +136,8 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let mut notes = known.notes.clone();
+        let mut notes: Vec<_> = config.selection().into_iter().collect();
+        notes.extend_from_slice(&known.notes);
         let recording = match config.record.as_deref().map(Place::take).transpose() {
             // The thread that wrote the one before may hang with the disk that it is on.
             Err(error) if known.is_second_start() => {

@@ -13,6 +13,7 @@ use super::{
     pulse::{self, Pulse, Thread, Watch},
     reader::Mailbox,
     recorder::Progress,
+    refusals::{self, Refusals},
 };
 use crate::{
     engine::snapshot::{Loss, Snapshot},
@@ -57,6 +58,7 @@ pub(super) struct Publisher {
     fatal: Option<String>,
     /// The number of a reader that had not begun when it was looked last.
     new: Option<usize>,
+    refusals: Refusals,
     view: watch::Sender<Arc<View>>,
 }
 
@@ -94,6 +96,7 @@ impl Publisher {
             bereft: None,
             fatal: None,
             new: None,
+            refusals: Refusals::default(),
             view,
         };
         publisher.say_whether_ready();
@@ -114,6 +117,10 @@ impl Publisher {
         let snapshots: Vec<_> = self.mailboxes.iter().map(|mailbox| mailbox.snapshot()).collect();
         let changed = snapshots.len() != self.shown.len()
             || snapshots.iter().zip(&self.shown).any(|(new, old)| !Arc::ptr_eq(new, old));
+        let refused = snapshots.iter().map(|snapshot| refused(snapshot)).sum();
+        if let Some(message) = self.refusals.log(refused, now) {
+            warn!("{message}");
+        }
         if changed || audit {
             self.show(&snapshots, audit, blocked);
             self.shown = snapshots;
@@ -203,8 +210,9 @@ impl Publisher {
         limits.extend(self.mailboxes.iter().find_map(|mailbox| mailbox.note()));
         let recording = self.recording.as_ref().map(Progress::sentence);
         let skipped = self.needs_second_programs(&snapshot).then(|| SKIPPED.to_owned());
+        let lost = refusals::note(refused(&snapshot));
         let notes = self.notes.iter().cloned().chain(blocked).chain(recording).chain(skipped);
-        let notes = notes.chain(limits.iter().cloned()).collect();
+        let notes = notes.chain(lost).chain(limits.iter().cloned()).collect();
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
@@ -306,6 +314,11 @@ impl Late {
             Self::Starved { number } | Self::HeldUp { number, .. } => *number,
         }
     }
+}
+
+/// Records that found a ring full.
+fn refused(snapshot: &Snapshot) -> u64 {
+    snapshot.losses.get(Loss::RingFull as usize).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

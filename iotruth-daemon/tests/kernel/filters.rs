@@ -70,6 +70,9 @@ fn excluded_devices_and_their_errors_are_not_shown() {
     assert!(events >= 2 * (READS + 1), "{events} events: nothing was traced, nothing is tested");
     assert!(scrape.existing("iotruth_lives_ended_total", &[("end", "judged")]) > 0);
     assert_unknown(&daemon, "loop");
+    let status = daemon.status();
+    let said = |note: &&str| note.starts_with("Not all disks are watched (exclude = loop*)");
+    assert_eq!(status.notes().iter().filter(|note| said(note)).count(), 1, "{status:?}");
 }
 
 /// Nothing that begins with a quote and this is anywhere in the answers, mere information included.
