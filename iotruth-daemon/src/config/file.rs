@@ -1,7 +1,8 @@
 //! Settings from a TOML file; every complaint names file and line.
 
 use std::{
-    fs,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -18,9 +19,21 @@ pub const DEFAULT_PATH: &str = "/etc/iotruth.toml";
 
 /// The layer of a file.
 pub fn from_file(path: &Path) -> Result<Layer, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     from_text(path, &text)
+}
+
+/// Bytes that no configuration has. What never ends, as some devices, must not take all memory.
+const TOO_MANY: u64 = 1 << 20;
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(TOO_MANY).read_to_string(&mut text)?;
+    if text.len() as u64 == TOO_MANY {
+        let what = "it has a megabyte or more, and is no configuration";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(text)
 }
 
 /// The layer of the text of a file.

@@ -171,6 +171,10 @@ fn unreadable_files_are_named_with_the_cause() {
     assert!(error.starts_with(start) && error.contains("--config: No such file"), "{error}");
     let directory = from_file(Path::new("/")).unwrap_err();
     assert!(matches!(directory, ConfigError::Read { .. }), "{directory}");
+    let endless = from_file(Path::new("/dev/zero")).unwrap_err();
+    assert!(endless.lasts());
+    let error = format!("{:#}", anyhow::Error::from(endless));
+    assert!(error.ends_with("it has a megabyte or more, and is no configuration"), "{error}");
 }
 
 #[test]
