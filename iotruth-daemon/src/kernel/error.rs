@@ -32,7 +32,7 @@ pub enum KernelError {
         /// Why it failed.
         source: io::Error,
     },
-    /// What the daemon takes for now is not what the kernel stamps events with.
+    /// The process runs in a time namespace that shifts its monotonic clock.
     #[error(
         "the monotonic clock is {seconds} s apart from the kernel's own, which events have their time from: \
          start iotruth outside of this time namespace (`unshare --time`, or timeOffsets of a container)"

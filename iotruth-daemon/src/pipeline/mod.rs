@@ -49,7 +49,7 @@ use self::{
     outcome::Readers,
     plan::{Machine, Plan},
     publish::Publisher,
-    reader::{Mailbox, Reader, WrongRings},
+    reader::{BeginAnew, Mailbox, Reader},
     recorder::{Place, Recorded, Recorder},
     samples::Samples,
     signals::Signals,
@@ -77,22 +77,22 @@ pub fn start(mut config: Config) -> anyhow::Result<()> {
     loop {
         let wrong = match follow(&Arc::new(config.clone()), &known, begin) {
             Ok(()) => return Ok(()),
-            Err(error) => error.downcast::<WrongRings>()?,
+            Err(error) => error.downcast::<BeginAnew>()?,
         };
         match wrong {
-            WrongRings::TwoWriters => {
+            BeginAnew::TwoWriters => {
                 warn!("{wrong}; all begins anew with BPF ring buffers, and without a recording");
                 // What was recorded shows what went wrong.
                 let transport = Transport::RingBuffers;
                 config = Config { transport, record: None, fault: None, ..config };
                 known.because = Some(wrong.to_string());
             }
-            WrongRings::NewCpu { cpu, .. } => {
+            BeginAnew::NewCpu { cpu, .. } => {
                 warn!("{wrong}; all begins anew with rings for it");
                 known.below = cpu + 1;
                 known.began_anew(&wrong);
             }
-            WrongRings::Multipath => {
+            BeginAnew::Multipath => {
                 warn!("{wrong}; all begins anew with second programs");
                 known.multipath = true;
                 known.began_anew(&wrong);
@@ -121,7 +121,7 @@ impl Known {
         !self.notes.is_empty()
     }
 
-    fn began_anew(&mut self, why: &WrongRings) {
+    fn began_anew(&mut self, why: &BeginAnew) {
         self.notes
             .push(format!("All began anew, and what was counted before is in no figure: {why}."));
     }
@@ -187,7 +187,7 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         );
         let outcome = watch_over(&mut signals, &mut readers, &mut publisher, &thrift).await;
         if let Err(error) = &outcome
-            && !error.is::<WrongRings>()
+            && !error.is::<BeginAnew>()
         {
             error!("{error:#}; /readyz fails from now on");
             publisher.not_ready(format!("{error:#}"));
@@ -206,8 +206,8 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         http.await?;
         // Nothing begins anew that was told to stop, before that or meanwhile.
         match (outcome, joined) {
-            (Ok(()), Err(error)) if error.is::<WrongRings>() => warn!("{error}"),
-            (Err(error), _) if error.is::<WrongRings>() => {
+            (Ok(()), Err(error)) if error.is::<BeginAnew>() => warn!("{error}"),
+            (Err(error), _) if error.is::<BeginAnew>() => {
                 tokio::select! {
                     biased;
                     name = signals.next() => info!("{name}"),

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{anyhow, bail};
 
-use super::reader::WrongRings;
+use super::reader::BeginAnew;
 
 /// How long the readers may take to drain what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -42,7 +42,7 @@ impl Readers {
         let Some(place) = ended else { return Ok(()) };
         let (number, handle) = self.running.remove(place);
         match join(number, handle) {
-            Err(error) if error.is::<WrongRings>() => return Err(error),
+            Err(error) if error.is::<BeginAnew>() => return Err(error),
             ended => self.ended = ended,
         }
         bail!("reader {number} has died, and what it read is seen by nobody")

@@ -77,19 +77,19 @@ pub(super) trait Source: Send {
     fn had_two_writers(&self) -> bool;
 }
 
-/// The rings of each CPU and program are not right: all has to begin anew, with others.
+/// Rings or programs are not those that this machine needs: all has to begin anew, with others.
 #[derive(Clone, Copy, Debug, Error)]
-pub(super) enum WrongRings {
-    /// On this kernel.
+pub(super) enum BeginAnew {
+    /// Rings of each CPU and program are not right on this kernel.
     #[error("two programs have written into the ring of one CPU and program at the same time")]
     TwoWriters,
-    /// For the CPUs that there are by now: this is the last one, and so many records of those without rings
-    /// were lost when that was noticed.
+    /// CPUs have come that have no rings: this is the last one, and so many of their records were lost when
+    /// that was noticed.
     #[error(
         "CPU {cpu} was not online at first and has no rings, {records} records at least were lost"
     )]
     NewCpu { cpu: u32, records: u64 },
-    /// For a disk that came later and passes requests on to others, where a program often is running already.
+    /// A disk has come that passes requests on to others, where a program often is running already.
     #[error(
         "a multipath disk was not there at first, and no tracepoint has the second program that it needs"
     )]
@@ -240,7 +240,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             let outcome = self.run();
             if let Err(error) = &outcome
                 // That is no end of it all.
-                && !error.is::<WrongRings>()
+                && !error.is::<BeginAnew>()
             {
                 error!("reader {number}: {error:#}");
             }
@@ -281,7 +281,7 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
                 break_as_told(self.fault)?;
             }
             if self.sources.iter().any(Source::had_two_writers) {
-                return Err(WrongRings::TwoWriters.into());
+                return Err(BeginAnew::TwoWriters.into());
             }
             let before = rounds.records;
             self.drain(&mut rounds);
@@ -441,10 +441,10 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
 }
 
 /// Does what `--fault` asks for, to prove that a dead or stalled reader is noticed.
-fn break_as_told(fault: Option<Fault>) -> Result<(), WrongRings> {
+fn break_as_told(fault: Option<Fault>) -> Result<(), BeginAnew> {
     match fault {
         None | Some(Fault::UnseenCompletion) => Ok(()),
-        Some(Fault::TwoWriters) => Err(WrongRings::TwoWriters),
+        Some(Fault::TwoWriters) => Err(BeginAnew::TwoWriters),
         Some(Fault::ReaderPanic) => panic!("the reader was told to panic"),
         Some(Fault::ReaderStall) => loop {
             thread::park();

@@ -18,7 +18,7 @@ use super::{
     clock,
     memory::{Looked, Memory},
     plan::Plan,
-    reader::{Counters, Source, WrongRings},
+    reader::{BeginAnew, Counters, Source},
 };
 use crate::{
     config::Config,
@@ -337,11 +337,11 @@ impl Counters for Counting {
             (counted, audit) = (again, read);
         }
         if let Some((cpu, records)) = counted.beyond(self.cpus) {
-            return Err(WrongRings::NewCpu { cpu, records }.into());
+            return Err(BeginAnew::NewCpu { cpu, records }.into());
         }
         let passed_on = audit.attempts.get(Probe::Remap as usize);
         if self.awaits_multipath && passed_on.is_some_and(|rings| rings.iter().any(|of| *of > 0)) {
-            return Err(WrongRings::Multipath.into());
+            return Err(BeginAnew::Multipath.into());
         }
         self.tell(&counted, streams);
         Ok(audit)
