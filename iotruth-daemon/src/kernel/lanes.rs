@@ -146,7 +146,9 @@ const fn share(program: Program, starts: bool) -> u32 {
         Probe::Insert | Probe::Issue | Probe::Complete | Probe::Requeue => 1,
         Probe::Start if starts => 1,
         // Of discards the start is told, and of all that passes through to a device.
-        Probe::Start | Probe::Remap => 4,
+        Probe::Start => 4,
+        // A request of multipath is issued twice, above and below, and passed on once.
+        Probe::Remap => 8,
         // Of whole requests; bios mostly are merged before they become one.
         Probe::Merge => 16,
     };
@@ -178,6 +180,9 @@ mod tests {
             }
         }
         assert_eq!(Lanes::fit(budget, 2, 2, 1, false, false).unwrap().slots(), 32_768);
+        // As many CPUs as one reader serves have what they need (`pipeline::plan`), also with second programs.
+        assert_eq!(Lanes::fit(budget, 16, 16, 1, false, false).unwrap().slots(), 4096);
+        assert_eq!(Lanes::fit(budget, 16, 16, 1, false, true).unwrap().slots(), 4096);
         assert_eq!(Lanes::fit(budget, 2, 2, 4, false, false).unwrap().slots(), 8_192);
         assert_eq!(Lanes::fit(64 << 10, 64, 64, 1, false, false), None);
     }
