@@ -50,9 +50,9 @@ pub struct Layout {
     pub request_deadline: u32,
     /// How much of a request is read again: the end of the last field above that the daemon compares.
     pub request_bytes: u32,
-    /// `request.rq_disk`; [`ABSENT`] where `request_queue.disk` exists.
+    /// `request.rq_disk`; [`ABSENT`] since Linux 5.17.
     pub request_disk: u32,
-    /// `request_queue.disk`; [`ABSENT`] before Linux 5.14.
+    /// `request_queue.disk`; [`ABSENT`] where the request names its disk itself.
     pub queue_disk: u32,
     /// `gendisk.major`
     pub disk_major: u32,
