@@ -25,7 +25,14 @@ use iotruth_common::{
     record::{CompleteRecord, RequestRecord},
 };
 
-use super::{device::DeviceId, engine::Engine, life::Life, operation::Operation, table::Occupant};
+use super::{
+    device::DeviceId,
+    engine::Engine,
+    flavor::Flavor,
+    life::Life,
+    operation::Operation,
+    table::{Mark, Occupant},
+};
 
 /// What is compared; the columns of `/proc/diskstats` that count requests and sectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +219,19 @@ impl AdditionLog {
     }
 }
 
+impl Flavor {
+    /// What the statistics count an operation as.
+    pub(super) fn group(&self, cmd_flags: u32) -> Group {
+        if self.operation(cmd_flags) == Operation::Discard {
+            Group::Discard
+        } else if cmd_flags & 1 == 0 {
+            Group::Read
+        } else {
+            Group::Write
+        }
+    }
+}
+
 impl Engine {
     /// What an event says of whether the kernel counts its request; `None` where it cannot tell.
     ///
@@ -257,7 +277,7 @@ impl Engine {
     /// Counts bytes that ended, in whole sectors as each completion is counted.
     pub(super) fn account_sectors(&mut self, life: &Life, bytes: u32, unseen: bool) {
         if bytes >> 9 > 0 && self.is_counted(life) {
-            let (_, sectors) = self.group(life.cmd_flags).columns();
+            let (_, sectors) = self.flavor.group(life.cmd_flags).columns();
             self.account(life.device, sectors, bytes >> 9, Self::ended(life, unseen));
         }
     }
@@ -270,7 +290,7 @@ impl Engine {
             self.account(life.device, Column::Flushes, 1, ended);
         } else if self.is_counted(life) {
             // A flush that device mapper cloned is here, and a read to `op_stat_group`.
-            let (requests, _) = self.group(life.cmd_flags).columns();
+            let (requests, _) = self.flavor.group(life.cmd_flags).columns();
             self.account(life.device, requests, 1, ended);
         } else if let Some(device) = self.devices.get_mut(life.device) {
             device.figures.unaccounted += 1;
@@ -279,26 +299,15 @@ impl Engine {
 
     /// Counts a clone that device mapper could not dispatch: where completions are traced with a
     /// `blk_status_t`, `blk_insert_cloned_request` accounts for its end.
-    pub(super) fn account_dropped_clone(&mut self, device: u16, group: Group) {
+    pub(super) fn account_dropped_clone(&mut self, clone: Mark) {
         if !self.flavor.status_is_errno {
-            let (requests, _) = group.columns();
-            self.account(device, requests, 1, Ended::Unseen);
+            let (requests, _) = clone.group.columns();
+            self.account(clone.device, requests, 1, Ended::Unseen);
         }
     }
 
     const fn ended(life: &Life, unseen: bool) -> Ended {
         if unseen { Ended::Unseen } else { Ended::At(life.last) }
-    }
-
-    /// What an operation is counted as.
-    pub(super) fn group(&self, cmd_flags: u32) -> Group {
-        if self.flavor.operation(cmd_flags) == Operation::Discard {
-            Group::Discard
-        } else if cmd_flags & 1 == 0 {
-            Group::Read
-        } else {
-            Group::Write
-        }
     }
 
     fn account(&mut self, place: u16, column: Column, amount: u32, ended: Ended) {
@@ -353,7 +362,15 @@ impl Engine {
         }
         for (_, address) in self.table.iter_mut() {
             let (device, remaining) = match &address.open {
-                Occupant::Nobody => continue,
+                Occupant::Nobody => {
+                    // Nothing tells of one that was dropped before its address is used again.
+                    if let Some(clone) = address.clone
+                        && let Some((_, ours)) = audited.get_mut(&clone.device)
+                    {
+                        ours.possible.add(clone.group.columns().0, 1);
+                    }
+                    continue;
+                }
                 Occupant::Plain(plain) => (plain.device, plain.length),
                 Occupant::Whole(life) => (life.device, life.remaining),
             };

@@ -20,7 +20,7 @@ use super::{
     owner::{Owner, Task},
     phase::Phases,
     plain::Plain,
-    table::{Key, Occupant},
+    table::{Key, Mark, Occupant},
 };
 
 /// `PF_WQ_WORKER`: the task is a kernel worker, which acts for somebody else.
@@ -110,7 +110,8 @@ impl Engine {
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
             let lost = (life.ring_lost, life.blind);
-            self.account_dropped_clone(life.device, self.group(life.cmd_flags));
+            let group = self.flavor.group(life.cmd_flags);
+            self.account_dropped_clone(Mark { device: life.device, group });
             self.end_merged(life, false, lost);
         } else {
             self.end_unseen(life, ring_lost);
@@ -131,6 +132,7 @@ impl Engine {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
+        self.drop_clone_before(key, head);
         let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
             self.lives.evicted += 1;
@@ -161,6 +163,21 @@ impl Engine {
             device.open += 1;
         }
         Some(self.spares.fill(life))
+    }
+
+    /// The clone that an address is marked as was dropped, where what comes next is another request: a
+    /// command to the path itself, such as one that looks whether it is there.
+    fn drop_clone_before(&mut self, key: Key, head: &RequestRecord) {
+        let Some(address) = self.table.get_mut(key) else { return };
+        let Some(clone) = address.clone else { return };
+        // Its place may be another one once its sequence number is known.
+        let disk = self.devices.get_mut(clone.device);
+        let elsewhere = disk.is_some_and(|disk| disk.id.number != head.device);
+        let another = self.flavor.group(head.cmd_flags) != clone.group;
+        if elsewhere || another || self.flavor.passthrough(head.cmd_flags) {
+            address.clone = None;
+            self.account_dropped_clone(clone);
+        }
     }
 
     /// Takes an event's word for it that a life is new, where its first event could not tell.
@@ -420,16 +437,16 @@ impl Engine {
         let before = self.table.get_mut(key).and_then(|address| address.clone);
         if let Some(open) = self.take(key, head.time) {
             self.supersede(open, head.ring_lost);
-        } else if let Some(group) = before
-            && let Some(place) = self.devices.place_of_number(head.device)
-        {
-            // The clone before it was dropped, and nothing of it was to be seen.
-            self.account_dropped_clone(place, group);
+        } else if let Some(clone) = before {
+            // It was dropped, and nothing of it was to be seen.
+            self.account_dropped_clone(clone);
         }
-        let (since, group) = (self.since(head.request), self.group(head.cmd_flags));
+        let place = self.devices.place_of_number(head.device).unwrap_or(u16::MAX);
+        let clone = Mark { device: place, group: self.flavor.group(head.cmd_flags) };
+        let since = self.since(head.request);
         if let Some(address) = self.table.get_mut(key) {
             address.last = head.time;
-            address.clone = Some(group);
+            address.clone = Some(clone);
             // Nothing of the clone comes before this.
             address.synced |= head.time >= since;
             address.lost = (head.ring_lost, self.blind);

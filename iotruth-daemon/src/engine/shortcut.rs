@@ -21,7 +21,7 @@ use super::{
     owner::Owner,
     phase::Phase,
     plain::{Path, Plain, Rest},
-    table::{Address, Key, Occupant},
+    table::{Address, Key, Mark, Occupant},
     timeout::TIMER_SLACK,
 };
 
@@ -82,6 +82,13 @@ impl Engine {
         let counted = head.rq_flags & self.flavor.rqf.io_stat != 0;
         match &mut address.open {
             Occupant::Nobody => {
+                // Perhaps not the clone that the address is marked as.
+                let another = |clone: Mark| {
+                    clone.device != place || clone.group != self.flavor.group(head.cmd_flags)
+                };
+                if address.clone.is_some_and(another) {
+                    return false;
+                }
                 let unbroken = address.lost == (head.ring_lost, self.blind);
                 let proved = address.synced
                     || record.start_time >= self.attached

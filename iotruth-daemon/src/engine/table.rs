@@ -74,6 +74,16 @@ impl Occupant {
     }
 }
 
+/// A request that device mapper has made for another one. Whether it was dispatched or dropped, nothing
+/// may tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Number of its disk in the device table.
+    pub(super) device: u16,
+    /// What the statistics count it as.
+    pub(super) group: Group,
+}
+
 /// What is known of one request address: a cache line, for its table is larger than any cache.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -90,9 +100,8 @@ pub(super) struct Address {
     ring: u8,
     /// A life was seen to end here since all programs are attached, so what follows is new.
     pub(super) synced: bool,
-    /// Marked as a clone of request-based device mapper since its last end, and what the statistics
-    /// would count it as.
-    pub(super) clone: Option<Group>,
+    /// The clone of request-based device mapper that it was marked as since its last end.
+    pub(super) clone: Option<Mark>,
     /// The last life ended with data completed by the driver, so device mapper may complete it once
     /// more, without bytes.
     pub(super) echo: bool,

@@ -1,10 +1,13 @@
 //! What we count is what the kernel's statistics count.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
+use iotruth_common::probe::Probe;
+
 use super::{READ, WRITE, paths::PATHS, script::Player, snapshot};
 use crate::engine::{
     Starts,
     account::{Column, Columns, Ours},
+    device::DeviceId,
     flavor::Flavor,
     operation::Operation,
     snapshot::Snapshot,
@@ -153,7 +156,7 @@ fn a_part_that_is_inferred_is_counted() {
     kernel.issue(&mut rq);
     kernel.hide = 1;
     kernel.after(1_000).complete(&mut rq, 1024, 0);
-    kernel.after(1_000).plain(iotruth_common::probe::Probe::Requeue, &mut rq);
+    kernel.after(1_000).plain(Probe::Requeue, &mut rq);
     kernel.after(1_000).issue(&mut rq);
     kernel.after(1_000).complete(&mut rq, 3072, 0);
     assert_eq!(accounted(&mut kernel), kernel.statistics);
@@ -216,4 +219,40 @@ fn an_audit_that_is_too_busy_is_given_up() {
     assert_eq!(audited(many), None);
     let mut kernel = Kernel::new();
     assert_eq!(kernel.engine.end_audit(1, 2), None, "nobody has begun one");
+}
+
+#[test]
+fn an_audit_allows_for_a_clone_that_may_have_been_dropped() {
+    let ours = audited(|kernel| {
+        let mut clone = kernel.allocate(128, WRITE, 160, 4096);
+        kernel.plain(Probe::Remap, &mut clone);
+    })
+    .unwrap();
+    assert_eq!(ours.sure.get(Column::Writes), 0);
+    assert_eq!(ours.possible.get(Column::Writes), 1, "the kernel has counted it if it was dropped");
+    assert_eq!(ours.possible.get(Column::Reads), 1, "the one from before");
+    assert_eq!(ours.possible.get(Column::SectorsWritten), 0);
+    assert_eq!(ours.open, 0);
+}
+
+#[test]
+fn another_request_tells_that_the_clone_on_its_address_was_dropped() {
+    let driver_in = u32::from(Flavor::linux_6_12().operations.driver_in);
+    let other = DeviceId { number: DISK.number + 16, sequence: 9 };
+    for (flags, disk, dropped) in
+        [(driver_in, DISK, 1), (WRITE, DISK, 1), (READ, other, 1), (READ, DISK, 0)]
+    {
+        let mut kernel = Kernel::new();
+        kernel.ordinary(64, READ, 8, false);
+        let mut clone = kernel.allocate(128, READ, 160, 4096);
+        kernel.after(1_000).plain(Probe::Remap, &mut clone);
+        kernel.disk = disk;
+        let mut rq = kernel.allocate(128, flags, 800, 4096);
+        kernel.after(1_000).issue(&mut rq);
+        kernel.after(1_000).complete(&mut rq, 4096, 0);
+        let snapshot = snapshot(&mut kernel);
+        let reads = snapshot.devices[&DISK].accounted.get(Column::Reads);
+        let itself = u64::from(flags == READ && disk == DISK);
+        assert_eq!(reads, 1 + dropped + itself, "{flags} on {disk}");
+    }
 }
