@@ -105,6 +105,9 @@ pub struct DeviceAudit {
     pub in_flight: u64,
     /// Requests that are open here.
     pub open: u64,
+    /// Requests in flight of which nothing was seen: they began before the programs were attached, or what
+    /// began them was lost. Known only where nothing ended between the last two audits.
+    pub not_seen: u64,
     /// Whether it was at rest at the last audit, so that the figures are exact.
     pub at_rest: bool,
     /// How many audits there were since the baseline.
@@ -196,6 +199,7 @@ impl Ledger {
                 residue: [0; COLUMNS],
                 in_flight: disk.in_flight,
                 open: own.open,
+                not_seen: 0,
                 at_rest: false,
                 audits: 0,
                 coverage: Err(Absent::FirstInterval),
@@ -215,6 +219,7 @@ impl Ledger {
                 let books = before.remove(&disk.id).filter(|books| books.goes_on(&disk.columns));
                 let books = match books {
                     Some(mut books) => {
+                        books.look_for_unseen(disk, &own);
                         books.audit(&disk.columns, &own, rest);
                         books
                     }
@@ -248,6 +253,10 @@ struct Books {
     ours: Columns,
     at_rest: bool,
     audits: u64,
+    /// Requests that the kernel had in flight at the last audit, beyond those that were open here.
+    beyond: u64,
+    /// See [`DeviceAudit::not_seen`].
+    not_seen: u64,
     history: VecDeque<Audited>,
 }
 
@@ -292,6 +301,8 @@ impl Books {
             ours,
             at_rest,
             audits: 0,
+            beyond: 0,
+            not_seen: 0,
             history: VecDeque::new(),
         };
         books.remember();
@@ -302,6 +313,15 @@ impl Books {
     /// (`del_gendisk`), and before 5.15 nothing else tells the next one of its number apart.
     fn goes_on(&self, kernel: &Columns) -> bool {
         self.kernel.0.iter().zip(kernel.0).all(|(before, now)| *before <= now)
+    }
+
+    /// Looks for requests in flight of which nothing was seen. The kernel counts those that are just
+    /// beginning, or wait for others to be sent with them, before they have an event; where nothing ends
+    /// from one audit to the next, none of them is counted at both.
+    fn look_for_unseen(&mut self, disk: &DiskReading, ours: &Ours) {
+        let beyond = disk.in_flight.saturating_sub(ours.open);
+        self.not_seen = if disk.columns == self.kernel { beyond.min(self.beyond) } else { 0 };
+        self.beyond = beyond;
     }
 
     fn audit(&mut self, kernel: &Columns, ours: &Ours, rest: bool) {
@@ -361,6 +381,7 @@ impl Books {
         }));
         shown.residue = narrow(self.residue());
         shown.at_rest = self.at_rest;
+        shown.not_seen = self.not_seen;
         shown.audits = self.audits;
         shown.coverage = self.coverage();
     }

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// The audits of `devices` by name; and those of disks of which we saw nothing, although the kernel
-/// counted requests, or because there is nothing to see.
+/// counted requests or has some in flight, or because there is nothing to see.
 pub(super) fn audits<'a>(
     view: &'a View,
     devices: impl IntoIterator<Item = &'a DeviceFigures>,
 ) -> BTreeMap<&'a str, &'a DeviceAudit> {
-    let told = |audit: &&DeviceAudit| counted(audit) || incomparable(audit);
+    let told = |audit: &&DeviceAudit| counted(audit) || audit.not_seen > 0 || incomparable(audit);
     let unseen = view.ledger.values().filter(|audit| !audit.seen).filter(told);
     let unseen = unseen.map(|audit| (audit.name.as_str(), audit));
     let seen = devices

@@ -30,12 +30,33 @@ struct Answer<'a> {
     /// On all devices, whatever is asked for.
     in_flight: u64,
     unconfirmed: u64,
+    /// What the kernel has in flight beyond these, on the devices that are asked for.
+    not_seen: Vec<NotSeen<'a>>,
     /// Which requests nothing is told of meanwhile, each in a sentence.
     limits: &'a [String],
     /// On the devices that are asked for.
     matched: u64,
     shown: usize,
     requests: Vec<Entry<'a>>,
+}
+
+/// Requests of a device that are in flight by the kernel's own count, and of which nothing was seen.
+#[derive(Debug, Serialize)]
+struct NotSeen<'a> {
+    device: &'a str,
+    requests: u64,
+}
+
+impl NotSeen<'_> {
+    fn sentence(&self) -> String {
+        let (be, they) = if self.requests == 1 { ("is", "it") } else { ("are", "they") };
+        format!(
+            "{} more {be} in flight on {} by the kernel's own count, and nothing of that was seen: {they} \
+             began before iotruth was attached, or what began was lost.",
+            self.requests,
+            printable(self.device),
+        )
+    }
 }
 
 /// One request; field names and meanings are part of the schema.
@@ -83,23 +104,29 @@ pub fn inflight(view: &View, pairs: &[(String, String)]) -> Result<(Format, Byte
         .filter(|open| selection::includes(&devices, &open.device_name, open.device))
         .take(limit)
         .collect();
+    let audits = view.ledger.iter().filter(|(_, audit)| audit.not_seen > 0);
+    let not_seen = audits
+        .filter(|(id, audit)| selection::includes(&devices, &audit.name, **id))
+        .map(|(_, audit)| NotSeen { device: &audit.name, requests: audit.not_seen })
+        .collect();
     let body = match format {
-        Format::Json => json(view, matched, &shown),
+        Format::Json => json(view, matched, &shown, not_seen),
         Format::Text => {
             let all = shown.len() == limit || looked.oldest.len() < MAX_OPEN_SHOWN;
-            Bytes::from(text(view, matched, &shown, all))
+            Bytes::from(text(view, matched, &shown, all, &not_seen))
         }
     };
     Ok((format, body))
 }
 
-fn json(view: &View, matched: u64, shown: &[&OpenRequest]) -> Bytes {
+fn json(view: &View, matched: u64, shown: &[&OpenRequest], not_seen: Vec<NotSeen<'_>>) -> Bytes {
     let looked = &view.snapshot.in_flight;
     super::json(&Answer {
         version: VERSION,
         at: (looked.at != 0).then(|| utc(view.anchor.wall_time(looked.at))),
         in_flight: looked.count,
         unconfirmed: looked.unconfirmed,
+        not_seen,
         limits: &view.status.limits,
         matched,
         shown: shown.len(),
@@ -133,7 +160,13 @@ impl<'a> Entry<'a> {
 }
 
 /// `all` says whether more could be shown only with a greater limit.
-fn text(view: &View, matched: u64, shown: &[&OpenRequest], all: bool) -> String {
+fn text(
+    view: &View,
+    matched: u64,
+    shown: &[&OpenRequest],
+    all: bool,
+    not_seen: &[NotSeen<'_>],
+) -> String {
     let looked = &view.snapshot.in_flight;
     if looked.at == 0 {
         return "Not looked at yet: that is done once a second.\n".to_owned();
@@ -167,7 +200,8 @@ fn text(view: &View, matched: u64, shown: &[&OpenRequest], all: bool) -> String 
     }
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
-        0 => writeln!(out, "Nothing was in flight at {at}."),
+        0 if not_seen.is_empty() => writeln!(out, "Nothing was in flight at {at}."),
+        0 => writeln!(out, "Nothing that was seen was in flight at {at}."),
         count if count == matched => {
             writeln!(out, "{count} in flight at {at}; {} shown.", shown.len())
         }
@@ -189,8 +223,9 @@ fn text(view: &View, matched: u64, shown: &[&OpenRequest], all: bool) -> String 
             looked.unconfirmed
         );
     }
-    for limit in &view.status.limits {
-        let _ = writeln!(out, "{limit}");
+    let not_seen = not_seen.iter().map(NotSeen::sentence);
+    for line in not_seen.chain(view.status.limits.iter().cloned()) {
+        let _ = writeln!(out, "{line}");
     }
     out
 }
@@ -274,6 +309,26 @@ mod tests {
         let text = answer(&view, &[("format", "text")]).unwrap();
         assert!(text.ends_with("\nOne request in 64 is followed.\n"), "{text}");
         assert!(answer(&view, &[]).unwrap().contains("\"One request in 64 is followed.\""));
+    }
+
+    #[test]
+    fn what_only_the_kernel_has_in_flight_is_said_of_its_disk() {
+        let sdz = ("device", "sdz");
+        let text = answer(&sample::busy(), &[sdz, ("format", "text")]).unwrap();
+        assert!(
+            text.contains("\n2 more are in flight on sdz by the kernel's own count, "),
+            "{text}"
+        );
+        let json = answer(&sample::busy(), &[sdz]).unwrap();
+        assert!(json.contains("\"device\": \"sdz\",\n      \"requests\": 2\n"), "{json}");
+        let other = answer(&sample::busy(), &[("device", "nvme0n1"), ("format", "text")]).unwrap();
+        assert!(!other.contains("kernel's own count"), "{other}");
+        // Where nothing else is in flight, that is not said of what was not seen.
+        let mut view = sample::fresh();
+        view.ledger = sample::busy().ledger;
+        Arc::make_mut(&mut Arc::make_mut(&mut view.snapshot).in_flight).at = 1;
+        let text = answer(&view, &[("format", "text")]).unwrap();
+        assert!(text.starts_with("Nothing that was seen was in flight at "), "{text}");
     }
 
     #[test]

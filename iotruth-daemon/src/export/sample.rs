@@ -162,6 +162,7 @@ fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
         residue: [-3, -24, 0, 0, 0, 0, 0],
         open: 17,
         in_flight: 4,
+        not_seen: 0,
         at_rest: false,
         audits: 12,
         coverage: Ok(0.625),
@@ -178,12 +179,14 @@ fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
         ours: Columns::default(),
         residue: [-8, -64, -1, -1, -2, -16, 0],
         open: 0,
-        in_flight: 0,
-        at_rest: true,
+        in_flight: 2,
+        not_seen: 2,
+        at_rest: false,
         coverage: Ok(0.0),
         ..nvme.clone()
     };
-    let idle = DeviceAudit { kernel: Columns::default(), ..unseen.clone() };
+    let idle =
+        DeviceAudit { kernel: Columns::default(), in_flight: 0, not_seen: 0, ..unseen.clone() };
     let other = |minor: u32| DeviceId { number: 8 << 20 | minor, sequence: 0 };
     [(NVME, nvme), (ODD, odd), (other(16), unseen), (other(32), idle)].into()
 }

@@ -32,7 +32,7 @@ pub(super) fn includes(names: &[String], name: &str, id: DeviceId) -> bool {
     names.iter().any(|asked| *asked == name || *asked == number)
 }
 
-/// The devices that are named; one that has no request in the view is an error.
+/// The devices that are named; one of which the view tells no request is an error.
 pub(super) fn devices(query: &Query<'_>, view: &View) -> Result<Vec<String>, QueryError> {
     let mut named = query.list("device").peekable();
     if named.peek().is_none() {
@@ -40,8 +40,13 @@ pub(super) fn devices(query: &Query<'_>, view: &View) -> Result<Vec<String>, Que
     }
     let devices = view.snapshot.devices.values().map(|device| (&device.name, device.id));
     let logged = view.snapshot.mismatches.iter().map(|entry| (&entry.device_name, entry.device));
-    let known: HashSet<String> =
-        devices.chain(logged).flat_map(|(name, id)| [name.clone(), id.to_string()]).collect();
+    let not_seen = view.ledger.iter().filter(|(_, audit)| audit.not_seen > 0);
+    let not_seen = not_seen.map(|(id, audit)| (&audit.name, *id));
+    let known: HashSet<String> = devices
+        .chain(logged)
+        .chain(not_seen)
+        .flat_map(|(name, id)| [name.clone(), id.to_string()])
+        .collect();
     named
         .map(|name| name.strip_prefix("/dev/").unwrap_or(name))
         .map(

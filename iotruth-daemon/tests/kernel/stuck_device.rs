@@ -1,7 +1,7 @@
 //! A device that keeps its requests: they are in flight, then stuck, and then they end.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     path::Path,
     process::Command,
@@ -10,8 +10,17 @@ use std::{
 };
 
 use crate::harness::{
-    books::quiet, daemon::Daemon, direct_io::DirectFile, ext4::Ext4, fio::Fio, inflight::in_flight,
-    loop_device::LoopDevice, patience::wait_for, run::run, tmpfs::Tmpfs, turn::turn,
+    books::quiet,
+    daemon::Daemon,
+    direct_io::DirectFile,
+    ext4::Ext4,
+    fio::Fio,
+    inflight::in_flight,
+    loop_device::LoopDevice,
+    patience::{wait_for, wait_long_for},
+    run::run,
+    tmpfs::Tmpfs,
+    turn::turn,
 };
 
 /// Most of the half minute that a queue gives a request where nobody has set another time.
@@ -115,6 +124,45 @@ fn requests_of_a_frozen_device_are_in_flight_then_stuck_then_hung_and_then_late(
     assert!(shown.iter().all(|entry| entry.device() == name), "nothing else: {shown:?}");
     assert_eq!(kinds(), ["late", "hung_in_device", "stuck_in_device"], "{shown:?}");
     assert_eq!(after.counted_losses(), 0);
+}
+
+#[test]
+fn a_request_that_hangs_since_before_the_daemon_came_is_told_by_the_kernels_own_count() {
+    let _turn = turn();
+    let kept = Kept::new();
+    let name = kept.device.name();
+    let frozen = kept.freeze();
+    let writer = kept.write("older_writer");
+    let counts = Path::new("/sys/block").join(name).join("inflight");
+    wait_for("the write to be with the driver", || {
+        let counts = fs::read_to_string(&counts).unwrap();
+        if counts.split_whitespace().eq(["0", "1"]) { Ok(()) } else { Err(counts) }
+    });
+    let daemon = Daemon::start(&["--stuck-after", "1s"]);
+
+    // Two audits have to agree on it.
+    let asked = format!("/inflight?format=text&device={name}");
+    let text = wait_long_for("the write to be told", || {
+        let answer = daemon.ask(&asked).unwrap();
+        if answer.status == 200 { Ok(answer.body) } else { Err(answer.body) }
+    });
+    let count = format!("\n1 more is in flight on {name} by the kernel's own count, ");
+    assert!(text.starts_with("Nothing that was seen was in flight at "), "{text}");
+    assert!(text.contains(&count), "{text}");
+    let not_seen = || daemon.scrape().existing("iotruth_inflight_not_seen", &[("device", name)]);
+    assert_eq!(not_seen(), 1);
+    drop(frozen);
+
+    assert_eq!(writer.join().unwrap().expect("the write goes on after the thaw"), 4096);
+    wait_for("an audit after the thaw", || match not_seen() {
+        0 => Ok(()),
+        more => Err(format!("{more} not seen")),
+    });
+    let text = daemon.get(&asked);
+    assert!(text.starts_with("Nothing was in flight at "), "{text}");
+    assert!(!text.contains("kernel's own count"), "{text}");
+    assert!(daemon.all_mismatches(name).is_empty(), "nothing is known of it");
+    assert_eq!(quiet(&daemon).counted_losses(), 0);
 }
 
 #[test]

@@ -373,3 +373,20 @@ fn figures_of_two_readers_add_up() {
     both.merge(&busy(1, 2, 3));
     assert_eq!(both, busy(11, 22, 5));
 }
+
+#[test]
+fn what_hangs_since_before_the_start_is_in_flight_by_the_kernels_count_alone() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    let mut not_seen = |kernel: u64, in_flight: u64, open: u64| {
+        let disk = DiskReading { in_flight, ..disk(DISK, reads(kernel)) };
+        let ours = Ours { open, ..resting(kernel - 1_000) };
+        bench.disks(vec![disk], &[(DISK, ours)]).unwrap().not_seen
+    };
+    assert_eq!(not_seen(1_000, 3, 1), 0, "they may be just beginning");
+    assert_eq!(not_seen(1_000, 4, 1), 2, "those of before; one more may be just beginning");
+    assert_eq!(not_seen(1_000, 3, 1), 2);
+    assert_eq!(not_seen(1_010, 3, 1), 0, "others ended: these may be new");
+    assert_eq!(not_seen(1_010, 3, 1), 2);
+    assert_eq!(not_seen(1_010, 1, 1), 0);
+    assert_eq!(not_seen(1_010, 0, 1), 0, "what is open here may have ended unseen");
+}

@@ -7,6 +7,7 @@ use super::{
 use crate::engine::{
     io_error::IoError,
     kind::TABLE,
+    ledger::Absent,
     operation::Operation,
     phase::Phase,
     snapshot::{OperationFigures, REQUEUE_CLASSES, Unjudged},
@@ -160,6 +161,20 @@ pub(super) const ROWS: &[Row] = &[
             for device in &shown.devices {
                 let age = device.oldest.map_or(0, |oldest| at.saturating_sub(oldest));
                 samples.value(&[&device.name], age as f64 / 1e9);
+            }
+        },
+    },
+    Row {
+        name: "iotruth_inflight_not_seen",
+        kind: Type::Gauge,
+        labels: &["device"],
+        unit: "requests",
+        help: "Requests that are in flight by the kernel's own count in /proc/diskstats and of which nothing was seen: they began before iotruth was attached, or what began them was lost. They are in neither iotruth_inflight nor iotruth_inflight_oldest_seconds. Known only where nothing ended on the device between the last two audits, as where it hangs; 0 else.",
+        collect: |shown, samples| {
+            for (device, audit) in &shown.audits {
+                if !matches!(audit.coverage, Err(Absent::Incomparable(_))) {
+                    samples.count(&[device], audit.not_seen);
+                }
             }
         },
     },

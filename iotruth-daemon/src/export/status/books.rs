@@ -73,8 +73,12 @@ pub(super) struct StatisticsBooks<'a> {
     pub(super) residue: Counts<i64>,
     /// Whether the residue is 0.
     pub(super) balanced: bool,
+    /// By the kernel's own count.
     pub(super) in_flight: u64,
+    /// By the records.
     pub(super) open: u64,
+    /// Of those in flight, the ones of which nothing was seen.
+    pub(super) not_seen: u64,
 }
 
 /// The columns that are compared.
@@ -118,6 +122,7 @@ impl<'a> StatisticsBooks<'a> {
             balanced: audit.residue.iter().all(|residue| *residue == 0),
             in_flight: audit.in_flight,
             open: audit.open,
+            not_seen: audit.not_seen,
         }
     }
 }
