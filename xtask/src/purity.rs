@@ -40,7 +40,8 @@ const IMPURE_STD: [&str; 17] = [
 ];
 
 /// Dependencies of the daemon that only compute; all others are closed to the engine.
-const PURE_DEPENDENCIES: [&str; 4] = ["bytemuck", "iotruth-common", "serde", "thiserror"];
+const PURE_DEPENDENCIES: [&str; 5] =
+    ["bytemuck", "crc32fast", "iotruth-common", "serde", "thiserror"];
 
 /// Macros that print.
 const PRINTING: [&str; 5] = ["dbg", "eprint", "eprintln", "print", "println"];

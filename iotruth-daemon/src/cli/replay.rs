@@ -1,10 +1,10 @@
 //! `iotruth replay`: judges a recording again.
 
 use std::{
-    fs,
-    io::Write as _,
+    fs::File,
+    io::{self, Read, Write as _},
     num::NonZero,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use crate::{
-    engine::recording::{Recording, to_words},
+    engine::recording::{MAGIC, Recording, RecordingError, to_words},
     export::{
         query::Format,
         replay::{Source, replay},
@@ -39,18 +39,19 @@ pub(super) struct Flags {
 /// Prints the mismatches of the recording and its books.
 pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let file = flags.file.display();
-    let bytes = fs::read(&flags.file).with_context(|| {
+    let bytes = read(&flags.file).with_context(|| {
         format!("cannot read the recording {file}; check the path and its permissions")
     })?;
     let words = to_words(&bytes);
+    let no_word = bytes.len() - size_of_val(words.as_slice());
     drop(bytes);
-    let remedy = || {
-        format!(
-            "cannot replay {file}; name a file that `iotruth daemon --record` of this version has written"
-        )
+    let recording = match Recording::parse(&words) {
+        Ok(recording) => recording,
+        Err(error) => {
+            let remedy = remedy(error, &flags.file);
+            return Err(error).with_context(|| format!("cannot replay {file}; {remedy}"));
+        }
     };
-    let words = words.with_context(remedy)?;
-    let recording = Recording::parse(&words).with_context(remedy)?;
     let records = recording.records().count();
     let without = flags.without.map(NonZero::get);
     if let Some(number) = without {
@@ -88,8 +89,36 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
         anchor,
     };
     let (readers, ending) = (recording.readers(), recording.ending);
-    let source = Source { records, without, readers, ending };
+    let cut_off = recording.cut_off * size_of::<u64>() + no_word;
+    let source = Source { records, without, readers, ending, cut_off };
     let format = if flags.json { Format::Json } else { Format::Text };
     let text = replay(&view, &source, format);
     std::io::stdout().write_all(&text).context("cannot print what was found")
+}
+
+/// The bytes of a file, or its first ones where those tell already that it is no recording: a device may
+/// never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(size_of_val(&MAGIC) as u64).read_to_end(&mut bytes)?;
+    if bytes == MAGIC.to_ne_bytes() {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What to do about it.
+fn remedy(error: RecordingError, path: &Path) -> String {
+    match error {
+        RecordingError::Magic | RecordingError::Version(_) | RecordingError::NoHead => {
+            "name a file that `iotruth daemon --record` of this version has written".to_owned()
+        }
+        RecordingError::Damaged(0) => "copy it again from where it was written".to_owned(),
+        RecordingError::Damaged(at) | RecordingError::Beyond(at) => format!(
+            "copy it again from where it was written, or judge what comes before that, which is whole: \
+             head --bytes={at} {} > PART",
+            path.display()
+        ),
+    }
 }

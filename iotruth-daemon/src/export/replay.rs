@@ -28,6 +28,8 @@ pub struct Source {
     pub readers: usize,
     /// Why the recording ends.
     pub ending: Ending,
+    /// Bytes at its end that were not written to their end.
+    pub cut_off: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,6 +41,7 @@ struct Answer<'a> {
     without: Option<usize>,
     readers: usize,
     ending: &'static str,
+    cut_off_bytes: usize,
     books: Books,
     mismatches: Vec<Entry<'a>>,
 }
@@ -56,6 +59,7 @@ pub fn replay(view: &View, source: &Source, format: Format) -> Bytes {
             without: source.without,
             readers: source.readers,
             ending: source.ending.words(),
+            cut_off_bytes: source.cut_off,
             books,
             mismatches: newest_first(view)
                 .into_iter()
@@ -79,7 +83,16 @@ fn sentence(source: &Source) -> String {
         format!(", without record {number}, which is missing in the books")
     });
     let ending = source.ending.words();
-    format!("A recording of {records} from {readers}{without}. It ends because {ending}.\n")
+    let cut_off = match source.cut_off {
+        0 => String::new(),
+        bytes => format!(
+            " What would have come next was not written to its end: {}.",
+            counted(bytes as u64, "byte", "bytes")
+        ),
+    };
+    format!(
+        "A recording of {records} from {readers}{without}. It ends because {ending}.{cut_off}\n"
+    )
 }
 
 #[cfg(test)]
@@ -94,8 +107,9 @@ mod tests {
 
     #[test]
     fn both_forms_are_as_in_the_golden_files() {
-        let ending = Ending::Full;
-        let source = Source { records: 6_999, without: Some(7), readers: 2, ending };
+        let ending = Ending::Unknown;
+        let source =
+            Source { records: 6_999, without: Some(7), readers: 2, ending, cut_off: 4_104 };
         let text =
             |format| String::from_utf8(replay(&sample::busy(), &source, format).to_vec()).unwrap();
         golden::check("replay.json", &text(Format::Json));

@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use super::{clock, priority, reader::Source};
 use crate::engine::{
     Engine, EngineConfig, Input,
-    recording::{self, Ending},
+    recording::{self, Ending, FRAME, HEAD},
 };
 
 /// Words of a chunk above which it is handed to the thread that writes.
@@ -35,7 +35,10 @@ const CHUNK: usize = 32 * 1024;
 const ROOM: usize = 2 * 1024 * 1024;
 
 /// Bytes of a recording that has nothing but a head and an end.
-const NOTHING: u64 = 5 * size_of::<u64>() as u64;
+const NOTHING: u64 = ((HEAD + FRAME) * size_of::<u64>()) as u64;
+
+/// Bytes that end it.
+const END: u64 = (FRAME * size_of::<u64>()) as u64;
 
 /// How long the thread may take to write what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -260,14 +263,14 @@ pub(super) struct Track {
 
 impl Track {
     fn begin(&mut self, config: &EngineConfig) {
-        self.chunk.push(0);
+        self.chunk.extend([0; FRAME]);
         recording::begin(config, &mut self.chunk);
     }
 
     /// Says whether the recording goes on.
     fn hear(&mut self, input: &Input<'_>) -> bool {
         if self.chunk.is_empty() {
-            self.chunk.push(0);
+            self.chunk.extend([0; FRAME]);
         }
         recording::push(input, &mut self.chunk);
         self.chunk.len() < CHUNK || self.flush()
@@ -276,8 +279,8 @@ impl Track {
     /// Says whether the recording goes on.
     fn flush(&mut self) -> bool {
         let words = self.chunk.len();
-        let Some(frame) = self.chunk.first_mut() else { return true };
-        *frame = recording::frame(self.reader, words - 1);
+        let Some((frame, stream)) = self.chunk.split_first_chunk_mut() else { return true };
+        *frame = recording::frame(self.reader, stream);
         let room = self.waiting.fetch_add(words, Ordering::Relaxed) + words <= ROOM;
         let next = if room { Vec::with_capacity(words) } else { Vec::new() };
         let chunk = std::mem::replace(&mut self.chunk, next);
@@ -322,7 +325,7 @@ impl Tape {
                 // Whoever would have said why has failed.
                 Err(RecvError) => break Ending::Blind,
             };
-            let room = self.limit.saturating_sub(self.bytes + size_of::<u64>() as u64);
+            let room = self.limit.saturating_sub(self.bytes + END);
             if size_of_val(chunk.as_slice()) as u64 > room {
                 break Ending::Full;
             }
@@ -358,7 +361,7 @@ impl Tape {
     fn end(&mut self, ending: Ending) -> io::Result<()> {
         self.file.set_len(self.bytes)?;
         self.file.seek(SeekFrom::Start(self.bytes))?;
-        self.append(ending.word().as_slice())
+        self.append(ending.frame().as_slice().as_flattened())
     }
 }
 
@@ -433,12 +436,13 @@ mod tests {
         let tape = Tape::new(Place::take(&file.0).unwrap(), 1 << 20).unwrap();
         tape.write(&written, &waiting, &progress);
         let said = progress.sentence();
-        let bytes = 32 + 8 * words + 8;
+        let bytes = NOTHING as usize + 8 * words;
         let expected =
             format!("ended after {bytes} bytes: it was written more slowly than records came.");
         assert!(said.ends_with(&expected), "{said}");
         let bytes = fs::read(&file.0).unwrap();
-        assert!(bytes.ends_with(&Ending::TooSlow.word().unwrap().to_ne_bytes()));
+        let end = Ending::TooSlow.frame().unwrap();
+        assert!(bytes.ends_with(bytemuck::cast_slice(&end)));
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn read(device: &LoopDevice, reads: u64) {
 }
 
 fn replay(file: &Path) -> (Snapshot, Ending) {
-    let words = to_words(&fs::read(file).unwrap()).unwrap();
+    let words = to_words(&fs::read(file).unwrap());
     let recording = Recording::parse(&words).unwrap();
     (recording.replay(), recording.ending)
 }
@@ -304,11 +304,61 @@ fn what_is_no_recording_is_refused() {
         error.contains("cannot read the recording") && error.contains("No such file"),
         "{error}"
     );
-    for (bytes, cause) in [("", "not a recording"), ("iotruth\n123", "cut off")] {
-        fs::write(&file, bytes).unwrap();
+    // A device that never ends is not read to its end.
+    let none = "this is not a recording";
+    for (path, cause) in [("/dev/null", none), ("/dev/zero", none), (path, "cut off")] {
+        fs::write(&file, "iotruth\n123").unwrap();
         let (code, out, error) = replayed(&[path]);
         assert_eq!((code, out.as_str()), (1, ""), "{error}");
         assert!(error.contains(cause) && error.contains("iotruth daemon --record"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+#[test]
+fn a_recording_is_judged_as_far_as_it_is_whole() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(8);
+    let file = tmpfs.path().join("recording");
+    let path = file.to_str().unwrap();
+    let device = LoopDevice::new(16);
+    let mut daemon = recorded(&file, &[]);
+    for _ in 0..3 {
+        read(&device, SOME);
+        // It is written whenever what is known is published.
+        quiet(&daemon);
+    }
+    assert!(daemon.signal("TERM").success());
+    let bytes = fs::read(&file).unwrap();
+    let records = |text: &str| -> u64 {
+        let (_, after) = text.split_once("A recording of ").unwrap_or_else(|| panic!("{text}"));
+        after.split(' ').next().and_then(|count| count.parse().ok()).unwrap()
+    };
+    let (_, text, _) = replayed(&[path]);
+    let whole = records(&text);
+    assert!(text.ends_with(" It ends because the daemon was told to stop.\n"), "{text}");
+
+    // As a machine leaves it that loses its power.
+    fs::write(&file, &bytes[..bytes.len() / 2 + 3]).unwrap();
+    let (code, text, error) = replayed(&[path]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(text.contains("nothing says why. What would have come next was not written"), "{text}");
+    assert!((1..whole).contains(&records(&text)), "{text}");
+
+    let mut damaged = bytes.clone();
+    damaged[bytes.len() / 2] ^= 4;
+    fs::write(&file, &damaged).unwrap();
+    let (code, out, error) = replayed(&[path]);
+    assert_eq!((code, out.as_str()), (1, ""), "{error}");
+    assert!(error.contains("this recording is damaged: what begins at byte "), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    // The remedy does what it says.
+    let (_, after) = error.split_once("head --bytes=").unwrap_or_else(|| panic!("{error}"));
+    let sound = after.split(' ').next().and_then(|count| count.parse::<usize>().ok()).unwrap();
+    assert!(sound <= bytes.len() / 2, "{error}");
+    fs::write(&file, &damaged[..sound]).unwrap();
+    let (code, text, error) = replayed(&[path]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(text.ends_with(" nothing says why.\n"), "{text}");
+    assert!((1..whole).contains(&records(&text)), "{text}");
 }

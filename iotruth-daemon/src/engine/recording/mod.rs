@@ -4,9 +4,13 @@
 //!
 //! | words | what |
 //! | --- | --- |
-//! | 4 | [`MAGIC`], [`VERSION`], and one moment on both clocks: monotonic and since 1970, in nanoseconds |
-//! | 1 + n | a frame, any number of times: a reader in the lower half and n in the upper, then n words of that reader's stream |
-//! | 1 | the end: [`END`] in the lower half and the number of an [`Ending`] in the upper |
+//! | 5 | [`MAGIC`], [`VERSION`], one moment on both clocks: monotonic and since 1970, in nanoseconds, and a check of these four words |
+//! | 2 + n | a frame, any number of times: a reader in the lower half and n in the upper, their check, then n words of that reader's stream |
+//! | 2 | the end: [`END`] in the lower half and the number of an [`Ending`] in the upper, and their check |
+//!
+//! A check is the CRC-32 of the word before it, or of the head, in the lower half, and that of the n words
+//! in the upper. The first tells whether n can be believed: a frame that is longer than the file was being
+//! written when the daemon or its machine was stopped, and what comes before it is whole.
 //!
 //! The stream of a reader is a sequence of items, of which the first is its [`EngineConfig`] and all
 //! others are an [`Input`] each. Where a frame ends does not matter to them, but no item is in two
@@ -28,7 +32,7 @@ use super::{engine::EngineConfig, input::Input};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"iotruth\n");
 
 /// Version of the format; grows with every change of what an engine is told.
-pub const VERSION: u64 = 4;
+pub const VERSION: u64 = 5;
 
 /// Readers that a recording can have. Each has a ring of its own.
 pub const MAX_READERS: usize = MAX_RINGS;
@@ -70,24 +74,40 @@ impl Ending {
         }
     }
 
-    /// The word that ends a recording; `None` where that is known by its absence.
+    /// The words that end a recording; `None` where that is known by their absence.
     #[must_use]
-    pub fn word(self) -> Option<u64> {
+    pub fn frame(self) -> Option<[u64; FRAME]> {
         let number = Self::NUMBERED.iter().position(|ending| *ending == self)?;
-        Some(word(END, number as u32))
+        let end = word(END, number as u32);
+        Some([end, check(&[end], &[])])
     }
 }
 
+/// Words before those of a stream.
+pub const FRAME: usize = 2;
+
+/// Words of a head.
+pub const HEAD: usize = 5;
+
 /// The words that every recording begins with: one moment on both clocks.
 #[must_use]
-pub const fn head(monotonic: u64, since_1970: u64) -> [u64; 4] {
-    [MAGIC, VERSION, monotonic, since_1970]
+pub fn head(monotonic: u64, since_1970: u64) -> [u64; HEAD] {
+    let words = [MAGIC, VERSION, monotonic, since_1970];
+    let [magic, version, monotonic, since_1970] = words;
+    [magic, version, monotonic, since_1970, check(&words, &[])]
 }
 
-/// The word before so many words of the stream of a reader.
+/// The words before some of the stream of a reader.
 #[must_use]
-pub const fn frame(reader: usize, words: usize) -> u64 {
-    word(reader as u32, words as u32)
+pub fn frame(reader: usize, stream: &[u64]) -> [u64; FRAME] {
+    let word = word(reader as u32, stream.len() as u32);
+    [word, check(&[word], stream)]
+}
+
+/// What words that are damaged do not agree with: those that say what follows, and those that follow.
+fn check(said: &[u64], following: &[u64]) -> u64 {
+    let sum = |words: &[u64]| crc32fast::hash(bytemuck::cast_slice(words));
+    word(sum(said), sum(following))
 }
 
 /// Appends the first item of a stream.

@@ -1,6 +1,6 @@
 //! Reading a recording, and telling its engines all of it again.
 
-use super::{END, Ending, MAGIC, MAX_READERS, VERSION, config, halves, item};
+use super::{END, Ending, FRAME, HEAD, MAGIC, MAX_READERS, VERSION, check, config, halves, item};
 use crate::engine::{
     engine::{Engine, EngineConfig},
     input::Input,
@@ -16,20 +16,12 @@ pub enum RecordingError {
     /// Another iotruth has written it.
     #[error("this recording has format {0}, and this iotruth reads format {VERSION}")]
     Version(u64),
-    /// It ends before a part of it does.
-    #[error("this recording is cut off: what begins at byte {0} is longer than the file")]
-    CutOff(usize),
-    /// There cannot be so many readers.
-    #[error("this recording is damaged: reader {reader} at byte {at} cannot be")]
-    Reader {
-        /// Its number.
-        reader: u32,
-        /// Where it is.
-        at: usize,
-    },
-    /// An item that is none.
-    #[error("this recording is damaged: what begins at byte {0} says nothing that is known")]
-    Item(usize),
+    /// It has not even a head.
+    #[error("this recording is cut off within its first {} bytes", HEAD * 8)]
+    NoHead,
+    /// It is not what was written.
+    #[error("this recording is damaged: what begins at byte {0} is not what was written there")]
+    Damaged(usize),
     /// Something comes after the end.
     #[error("this recording is damaged: it goes on after its end at byte {0}")]
     Beyond(usize),
@@ -51,67 +43,63 @@ pub struct Recording<'a> {
     pub since_1970: u64,
     /// Why it ends.
     pub ending: Ending,
+    /// Words at its end that were not written to their end, and say nothing.
+    pub cut_off: usize,
     streams: Vec<Stream<'a>>,
 }
 
-/// The bytes of a file as words.
-pub fn to_words(bytes: &[u8]) -> Result<Vec<u64>, RecordingError> {
-    let (words, rest) = bytes.as_chunks();
-    if rest.is_empty() {
-        Ok(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
-    } else {
-        Err(if bytes.starts_with(&MAGIC.to_ne_bytes()) {
-            RecordingError::CutOff(size_of_val(words))
-        } else {
-            RecordingError::Magic
-        })
-    }
+/// The bytes of a file as words; what is no whole word at its end says nothing.
+#[must_use]
+pub fn to_words(bytes: &[u8]) -> Vec<u64> {
+    let (words, _) = bytes.as_chunks();
+    words.iter().map(|word| u64::from_ne_bytes(*word)).collect()
 }
 
 impl<'a> Recording<'a> {
     /// Reads a recording.
     pub fn parse(words: &'a [u64]) -> Result<Self, RecordingError> {
-        let Some((&[MAGIC, version], rest)) = words.split_first_chunk() else {
-            return Err(RecordingError::Magic);
+        match *words {
+            [MAGIC, VERSION, ..] | [MAGIC] => {}
+            [MAGIC, version, ..] => return Err(RecordingError::Version(version)),
+            _ => return Err(RecordingError::Magic),
+        }
+        let Some((head, mut rest)) = words.split_first_chunk::<HEAD>() else {
+            return Err(RecordingError::NoHead);
         };
-        if version != VERSION {
-            return Err(RecordingError::Version(version));
+        let [.., monotonic, since_1970, sum] = *head;
+        if sum != check(&head[..HEAD - 1], &[]) {
+            return Err(RecordingError::Damaged(0));
         }
         let at = |rest: &[u64]| (words.len() - rest.len()) * 8;
-        let Some((&[monotonic, since_1970], mut rest)) = rest.split_first_chunk() else {
-            return Err(RecordingError::CutOff(at(rest)));
-        };
         let mut streams: [Option<Stream<'a>>; MAX_READERS] = Default::default();
         let mut ending = Ending::Unknown;
-        while let Some((frame, content)) = rest.split_first() {
-            let (reader, length) = halves(*frame);
+        while let Some((&[said, sum], content)) = rest.split_first_chunk::<FRAME>() {
+            let damaged = RecordingError::Damaged(at(rest));
+            if halves(sum).0 != halves(check(&[said], &[])).0 {
+                return Err(damaged);
+            }
+            let (reader, number) = halves(said);
             if reader == END {
-                let number = Ending::NUMBERED.get(length as usize);
-                ending = *number.ok_or(RecordingError::Item(at(rest)))?;
+                if sum != check(&[said], &[]) {
+                    return Err(damaged);
+                }
+                ending = *Ending::NUMBERED.get(number as usize).ok_or(damaged)?;
+                rest = &[];
                 if !content.is_empty() {
                     return Err(RecordingError::Beyond(at(content)));
                 }
                 break;
             }
-            let stream = streams.get_mut(reader as usize);
-            let stream = stream.ok_or(RecordingError::Reader { reader, at: at(rest) })?;
-            let content = content.split_at_checked(length as usize);
-            let (mut items, after) = content.ok_or(RecordingError::CutOff(at(rest)))?;
-            while !items.is_empty() {
-                let at = at(items) - size_of_val(after);
-                let raw = item::take(&mut items).ok_or(RecordingError::CutOff(at))?;
-                let understood = match stream {
-                    None => config::read(raw).map(|config| {
-                        *stream = Some(Stream { config, inputs: Vec::new() });
-                    }),
-                    Some(stream) => item::read(raw).map(|input| stream.inputs.push(input)),
-                };
-                understood.ok_or(RecordingError::Item(at))?;
+            let Some((items, after)) = content.split_at_checked(number as usize) else { break };
+            if sum != check(&[said], items) {
+                return Err(damaged);
             }
+            let stream = streams.get_mut(reader as usize).ok_or(damaged)?;
+            read(items, stream).ok_or(damaged)?;
             rest = after;
         }
         let streams = streams.into_iter().flatten().collect();
-        Ok(Self { monotonic, since_1970, ending, streams })
+        Ok(Self { monotonic, since_1970, ending, cut_off: rest.len(), streams })
     }
 
     /// All that was told, reader by reader.
@@ -178,4 +166,16 @@ impl<'a> Recording<'a> {
         }
         all.unwrap_or_default()
     }
+}
+
+/// Adds the items of a frame to a stream; `None` where one of them says nothing that is known.
+fn read<'a>(mut items: &'a [u64], stream: &mut Option<Stream<'a>>) -> Option<()> {
+    while !items.is_empty() {
+        let raw = item::take(&mut items)?;
+        match stream {
+            None => *stream = Some(Stream { config: config::read(raw)?, inputs: Vec::new() }),
+            Some(stream) => stream.inputs.push(item::read(raw)?),
+        }
+    }
+    Some(())
 }

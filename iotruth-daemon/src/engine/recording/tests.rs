@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use super::{END, Ending, MAGIC, Recording, RecordingError, VERSION, frame, head, to_words, word};
+use super::{
+    END, Ending, FRAME, HEAD, MAGIC, Recording, RecordingError, VERSION, check, frame, head,
+    to_words, word,
+};
 use crate::engine::{
     Input, Policy,
     kind::Kind,
@@ -78,18 +81,19 @@ fn frames_may_end_after_any_item_and_readers_take_turns() {
     let (first, second) = (eventful(), eventful());
     let stream = |kernel: &Kernel| {
         let words = kernel.recording();
-        words[5..words.len() - 1].to_vec()
+        words[HEAD + FRAME..words.len() - FRAME].to_vec()
     };
     let (one, two) = (stream(&first), stream(&second));
     // The item that begins a stream says how long it is.
     let begun = 1 + ((one[0] >> 32) as usize).div_ceil(8);
     let mut words = head(5, 6).to_vec();
     for (reader, items) in [(0, &one[..begun]), (3, &two[..]), (0, &[]), (0, &one[begun..])] {
-        words.push(frame(reader, items.len()));
+        words.extend(frame(reader, items));
         words.extend_from_slice(items);
     }
     let recording = Recording::parse(&words).unwrap();
     assert_eq!((recording.readers(), recording.ending), (2, Ending::Unknown));
+    assert_eq!(recording.cut_off, 0);
     let mut both = live(&first);
     both.merge(&live(&second));
     assert_eq!(recording.replay(), both);
@@ -112,40 +116,71 @@ fn what_is_no_recording_says_so() {
     assert_eq!(parse(&[]), Err(RecordingError::Magic));
     assert_eq!(changed(0, MAGIC.swap_bytes()), Err(RecordingError::Magic));
     assert_eq!(changed(1, VERSION + 1), Err(RecordingError::Version(VERSION + 1)));
-    assert_eq!(changed(4, frame(16, 1)), Err(RecordingError::Reader { reader: 16, at: 32 }));
-    assert_eq!(changed(4, frame(0, u32::MAX as usize)), Err(RecordingError::CutOff(32)));
-    assert_eq!(changed(4, word(END, 9)), Err(RecordingError::Item(32)));
-    assert_eq!(changed(4, word(END, 1)), Err(RecordingError::Beyond(40)));
-    assert_eq!(changed(5, 0), Err(RecordingError::Item(40)), "no configuration");
-    assert_eq!(changed(5, u64::MAX), Err(RecordingError::CutOff(40)));
-    assert_eq!(parse(&words[..3]), Err(RecordingError::CutOff(16)));
-    assert_eq!(parse(&words[..words.len() - 2]), Err(RecordingError::CutOff(32)));
-    assert_eq!(parse(&words[..words.len() - 1]), Ok(Ending::Unknown));
+    for length in 1..HEAD {
+        assert_eq!(parse(&words[..length]), Err(RecordingError::NoHead));
+    }
+    assert_eq!(parse(&[&words[..], &[0]].concat()), Err(RecordingError::Beyond(words.len() * 8)));
     let bytes: Vec<u8> = bytemuck::cast_slice(&words).to_vec();
-    assert_eq!(to_words(&bytes).as_ref(), Ok(&words));
-    assert_eq!(to_words(&bytes[..43]), Err(RecordingError::CutOff(40)));
-    assert_eq!(to_words(b"[main]\n"), Err(RecordingError::Magic));
+    assert_eq!(to_words(&bytes), words);
+    assert_eq!(to_words(&bytes[..43]), words[..5]);
+}
+
+/// A head, and one frame that agrees with itself.
+fn sealed(said: u64, stream: &[u64]) -> Vec<u64> {
+    [&head(1, 2)[..], &[said, check(&[said], stream)], stream].concat()
 }
 
 #[test]
-fn no_damage_makes_it_panic() {
-    let words = eventful().recording();
-    let judge = |words: &[u64]| {
-        if let Ok(recording) = Recording::parse(words) {
-            drop(recording.replay());
-        }
+fn what_agrees_with_itself_and_says_nothing_is_damaged() {
+    let begun = eventful().recording()[HEAD + FRAME];
+    for (reader, stream) in [(0, &[0][..]), (0, &[begun]), (0, &[u64::MAX]), (16, &[]), (END, &[])]
+    {
+        let number = if reader == END { 9 } else { stream.len() as u32 };
+        let words = sealed(word(reader, number), stream);
+        let error = Recording::parse(&words).map(|recording| recording.ending).unwrap_err();
+        assert_eq!(error, RecordingError::Damaged(HEAD * 8), "{reader} {stream:?}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_judged_as_far_as_it_is_whole() {
+    let (first, second) = (eventful(), eventful());
+    let stream = |kernel: &Kernel| {
+        let words = kernel.recording();
+        words[HEAD + FRAME..words.len() - FRAME].to_vec()
     };
+    let (one, two) = (stream(&first), stream(&second));
+    let whole = [&head(1, 2)[..], &frame(0, &one), &one].concat();
+    let words = [&whole[..], &frame(1, &two), &two].concat();
+    for length in HEAD..words.len() {
+        let recording = Recording::parse(&words[..length]).unwrap();
+        assert_eq!(recording.ending, Ending::Unknown);
+        let (readers, kept) = if length < whole.len() { (0, HEAD) } else { (1, whole.len()) };
+        assert_eq!((recording.readers(), recording.cut_off), (readers, length - kept));
+    }
+    assert_eq!(Recording::parse(&words[..words.len() - 1]).unwrap().replay(), live(&first));
+}
+
+#[test]
+fn no_damage_goes_unnoticed() {
+    let words = eventful().recording();
     for place in 0..words.len() {
-        judge(&words[..place]);
-        for bit in (place % 7..64).step_by(7) {
+        let mut others = vec![0, 1, u64::MAX, u64::MAX >> 32, u64::MAX << 32];
+        others.extend((place % 7..64).step_by(7).map(|bit| words[place] ^ 1 << bit));
+        for other in others.into_iter().filter(|other| *other != words[place]) {
             let mut damaged = words.clone();
-            damaged[place] ^= 1 << bit;
-            judge(&damaged);
-        }
-        for word in [0, 1, u64::MAX, u64::MAX >> 32, u64::MAX << 32] {
-            let mut damaged = words.clone();
-            damaged[place] = word;
-            judge(&damaged);
+            damaged[place] = other;
+            let error = Recording::parse(&damaged).map(|recording| recording.ending).unwrap_err();
+            // Where it begins.
+            let end = words.len() - FRAME;
+            let begin = [0, HEAD, end].into_iter().filter(|begin| *begin <= place).max().unwrap();
+            let told = match error {
+                RecordingError::Magic => place == 0,
+                RecordingError::Version(_) => place == 1,
+                RecordingError::Damaged(at) => at == begin * 8,
+                RecordingError::NoHead | RecordingError::Beyond(_) => false,
+            };
+            assert!(told, "word {place} is {other:#x}: {error:?}");
         }
     }
 }
@@ -183,7 +218,7 @@ fn what_a_record_that_never_came_may_explain_is_not_shown() {
 
 /// What the fuzz target begins with, which must be short. `IOTRUTH_BLESS=1` writes it anew.
 #[test]
-fn the_seed_of_the_fuzz_target_is_a_recording() {
+fn the_seed_of_the_fuzz_target_is_the_stream_of_a_recording() {
     let mut kernel = Kernel::new();
     kernel.record();
     kernel.ordinary(1, READ, 0, true);
@@ -196,7 +231,7 @@ fn the_seed_of_the_fuzz_target_is_a_recording() {
     kernel.after(1_000).complete(&mut failed, 4096, 10);
     kernel.audit();
     let words = kernel.recording();
-    let bytes: &[u8] = bytemuck::cast_slice(&words);
+    let bytes: &[u8] = bytemuck::cast_slice(&words[HEAD + FRAME..words.len() - FRAME]);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/recordings/short");
     if std::env::var_os("IOTRUTH_BLESS").is_some() {
         std::fs::write(path, bytes).unwrap();
@@ -209,7 +244,8 @@ fn the_seed_of_the_fuzz_target_is_a_recording() {
 #[test]
 fn every_ending_is_told_apart() {
     for ending in [Ending::NUMBERED.as_slice(), &[Ending::Unknown]].concat() {
-        let words: Vec<u64> = head(1, 2).into_iter().chain(ending.word()).collect();
+        let end = ending.frame();
+        let words = [&head(1, 2)[..], end.as_slice().as_flattened()].concat();
         assert_eq!(Recording::parse(&words).unwrap().ending, ending);
     }
 }

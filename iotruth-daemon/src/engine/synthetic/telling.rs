@@ -156,10 +156,10 @@ impl Kernel {
     /// What was kept, as a recording.
     pub(in crate::engine) fn recording(&self) -> Vec<u64> {
         let tape = self.tape.as_deref().unwrap_or_default();
-        let end = recording::Ending::Stopped.word();
-        let frame = [recording::frame(0, tape.len())];
+        let end = recording::Ending::Stopped.frame();
+        let frame = recording::frame(0, tape);
         let head = recording::head(self.now, 0);
-        [&head[..], &frame, tape, end.as_slice()].concat()
+        [&head[..], &frame, tape, end.as_slice().as_flattened()].concat()
     }
 
     pub(super) fn write(&mut self, record: Written) {

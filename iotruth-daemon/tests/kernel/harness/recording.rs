@@ -51,7 +51,7 @@ impl Tape {
     /// `live` is what the daemon itself showed, all severities and devices, if it was asked.
     pub(crate) fn prove(&self, live: Option<&[Entry]>) {
         let bytes = fs::read(self.file()).expect("the daemon has made a recording");
-        let words = to_words(&bytes).unwrap_or_else(|error| panic!("{error}"));
+        let words = to_words(&bytes);
         let recording = Recording::parse(&words).unwrap_or_else(|error| panic!("{error}"));
         let whole = recording.replay();
         if let Some(live) = live {
