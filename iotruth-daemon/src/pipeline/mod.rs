@@ -9,6 +9,7 @@ mod diskstats;
 mod economy;
 #[cfg(test)]
 mod fake;
+mod files;
 mod governor;
 mod helper;
 mod lookout;
@@ -71,6 +72,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub fn start(mut config: Config) -> anyhow::Result<()> {
     let mut begin = clock::monotonic();
     let mut known = Known::default();
+    files::allow()?;
     priority::raise_session();
     residence::refuse_huge_pages();
     // Not for ever: each time more CPUs have rings, or there are BPF ring buffers, which are right everywhere.

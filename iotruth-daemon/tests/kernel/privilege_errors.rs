@@ -1,9 +1,11 @@
 //! Started without the rights that it needs, the daemon says which ones.
 
+use std::process::Command;
+
 use crate::harness::{
     daemon::{Daemon, refused},
     nobody::Lent,
-    restrict::{Capability, in_user_namespace, locked_memory, without},
+    restrict::{Capability, in_user_namespace, locked_memory, open_files, without},
     turn::turn,
 };
 
@@ -52,5 +54,23 @@ fn locked_memory_that_cannot_be_raised_does_not_matter() {
         without(command, &[Capability::SysResource, Capability::IpcLock, Capability::SysAdmin]);
         locked_memory(command, 64 << 10);
     });
+    assert_eq!(daemon.signal("TERM").code(), Some(0));
+}
+
+#[test]
+fn files_that_may_not_be_open_are_told_before_anything_fails_for_want_of_them() {
+    let _turn = turn();
+    let few = |allowed: u64| {
+        move |command: &mut Command| {
+            without(command, &[Capability::SysResource, Capability::SysAdmin]);
+            open_files(command, 20, allowed);
+        }
+    };
+    let (code, message) = refused(&[], few(100));
+    assert_eq!(code, 1, "{message}");
+    assert!(message.contains("no more than 100 files may be open at once"), "{message}");
+    assert!(message.contains("LimitNOFILE="), "no remedy:\n{message}");
+    // It asks for as many as it is allowed.
+    let mut daemon = Daemon::start_with(&[], few(512));
     assert_eq!(daemon.signal("TERM").code(), Some(0));
 }

@@ -41,9 +41,18 @@ pub(crate) fn without(command: &mut Command, capabilities: &'static [Capability]
 
 /// Starts the command with so much locked memory at most, in bytes.
 pub(crate) fn locked_memory(command: &mut Command, bytes: u64) {
-    let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+    limit(command, libc::RLIMIT_MEMLOCK, bytes, bytes);
+}
+
+/// Starts the command with so many open files at most, and so many where it asks for them.
+pub(crate) fn open_files(command: &mut Command, at_first: u64, allowed: u64) {
+    limit(command, libc::RLIMIT_NOFILE, at_first, allowed);
+}
+
+fn limit(command: &mut Command, what: libc::__rlimit_resource_t, soft: u64, hard: u64) {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: setrlimit reads the limit, which lives as long as the closure.
-    let set = move || check(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) });
+    let set = move || check(unsafe { libc::setrlimit(what, &raw const limit) });
     // SAFETY: the closure only makes a system call, which is allowed between fork and exec.
     unsafe { command.pre_exec(set) };
 }
