@@ -143,7 +143,7 @@ fn wrong_values_are_refused_with_line_and_what_is_allowed() {
         ("second_programs = true", "second_programs cannot be true; allowed is auto, always or"),
         ("stuck_after = 5", "stuck_after cannot be 5; allowed is a time from 1s"),
         ("slow_flush_after = \"2h\"", "slow_flush_after cannot be \"2h\"; allowed is a time"),
-        ("max_cpu_percent = 0", "max_cpu_percent cannot be 0; allowed is none, or a number"),
+        ("max_cpu_percent = 0", "max_cpu_percent cannot be 0; allowed is none, or a whole number"),
         ("max_cpu_percent = \"7\"", "max_cpu_percent cannot be \"7\"; allowed is none"),
         ("audit_interval = 10", "audit_interval cannot be 10; allowed is a time from 1s"),
         ("log_level = \"loud\"", "log_level cannot be \"loud\"; allowed is error, warn"),

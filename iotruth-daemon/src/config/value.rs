@@ -13,7 +13,7 @@ pub const TRANSPORT: &str = "auto, per-cpu or ring-buffers";
 /// Values of `rings`.
 pub const RINGS: &str = "auto, or 1, 2, 4, 8 or 16";
 /// Values of `readers`.
-pub const READERS: &str = "auto, or a number from 1 to 16";
+pub const READERS: &str = "auto, or a whole number from 1 to 16";
 /// Values of `device` and `exclude`.
 pub const PATTERNS: &str = "names of disks, in which * stands for any letters and ? for one";
 /// Values of `second_programs`.
@@ -27,7 +27,8 @@ pub const SLOW_FLUSH_AFTER: &str = "a time from 1ms to 1h, such as 1s";
 /// Values of `audit_interval`.
 pub const AUDIT_INTERVAL: &str = "a time from 1s to 1h, such as 10s";
 /// Values of `max_cpu_percent`.
-pub const MAX_CPU_PERCENT: &str = "none, or a number from 1 to 10000, of which 100 is one CPU";
+pub const MAX_CPU_PERCENT: &str =
+    "none, or a whole number from 1 to 10000, of which 100 is one CPU";
 /// Values of `record`.
 pub const RECORD: &str = "the path of a file, or nothing";
 /// Values of `record_limit`.

@@ -52,7 +52,8 @@ impl<'a> Query<'a> {
             if values.insert(*known, value.as_str()).is_some() {
                 return Err(QueryError {
                     error: format!("the key \"{key}\" is given twice"),
-                    remedy: "give it once; several values are separated by commas".to_owned(),
+                    remedy: "give it once; where it takes several values, commas separate them"
+                        .to_owned(),
                 });
             }
         }

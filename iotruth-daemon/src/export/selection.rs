@@ -18,7 +18,7 @@ pub(super) fn limit(query: &Query<'_>) -> Result<usize, QueryError> {
     }
     Err(QueryError {
         error: format!("limit={limit} is out of range"),
-        remedy: format!("limit takes a number from 1 to {MAX_LIMIT}"),
+        remedy: format!("limit takes a whole number from 1 to {MAX_LIMIT}"),
     })
 }
 

@@ -163,7 +163,7 @@ mod tests {
         let bad = [
             ("kind", "io_eror", "kind=io_eror is unknown; did you mean \"io_error\"?: kind takes"),
             ("severity", "bad", "severity takes one of info, warning, critical, all"),
-            ("limit", "0", "limit=0 is out of range: limit takes a number from 1 to 1000"),
+            ("limit", "0", "limit=0 is out of range: limit takes a whole number from 1 to 1000"),
             ("limit", "1001", "from 1 to 1000"),
             ("since", "yesterday", "since=yesterday is no time: since takes how long ago, such as"),
             ("since", "0", "since=0 is no time"),

@@ -71,6 +71,10 @@ fn an_empty_list_says_what_it_is_worth() {
     let limited = shown(&view, &filter);
     assert!(limited.contains("\nOne request in 64 is followed.\nDo not trust"), "{limited}");
     let snapshot = Arc::make_mut(&mut view.snapshot);
+    snapshot.lives.judged = snapshot.lives.unjudged - 1;
+    let blind = shown(&view, &filter);
+    assert!(blind.starts_with("Most requests could not be judged, and of those that"), "{blind}");
+    let snapshot = Arc::make_mut(&mut view.snapshot);
     Arc::make_mut(&mut snapshot.in_flight).doubtful = 2;
     let doubtful = shown(&view, &filter);
     let expected =

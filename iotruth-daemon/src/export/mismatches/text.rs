@@ -147,7 +147,14 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
             && filter.kinds.is_empty()
             && filter.since == 0
             && filter.severities.len() >= 2;
-        let what = if everything { "Nothing to report" } else { "Nothing matches this query" };
+        let lives = &snapshot.lives;
+        let what = if !everything {
+            "Nothing matches this query"
+        } else if lives.unjudged > lives.judged {
+            "Most requests could not be judged, and of those that could there is nothing to report"
+        } else {
+            "Nothing to report"
+        };
         let _ = writeln!(out, "{what}.");
     } else if shown < matched {
         let _ =

@@ -71,7 +71,7 @@ pub(super) struct StatisticsBooks<'a> {
     pub(super) ours: Counts,
     /// What one side has persistently more than the other; negative where it is the kernel.
     pub(super) residue: Counts<i64>,
-    /// Whether the residue is 0.
+    /// Whether the residue is 0 and the coverage, if it is known, is 1.
     pub(super) balanced: bool,
     /// By the kernel's own count.
     pub(super) in_flight: u64,
@@ -110,6 +110,8 @@ impl<T> Counts<T> {
 impl<'a> StatisticsBooks<'a> {
     pub(super) fn new(device: &'a str, audit: &DeviceAudit) -> Self {
         let counts = |columns: &Columns| Counts::new(|column| columns.get(column));
+        // It has to last before it is a residue.
+        let missed = audit.coverage.is_ok_and(|coverage| coverage < 1.0);
         Self {
             device,
             coverage: audit.coverage.ok(),
@@ -119,7 +121,7 @@ impl<'a> StatisticsBooks<'a> {
             kernel: counts(&audit.kernel),
             ours: counts(&audit.ours),
             residue: Counts::new(|column| audit.residue[column as usize]),
-            balanced: audit.residue.iter().all(|residue| *residue == 0),
+            balanced: audit.residue.iter().all(|residue| *residue == 0) && !missed,
             in_flight: audit.in_flight,
             open: audit.open,
             not_seen: audit.not_seen,
