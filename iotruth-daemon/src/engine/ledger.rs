@@ -105,8 +105,9 @@ pub struct DeviceAudit {
     pub in_flight: u64,
     /// Requests that are open here.
     pub open: u64,
-    /// Requests in flight of which nothing was seen: they began before the programs were attached, or what
-    /// began them was lost. Known only where nothing ended between the last two audits.
+    /// Requests in flight of which no event was seen: they began before the programs were attached, wait where
+    /// no event tells of it (a driver that has no room tells none), or their events were lost. Known only where
+    /// nothing ended between the last two audits.
     pub not_seen: u64,
     /// Whether it was at rest at the last audit, so that the figures are exact.
     pub at_rest: bool,

@@ -49,10 +49,20 @@ struct NotSeen<'a> {
 
 impl NotSeen<'_> {
     fn sentence(&self) -> String {
-        let (be, they) = if self.requests == 1 { ("is", "it") } else { ("are", "they") };
+        let (be, rest) = if self.requests == 1 {
+            (
+                "is",
+                "it began before iotruth was attached, waits where no event tells of it, or its events were",
+            )
+        } else {
+            (
+                "are",
+                "they began before iotruth was attached, wait where no event tells of it, or their events were",
+            )
+        };
         format!(
-            "{} more {be} in flight on {} by the kernel's own count, and nothing of that was seen: {they} \
-             began before iotruth was attached, or what began was lost.",
+            "{} more {be} in flight on {} by the kernel's own count, and nothing else is known of that: \
+             {rest} lost.",
             self.requests,
             printable(self.device),
         )
