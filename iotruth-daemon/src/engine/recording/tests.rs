@@ -41,6 +41,12 @@ fn eventful() -> Kernel {
     kernel
 }
 
+/// What the reader's engine was told, as it is in the recording.
+fn stream(kernel: &Kernel) -> Vec<u64> {
+    let words = kernel.recording();
+    words[HEAD + FRAME..words.len() - FRAME].to_vec()
+}
+
 fn live(kernel: &Kernel) -> Snapshot {
     kernel.engine.snapshot(kernel.engine.newest)
 }
@@ -79,10 +85,6 @@ fn each_record_can_be_left_out_and_is_missed() {
 #[test]
 fn frames_may_end_after_any_item_and_readers_take_turns() {
     let (first, second) = (eventful(), eventful());
-    let stream = |kernel: &Kernel| {
-        let words = kernel.recording();
-        words[HEAD + FRAME..words.len() - FRAME].to_vec()
-    };
     let (one, two) = (stream(&first), stream(&second));
     // The item that begins a stream says how long it is.
     let begun = 1 + ((one[0] >> 32) as usize).div_ceil(8);
@@ -132,7 +134,7 @@ fn sealed(said: u64, stream: &[u64]) -> Vec<u64> {
 
 #[test]
 fn what_agrees_with_itself_and_says_nothing_is_damaged() {
-    let begun = eventful().recording()[HEAD + FRAME];
+    let begun = stream(&eventful())[0];
     for (reader, stream) in [(0, &[0][..]), (0, &[begun]), (0, &[u64::MAX]), (16, &[]), (END, &[])]
     {
         let number = if reader == END { 9 } else { stream.len() as u32 };
@@ -145,10 +147,6 @@ fn what_agrees_with_itself_and_says_nothing_is_damaged() {
 #[test]
 fn what_is_cut_off_is_judged_as_far_as_it_is_whole() {
     let (first, second) = (eventful(), eventful());
-    let stream = |kernel: &Kernel| {
-        let words = kernel.recording();
-        words[HEAD + FRAME..words.len() - FRAME].to_vec()
-    };
     let (one, two) = (stream(&first), stream(&second));
     let whole = [&head(1, 2)[..], &frame(0, &one), &one].concat();
     let words = [&whole[..], &frame(1, &two), &two].concat();
@@ -230,8 +228,8 @@ fn the_seed_of_the_fuzz_target_is_the_stream_of_a_recording() {
     kernel.feed(&Input::OpenCounted { from, now: from });
     kernel.after(1_000).complete(&mut failed, 4096, 10);
     kernel.audit();
-    let words = kernel.recording();
-    let bytes: &[u8] = bytemuck::cast_slice(&words[HEAD + FRAME..words.len() - FRAME]);
+    let words = stream(&kernel);
+    let bytes: &[u8] = bytemuck::cast_slice(&words);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/seeds/recordings/short");
     if std::env::var_os("IOTRUTH_BLESS").is_some() {
         std::fs::write(path, bytes).unwrap();
