@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write as _},
+    io::{self, Read as _, Write as _},
     num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,13 +13,16 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use crate::{
-    engine::recording::{MAGIC, Recording, RecordingError, to_words},
+    engine::recording::{Ending, MAGIC, Recording, RecordingError},
     export::{
         query::Format,
         replay::{Source, replay},
     },
     view::{Anchor, AuditStatus, CostStatus, ProcessStatus, StartUp, Status, View},
 };
+
+/// Words that are read at once.
+const ROOM: usize = 1 << 17;
 
 /// Flags of `iotruth replay`.
 #[derive(Debug, Args)]
@@ -39,16 +42,15 @@ pub(super) struct Flags {
 /// Prints the mismatches of the recording and its books.
 pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let file = flags.file.display();
-    let bytes = read(&flags.file).with_context(|| {
+    let (words, no_word) = read(&flags.file).with_context(|| {
         format!("cannot read the recording {file}; check the path and its permissions")
     })?;
-    let words = to_words(&bytes);
-    let no_word = bytes.len() - size_of_val(words.as_slice());
-    drop(bytes);
     let recording = match Recording::parse(&words) {
-        Ok(recording) => recording,
-        Err(error) => {
-            let remedy = remedy(error, &flags.file);
+        Ok(recording) if recording.ending == Ending::Unknown || no_word == 0 => recording,
+        parsed => {
+            let error =
+                parsed.err().unwrap_or(RecordingError::Beyond(size_of_val(words.as_slice())));
+            let remedy = remedy(error);
             return Err(error).with_context(|| format!("cannot replay {file}; {remedy}"));
         }
     };
@@ -96,20 +98,32 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     std::io::stdout().write_all(&text).context("cannot print what was found")
 }
 
-/// The bytes of a file, or its first ones where those tell already that it is no recording: a device may
-/// never end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The words of a file, or the first one where that tells already that it is no recording: a device may never
+/// end. And how many bytes at its end are no whole word. A recording may be large, and is there once.
+fn read(path: &Path) -> io::Result<(Vec<u64>, usize)> {
     let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    Read::by_ref(&mut file).take(size_of_val(&MAGIC) as u64).read_to_end(&mut bytes)?;
-    if bytes == MAGIC.to_ne_bytes() {
-        file.read_to_end(&mut bytes)?;
+    let (mut words, mut bytes) = (vec![0; 1], 0);
+    loop {
+        let room: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        match file.read(room.get_mut(bytes..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(read) => bytes += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if bytes == size_of_val(words.as_slice()) {
+            if !words.starts_with(&[MAGIC]) {
+                break;
+            }
+            words.resize(words.len() + ROOM, 0);
+        }
     }
-    Ok(bytes)
+    words.truncate(bytes / size_of::<u64>());
+    Ok((words, bytes % size_of::<u64>()))
 }
 
 /// What to do about it.
-fn remedy(error: RecordingError, path: &Path) -> String {
+fn remedy(error: RecordingError) -> String {
     match error {
         RecordingError::Magic | RecordingError::Version(_) | RecordingError::NoHead => {
             "name a file that `iotruth daemon --record` of this version has written".to_owned()
@@ -117,8 +131,7 @@ fn remedy(error: RecordingError, path: &Path) -> String {
         RecordingError::Damaged(0) => "copy it again from where it was written".to_owned(),
         RecordingError::Damaged(at) | RecordingError::Beyond(at) => format!(
             "copy it again from where it was written, or judge what comes before that, which is whole: \
-             head --bytes={at} {} > PART",
-            path.display()
+             head --bytes={at} FILE > PART"
         ),
     }
 }

@@ -29,7 +29,7 @@ use super::{
     device::DeviceId,
     engine::Engine,
     flavor::Flavor,
-    life::Life,
+    life::{Life, Stage},
     operation::Operation,
     table::{Mark, Occupant},
 };
@@ -139,8 +139,12 @@ pub struct Ours {
     pub seen: Columns,
     /// The same, and all that may have ended unseen: the most that the kernel can have counted.
     pub possible: Columns,
+    /// Clones that may have been dropped without an event, and that the kernel has counted then.
+    pub dropped: Columns,
     /// Requests that had not ended, as far as is known.
     pub open: u64,
+    /// Those of them that the driver had, as `/sys/block/*/inflight` counts them.
+    pub with_driver: u64,
     /// When something was last added: nanoseconds of `CLOCK_MONOTONIC`.
     pub last: u64,
 }
@@ -151,10 +155,15 @@ impl Ours {
         self.sure.add_all(&other.sure);
         self.seen.add_all(&other.seen);
         self.possible.add_all(&other.possible);
+        self.dropped.add_all(&other.dropped);
         self.open += other.open;
+        self.with_driver += other.with_driver;
         self.last = self.last.max(other.last);
     }
 }
+
+/// Whose requests are that belong to no disk that is audited.
+pub const NO_DISK: DeviceId = DeviceId { number: 0, sequence: 0 };
 
 /// From a completion to its accounting: a few instructions, or longer where the task that completes
 /// is preempted between them. In nanoseconds.
@@ -242,13 +251,6 @@ impl Engine {
         (counted || probe != Probe::Start).then_some(counted)
     }
 
-    /// Whether the kernel counts a request. One of which nothing but the start was seen, such as a
-    /// flush without data whose end was not, is counted where anything is: disks that count nothing
-    /// are not compared.
-    fn is_counted(&self, life: &Life) -> bool {
-        life.io_stat.unwrap_or_else(|| !self.flavor.passthrough(life.cmd_flags))
-    }
-
     /// Whether this request has the mark of what the kernel counts in the statistics of its disk.
     fn in_statistics(&self, head: &RequestRecord) -> bool {
         // `blk_do_io_stat` looked at nothing but the flag and the disk as long as completions were
@@ -276,7 +278,7 @@ impl Engine {
 
     /// Counts bytes that ended, in whole sectors as each completion is counted.
     pub(super) fn account_sectors(&mut self, life: &Life, bytes: u32, unseen: bool) {
-        if bytes >> 9 > 0 && self.is_counted(life) {
+        if bytes >> 9 > 0 && is_counted(&self.flavor, life) {
             let (_, sectors) = self.flavor.group(life.cmd_flags).columns();
             self.account(life.device, sectors, bytes >> 9, Self::ended(life, unseen));
         }
@@ -288,7 +290,7 @@ impl Engine {
         let ended = Self::ended(life, unseen);
         if flush && life.flush_sequence {
             self.account(life.device, Column::Flushes, 1, ended);
-        } else if self.is_counted(life) {
+        } else if is_counted(&self.flavor, life) {
             // A flush that device mapper cloned is here, and a read to `op_stat_group`.
             let (requests, _) = self.flavor.group(life.cmd_flags).columns();
             self.account(life.device, requests, 1, ended);
@@ -340,8 +342,8 @@ impl Engine {
         for (place, device) in self.devices.followed() {
             let figures = &device.figures;
             let all = figures.accounted;
-            let ours =
-                Ours { sure: all, seen: all, possible: all, open: 0, last: figures.accounted_last };
+            let last = figures.accounted_last;
+            let ours = Ours { sure: all, seen: all, possible: all, last, ..Ours::default() };
             audited.insert(place, (device.id, ours));
         }
         for addition in additions {
@@ -360,26 +362,45 @@ impl Engine {
                 }
             }
         }
+        // Up to 5.15 the kernel counts all that the driver has of a queue, and of passthrough the events do not
+        // name the disk.
+        let (all, mut nobodys) = (self.flavor.status_is_errno, 0);
         for (_, address) in self.table.iter_mut() {
-            let (device, remaining) = match &address.open {
+            let (device, remaining, with_driver) = match &address.open {
                 Occupant::Nobody => {
                     // Nothing tells of one that was dropped before its address is used again.
-                    if let Some(clone) = address.clone
+                    if let Some(clone) = address.clone.filter(|_| !all)
                         && let Some((_, ours)) = audited.get_mut(&clone.device)
                     {
-                        ours.possible.add(clone.group.columns().0, 1);
+                        ours.dropped.add(clone.group.columns().0, 1);
                     }
                     continue;
                 }
-                Occupant::Plain(plain) => (plain.device, plain.length),
-                Occupant::Whole(life) => (life.device, life.remaining),
+                Occupant::Plain(plain) => (plain.device, plain.length, plain.path.is_issued()),
+                Occupant::Whole(life) => {
+                    let counted = all || is_counted(&self.flavor, life);
+                    (life.device, life.remaining, counted && life.stage == Stage::Issued)
+                }
             };
             if let Some((_, ours)) = audited.get_mut(&device) {
                 may_have_ended(ours, remaining);
+                ours.with_driver += u64::from(with_driver);
+            } else if all {
+                nobodys += u64::from(with_driver);
             }
         }
-        Some(audited.into_values().collect())
+        let mut audited: Vec<_> = audited.into_values().collect();
+        if nobodys > 0 {
+            audited.push((NO_DISK, Ours { with_driver: nobodys, ..Ours::default() }));
+        }
+        Some(audited)
     }
+}
+
+/// Whether the kernel counts a request. One of which nothing but the start was seen, such as a flush without
+/// data whose end was not, is counted where anything is: disks that count nothing are not compared.
+fn is_counted(flavor: &Flavor, life: &Life) -> bool {
+    life.io_stat.unwrap_or_else(|| !flavor.passthrough(life.cmd_flags))
 }
 
 /// A life that is open may have ended without our seeing it, as whatever it is to the statistics.

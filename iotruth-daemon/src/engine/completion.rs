@@ -43,6 +43,7 @@ impl Engine {
         if error.is_none() || !self.flushes.fails_with(ring, head.cpu, head.queue, head.time) {
             self.flushes.passed(ring, head.cpu);
         }
+        self.drop_clone_before(ring, head, 0);
         let mut open = self.take(key, head.time);
         let mut maybe_same = false;
         let another =

@@ -30,6 +30,9 @@ const PF_WQ_WORKER: u32 = 0x20;
 /// before it reads the clock, so a loss that it knows of is no newer than the record.
 pub(super) const LOSS_SLACK: u64 = 10_000;
 
+/// How long it takes at most to dispatch a clone, in nanoseconds.
+const DISPATCHED: u64 = 1_000_000_000;
+
 /// Classes of requeue, in the order of [`super::snapshot::REQUEUE_CLASSES`].
 const REQUEUE_KINDS: [Kind; 5] = [
     Kind::RequeueBusyBeforeStart,
@@ -132,7 +135,6 @@ impl Engine {
         self.lives.opened += 1;
         let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
-        self.drop_clone_before(key, head);
         let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
             self.lives.evicted += 1;
@@ -167,14 +169,17 @@ impl Engine {
 
     /// The clone that an address is marked as was dropped, where what comes next is another request: a
     /// command to the path itself, such as one that looks whether it is there.
-    fn drop_clone_before(&mut self, key: Key, head: &RequestRecord) {
-        let Some(address) = self.table.get_mut(key) else { return };
-        let Some(clone) = address.clone else { return };
+    ///
+    /// `start_time` is what the event says of the request's beginning, 0 where it says nothing.
+    pub(super) fn drop_clone_before(&mut self, ring: u8, head: &RequestRecord, start_time: u64) {
+        let Some(address) = self.table.get_mut(Key::new(ring, head)) else { return };
+        let Some(clone) = address.clone.filter(|_| address.open.is_nobody()) else { return };
+        let later = made_after_dispatch(start_time, address.last);
         // Its place may be another one once its sequence number is known.
         let disk = self.devices.get_mut(clone.device);
         let elsewhere = disk.is_some_and(|disk| disk.id.number != head.device);
         let another = self.flavor.group(head.cmd_flags) != clone.group;
-        if elsewhere || another || self.flavor.passthrough(head.cmd_flags) {
+        if later || elsewhere || another || self.flavor.passthrough(head.cmd_flags) {
             address.clone = None;
             self.account_dropped_clone(clone);
         }
@@ -208,6 +213,7 @@ impl Engine {
         self.flushes.passed(ring, head.cpu);
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
+        self.drop_clone_before(ring, head, record.start_time);
         let mut life = self.take(Key::new(ring, head), head.time);
         let mut maybe_same = false;
         let over = |open: &mut Box<Life>| ends_before(open, probe, record);
@@ -319,6 +325,7 @@ impl Engine {
     /// A request went back to a queue.
     fn requeue(&mut self, ring: u8, head: &RequestRecord) {
         self.flushes.passed(ring, head.cpu);
+        self.drop_clone_before(ring, head, 0);
         let mut life = self.take(Key::new(ring, head), head.time);
         let started = head.state != STATE_IDLE;
         let ended = |open: &mut Box<Life>| match open.stage {
@@ -402,6 +409,7 @@ impl Engine {
     /// A request died because its bios were chained to another one.
     fn merge(&mut self, ring: u8, head: &RequestRecord) {
         self.flushes.passed(ring, head.cpu);
+        self.drop_clone_before(ring, head, 0);
         let mut life = self.take(Key::new(ring, head), head.time);
         if let Some(open) = life.take_if(|open| {
             let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
@@ -493,6 +501,12 @@ fn ends_before(life: &Life, probe: Probe, record: &SubmitRecord) -> bool {
 /// others were merged into has the oldest of theirs.
 pub(super) const fn made_after(record: &SubmitRecord, last: u64) -> bool {
     record.start_time > last.saturating_add(LOSS_SLACK)
+}
+
+/// Whether a request was made so long after its address was marked as a clone that it is none: device mapper
+/// dispatches that at once (`map_request`), and a task that is preempted there goes on soon.
+pub(super) const fn made_after_dispatch(start_time: u64, marked: u64) -> bool {
+    start_time > marked.saturating_add(DISPATCHED)
 }
 
 /// The owner that a first event tells of.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    account::{COLUMNS, Column, Columns, Ours},
+    account::{COLUMNS, Column, Columns, NO_DISK, Ours},
     device::DeviceId,
 };
 
@@ -42,8 +42,11 @@ pub struct DiskReading {
     pub object: u64,
     /// Its line in `/proc/diskstats`.
     pub columns: Columns,
-    /// Requests that the kernel has begun to count and that have not ended.
+    /// Requests that the kernel has begun to count and that have not ended; since 6.10 without those to
+    /// partitions.
     pub in_flight: u64,
+    /// Requests that the driver had a moment before, by `/sys/block/*/inflight`.
+    pub with_driver: u64,
     /// Why its figures say nothing about requests; `None` where they do.
     pub incomparable: Option<Incomparable>,
 }
@@ -101,7 +104,7 @@ pub struct DeviceAudit {
     /// How much more (or, negative, less) than the kernel we have counted, by no less than the
     /// audits prove; persistent over two audits or seen at rest.
     pub residue: [i64; COLUMNS],
-    /// Requests in flight by the kernel's own count.
+    /// Requests in flight by the kernel's own count: its statistics', or the driver's where that is more.
     pub in_flight: u64,
     /// Requests that are open here.
     pub open: u64,
@@ -181,6 +184,7 @@ impl Ledger {
         let mut before = std::mem::take(&mut self.devices);
         let mut past = std::mem::take(&mut self.past);
         self.shown.clear();
+        let nobodys = ours.get(&NO_DISK).map_or(0, |ours| ours.with_driver);
         for disk in &reading.disks {
             // Kernels before 5.15 have no sequence numbers, nor has a disk in a reader that has seen
             // nothing of it but completions, while another one knows more.
@@ -198,7 +202,7 @@ impl Ledger {
                 kernel: Columns::default(),
                 ours: own.seen,
                 residue: [0; COLUMNS],
-                in_flight: disk.in_flight,
+                in_flight: disk.in_flight.max(disk.with_driver),
                 open: own.open,
                 not_seen: 0,
                 at_rest: false,
@@ -213,14 +217,14 @@ impl Ledger {
                 self.past.insert(disk.id, lasted);
                 shown.coverage = Err(Absent::Incomparable(why));
             } else {
-                let rest = disk.in_flight == 0
+                let rest = shown.in_flight == 0
                     && own.open == 0
                     && own.sure == own.possible
                     && own.last.saturating_add(REST) <= reading.begin;
                 let books = before.remove(&disk.id).filter(|books| books.goes_on(&disk.columns));
                 let books = match books {
                     Some(mut books) => {
-                        books.look_for_unseen(disk, &own);
+                        books.look_for_unseen(disk, own.with_driver + nobodys);
                         books.audit(&disk.columns, &own, rest);
                         books
                     }
@@ -254,7 +258,7 @@ struct Books {
     ours: Columns,
     at_rest: bool,
     audits: u64,
-    /// Requests that the kernel had in flight at the last audit, beyond those that were open here.
+    /// Requests that the driver had at the last audit, beyond those that it had by their events.
     beyond: u64,
     /// See [`DeviceAudit::not_seen`].
     not_seen: u64,
@@ -316,11 +320,12 @@ impl Books {
         self.kernel.0.iter().zip(kernel.0).all(|(before, now)| *before <= now)
     }
 
-    /// Looks for requests in flight of which nothing was seen. The kernel counts those that are just
-    /// beginning, or wait for others to be sent with them, before they have an event; where nothing ends
-    /// from one audit to the next, none of them is counted at both.
-    fn look_for_unseen(&mut self, disk: &DiskReading, ours: &Ours) {
-        let beyond = disk.in_flight.saturating_sub(ours.open);
+    /// Looks for requests that the driver has and of which nothing was seen; of `known` there are events.
+    ///
+    /// The two are not counted at one moment, and what ends in between is in one of them alone. Where nothing
+    /// ends from one audit to the next, that is nothing at both.
+    fn look_for_unseen(&mut self, disk: &DiskReading, known: u64) {
+        let beyond = disk.with_driver.saturating_sub(known);
         self.not_seen = if disk.columns == self.kernel { beyond.min(self.beyond) } else { 0 };
         self.beyond = beyond;
     }
@@ -396,7 +401,8 @@ fn narrow(wide: [i128; COLUMNS]) -> [i64; COLUMNS] {
 fn range(kernel: &Columns, ours: &Ours, column: usize) -> (i128, i128) {
     let kernel = i128::from(kernel.0[column]);
     let low = i128::from(ours.sure.0[column]) - kernel;
-    let high = i128::from(ours.possible.0[column]) - kernel;
+    let possible = i128::from(ours.possible.0[column]) + i128::from(ours.dropped.0[column]);
+    let high = possible - kernel;
     (low, high.max(low))
 }
 
@@ -431,7 +437,7 @@ impl Balance {
             self.above = 0;
         }
         self.residue = if rest { self.drift } else { lasting(before, self.drift) };
-        if rest {
+        if rest && low == high {
             let exact = low - self.drift;
             self.base = (exact, exact);
         } else if self.drift == before && self.above == 0 && high > low {

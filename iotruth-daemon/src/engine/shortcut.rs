@@ -16,7 +16,7 @@ use super::{
     devices::Policy,
     engine::Engine,
     flavor::Flavor,
-    join::{LOSS_SLACK, made_after, owner},
+    join::{LOSS_SLACK, made_after, made_after_dispatch, owner},
     operation::Operation,
     owner::Owner,
     phase::Phase,
@@ -82,9 +82,12 @@ impl Engine {
         let counted = head.rq_flags & self.flavor.rqf.io_stat != 0;
         match &mut address.open {
             Occupant::Nobody => {
+                let marked = address.last;
                 // Perhaps not the clone that the address is marked as.
                 let another = |clone: Mark| {
-                    clone.device != place || clone.group != self.flavor.group(head.cmd_flags)
+                    clone.device != place
+                        || clone.group != self.flavor.group(head.cmd_flags)
+                        || made_after_dispatch(record.start_time, marked)
                 };
                 if address.clone.is_some_and(another) {
                     return false;

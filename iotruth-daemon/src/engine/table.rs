@@ -287,7 +287,11 @@ impl Table {
     fn purge(&mut self, now: u64) {
         let recent = now.saturating_sub(KEEP_CLOSED_FOR);
         let places = self.places.len();
-        self.rebuild(places, |address| !address.open.is_nobody() || address.last > recent);
+        self.rebuild(places, |address| {
+            // A mark says what the kernel may have counted.
+            let marked = address.clone.is_some();
+            marked || !address.open.is_nobody() || address.last > recent
+        });
         if self.used >= MAX_ADDRESSES {
             self.rebuild(places, |address| !address.open.is_nobody());
         }

@@ -1,6 +1,6 @@
 //! `/inflight`: every request that has begun and not ended, the oldest first.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -30,14 +30,22 @@ struct Answer<'a> {
     /// On all devices, whatever is asked for.
     in_flight: u64,
     unconfirmed: u64,
-    /// What the kernel has in flight beyond these, on the devices that are asked for.
-    not_seen: Vec<NotSeen<'a>>,
+    /// What the kernel had in flight beyond these at the last audit, on the devices that are asked for;
+    /// `null` while that is not known.
+    not_seen: Option<Vec<NotSeen<'a>>>,
+    /// How long ago that was; `null` where there is none.
+    audit_age_seconds: Option<f64>,
     /// Which requests nothing is told of meanwhile, each in a sentence.
     limits: &'a [String],
     /// On the devices that are asked for.
     matched: u64,
     shown: usize,
     requests: Vec<Entry<'a>>,
+}
+
+/// Whether audits tell what the kernel has in flight: they do from the second one on, while there are any.
+fn audited(view: &View) -> bool {
+    view.status.audits.whole >= 2 && view.status.audits.age.is_some()
 }
 
 /// Requests of a device that are in flight by the kernel's own count, and of which nothing was seen.
@@ -48,20 +56,21 @@ struct NotSeen<'a> {
 }
 
 impl NotSeen<'_> {
-    fn sentence(&self) -> String {
+    fn sentence(&self, age: Option<Duration>) -> String {
         let (be, rest) = if self.requests == 1 {
             (
-                "is",
+                "was",
                 "it began before iotruth was attached, waits where no event tells of it, or its events were",
             )
         } else {
             (
-                "are",
+                "were",
                 "they began before iotruth was attached, wait where no event tells of it, or their events were",
             )
         };
+        let ago = age.map_or_else(String::new, |age| format!(" {} s ago", age.as_secs()));
         format!(
-            "{} more {be} in flight on {} by the kernel's own count, and nothing else is known of that: \
+            "{} more {be} in flight on {}{ago} by the kernel's own count, and nothing else is known of that: \
              {rest} lost.",
             self.requests,
             printable(self.device),
@@ -136,7 +145,8 @@ fn json(view: &View, matched: u64, shown: &[&OpenRequest], not_seen: Vec<NotSeen
         at: (looked.at != 0).then(|| utc(view.anchor.wall_time(looked.at))),
         in_flight: looked.count,
         unconfirmed: looked.unconfirmed,
-        not_seen,
+        not_seen: audited(view).then_some(not_seen),
+        audit_age_seconds: view.status.audits.age.map(|age| age.as_secs_f64()),
         limits: &view.status.limits,
         matched,
         shown: shown.len(),
@@ -210,7 +220,9 @@ fn text(
     }
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
-        0 if not_seen.is_empty() => writeln!(out, "Nothing was in flight at {at}."),
+        0 if audited(view) && view.ledger.values().all(|audit| audit.not_seen == 0) => {
+            writeln!(out, "Nothing was in flight at {at}.")
+        }
         0 => writeln!(out, "Nothing that was seen was in flight at {at}."),
         count if count == matched => {
             writeln!(out, "{count} in flight at {at}; {} shown.", shown.len())
@@ -233,7 +245,12 @@ fn text(
             looked.unconfirmed
         );
     }
-    let not_seen = not_seen.iter().map(NotSeen::sentence);
+    if !audited(view) {
+        out.push_str(
+            "What hung before iotruth was attached is not known yet: that takes two audits.\n",
+        );
+    }
+    let not_seen = not_seen.iter().map(|one| one.sentence(view.status.audits.age));
     for line in not_seen.chain(view.status.limits.iter().cloned()) {
         let _ = writeln!(out, "{line}");
     }
@@ -326,7 +343,7 @@ mod tests {
         let sdz = ("device", "sdz");
         let text = answer(&sample::busy(), &[sdz, ("format", "text")]).unwrap();
         assert!(
-            text.contains("\n2 more are in flight on sdz by the kernel's own count, "),
+            text.contains("\n2 more were in flight on sdz 3 s ago by the kernel's own count, "),
             "{text}"
         );
         let json = answer(&sample::busy(), &[sdz]).unwrap();
@@ -335,10 +352,17 @@ mod tests {
         assert!(!other.contains("kernel's own count"), "{other}");
         // Where nothing else is in flight, that is not said of what was not seen.
         let mut view = sample::fresh();
-        view.ledger = sample::busy().ledger;
         Arc::make_mut(&mut Arc::make_mut(&mut view.snapshot).in_flight).at = 1;
+        let nothing = "Nothing that was seen was in flight at ";
         let text = answer(&view, &[("format", "text")]).unwrap();
-        assert!(text.starts_with("Nothing that was seen was in flight at "), "{text}");
+        assert!(text.starts_with(nothing) && text.contains("is not known yet"), "{text}");
+        assert!(answer(&view, &[]).unwrap().contains("\"not_seen\": null"));
+        Arc::make_mut(&mut view.status).audits = sample::busy().status.audits;
+        let text = answer(&view, &[("format", "text")]).unwrap();
+        assert!(text.starts_with("Nothing was in flight at "), "{text}");
+        view.ledger = sample::busy().ledger;
+        let text = answer(&view, &[("format", "text")]).unwrap();
+        assert!(text.starts_with(nothing) && !text.contains("is not known yet"), "{text}");
     }
 
     #[test]

@@ -47,6 +47,11 @@ const SETTLED: Duration = Duration::from_millis(20);
 /// How long readers note what they count before the statistics are read.
 const NOTED: Duration = Duration::from_millis(5);
 
+/// How soon the first audits come, and how many of them: so many tell what hangs since before, and whoever
+/// starts the daemon in an incident waits for that.
+const FIRST: Duration = Duration::from_secs(1);
+const SOON: u64 = 2;
+
 /// What a reader is asked; the number is that of the audit.
 #[derive(Clone, Copy, Debug)]
 enum Question {
@@ -328,7 +333,7 @@ impl Work<'_> {
                 Ok(Word::Attached(from)) => {
                     self.begin(before.take().filter(|before| before.end < from).as_ref());
                     show(&|findings| findings.since = clock::monotonic());
-                    due = Some(Instant::now() + self.config.audit_interval);
+                    due = Some(Instant::now() + self.interval());
                 }
                 // When there are audits again, the first one meets all devices.
                 Ok(Word::Met) if self.is_paused() => self.told.store(false, Ordering::Relaxed),
@@ -346,8 +351,8 @@ impl Work<'_> {
                 }
                 Ok(Word::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
-                    due = Some(Instant::now() + self.config.audit_interval);
                     self.audit += 1;
+                    due = Some(Instant::now() + self.interval());
                     let found = self.errands.run(|| self.audit());
                     // One that a pause came into, or that came into a pause, is of no use; nor is the ledger
                     // before it has heard of one.
@@ -369,6 +374,12 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// How long until the next audit.
+    fn interval(&self) -> Duration {
+        let interval = self.config.audit_interval;
+        if self.audit < SOON { interval.min(FIRST) } else { interval }
     }
 
     /// Whether not every request is seen, or may not be.

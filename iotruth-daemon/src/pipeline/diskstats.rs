@@ -29,6 +29,7 @@ struct Disk {
     sequence: Option<u64>,
     /// Which of the disks that had this name or sequence number: its inode in sysfs.
     object: u64,
+    with_driver: u64,
     incomparable: Option<Incomparable>,
 }
 
@@ -54,6 +55,8 @@ impl<'a> Disks<'a> {
                 name,
                 incomparable: incomparable(&folder),
                 object: fs::metadata(&folder).ok()?.ino(),
+                // Before the statistics: of what it has now, every event is known when they are compared.
+                with_driver: sysfs::with_driver(&folder).unwrap_or(0),
                 sequence: sysfs::sequence(&folder),
             })
         });
@@ -85,6 +88,7 @@ impl<'a> Disks<'a> {
                 object: disk.object,
                 columns: line.columns,
                 in_flight: line.in_flight,
+                with_driver: disk.with_driver,
                 incomparable: disk.incomparable,
             })
         });

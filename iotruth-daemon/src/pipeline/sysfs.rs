@@ -82,6 +82,11 @@ pub(super) fn sequence(folder: &Path) -> Option<u64> {
     read(folder, "diskseq")?.trim().parse().ok()
 }
 
+/// How many requests its driver has of the disk in this folder and its partitions, of what is counted.
+pub(super) fn with_driver(folder: &Path) -> Option<u64> {
+    read(folder, "inflight")?.split_ascii_whitespace().map(|count| count.parse::<u64>().ok()).sum()
+}
+
 fn read(folder: &Path, file: &str) -> Option<String> {
     fs::read_to_string(folder.join(file)).ok()
 }

@@ -352,6 +352,10 @@ fn a_recording_is_judged_as_far_as_it_is_whole() {
     assert_eq!((code, out.as_str()), (1, ""), "{error}");
     assert!(error.contains("this recording is damaged: what begins at byte "), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
+    fs::write(&file, [&bytes[..], &[0; 3]].concat()).unwrap();
+    let (code, out, end) = replayed(&[path]);
+    assert_eq!((code, out.as_str()), (1, ""), "{end}");
+    assert!(end.contains("it goes on after its end at byte "), "{end}");
     // The remedy does what it says.
     let (_, after) = error.split_once("head --bytes=").unwrap_or_else(|| panic!("{error}"));
     let sound = after.split(' ').next().and_then(|count| count.parse::<usize>().ok()).unwrap();

@@ -42,15 +42,12 @@ impl Kept {
         let file = ext4.path().join("disk");
         File::create_new(&file).unwrap().set_len(32 << 20).unwrap();
         ext4.sync();
-        let device = LoopDevice::over(&file, &["--direct-io=on"]);
+        let device = LoopDevice::over(&file, &["--direct-io=on", "--partscan"]);
         Self { device, ext4, _lower: lower, _tmpfs: tmpfs }
     }
 
-    /// Writes 4 KiB at 1 MiB, in a thread of this name.
     fn write(&self, name: &str) -> JoinHandle<io::Result<usize>> {
-        let path = self.device.path().to_owned();
-        let write = move || DirectFile::open(&path, 4096).write(1 << 20);
-        thread::Builder::new().name(name.to_owned()).spawn(write).unwrap()
+        write(self.device.path(), name)
     }
 
     /// Lets nobody write, until the guard is dropped.
@@ -59,6 +56,13 @@ impl Kept {
         run("fsfreeze", [Path::new("--freeze"), path]);
         Frozen { path }
     }
+}
+
+/// Writes 4 KiB at 1 MiB of a device, in a thread of this name.
+fn write(path: &Path, name: &str) -> JoinHandle<io::Result<usize>> {
+    let path = path.to_owned();
+    let write = move || DirectFile::open(&path, 4096).write(1 << 20);
+    thread::Builder::new().name(name.to_owned()).spawn(write).unwrap()
 }
 
 /// A file system that lets nobody write; thawed with this guard.
@@ -131,29 +135,46 @@ fn a_request_that_hangs_since_before_the_daemon_came_is_told_by_the_kernels_own_
     let _turn = turn();
     let kept = Kept::new();
     let name = kept.device.name();
+    // The statistics of a disk leave out what its partitions have in flight.
+    let part = kept.device.add_partition(2_048, 8_192);
     let frozen = kept.freeze();
-    let writer = kept.write("older_writer");
+    let writers = [kept.device.path(), &part].map(|path| write(path, "older_writer"));
     let counts = Path::new("/sys/block").join(name).join("inflight");
-    wait_for("the write to be with the driver", || {
+    wait_for("the writes to be with the driver", || {
         let counts = fs::read_to_string(&counts).unwrap();
-        if counts.split_whitespace().eq(["0", "1"]) { Ok(()) } else { Err(counts) }
+        if counts.split_whitespace().eq(["0", "2"]) { Ok(()) } else { Err(counts) }
     });
     let daemon = Daemon::start(&["--stuck-after", "1s"]);
 
     // Two audits have to agree on it.
     let asked = format!("/inflight?format=text&device={name}");
-    let text = wait_long_for("the write to be told", || {
+    let text = wait_long_for("the writes to be told", || {
         let answer = daemon.ask(&asked).unwrap();
         if answer.status == 200 { Ok(answer.body) } else { Err(answer.body) }
     });
-    let count = format!("\n1 more is in flight on {name} by the kernel's own count, ");
+    let count = format!("\n2 more were in flight on {name} ");
     assert!(text.starts_with("Nothing that was seen was in flight at "), "{text}");
     assert!(text.contains(&count), "{text}");
     let not_seen = || daemon.scrape().existing("iotruth_inflight_not_seen", &[("device", name)]);
-    assert_eq!(not_seen(), 1);
+    assert_eq!(not_seen(), 2);
+    // What piles up behind it takes nothing from it.
+    let newer = kept.write("newer_writer");
+    wait_for("more to be in flight", || {
+        let open = in_flight(&daemon, name);
+        if open.is_empty() { Err("nothing".to_owned()) } else { Ok(()) }
+    });
+    let audits = || daemon.status().audit(name).map_or(0, |audit| audit.audits);
+    let before = audits();
+    wait_long_for("two more audits", || {
+        let more = audits() - before;
+        if more >= 2 { Ok(()) } else { Err(format!("{more}")) }
+    });
+    assert_eq!(not_seen(), 2, "{}", daemon.get("/inflight?format=text"));
     drop(frozen);
 
-    assert_eq!(writer.join().unwrap().expect("the write goes on after the thaw"), 4096);
+    for writer in writers.into_iter().chain([newer]) {
+        assert_eq!(writer.join().unwrap().expect("the write goes on after the thaw"), 4096);
+    }
     wait_for("an audit after the thaw", || match not_seen() {
         0 => Ok(()),
         more => Err(format!("{more} not seen")),
@@ -161,8 +182,7 @@ fn a_request_that_hangs_since_before_the_daemon_came_is_told_by_the_kernels_own_
     let text = daemon.get(&asked);
     assert!(text.starts_with("Nothing was in flight at "), "{text}");
     assert!(!text.contains("kernel's own count"), "{text}");
-    assert!(daemon.all_mismatches(name).is_empty(), "nothing is known of it");
-    assert_eq!(quiet(&daemon).counted_losses(), 0);
+    quiet(&daemon);
 }
 
 #[test]

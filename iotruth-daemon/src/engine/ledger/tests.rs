@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Absent, DeviceAudit, DiskReading, Incomparable, Ledger, REST, Reading};
 use crate::engine::{
-    account::{Column, Columns, Ours},
+    account::{Column, Columns, NO_DISK, Ours},
     device::DeviceId,
 };
 
@@ -13,7 +13,15 @@ const SECOND: u64 = 1_000_000_000;
 
 fn disk(id: DeviceId, columns: Columns) -> DiskReading {
     let object = u64::from(id.number);
-    DiskReading { id, name: "disk".to_owned(), object, columns, in_flight: 0, incomparable: None }
+    DiskReading {
+        id,
+        name: "disk".to_owned(),
+        object,
+        columns,
+        in_flight: 0,
+        with_driver: 0,
+        incomparable: None,
+    }
 }
 
 fn reads(count: u64) -> Columns {
@@ -25,13 +33,14 @@ fn reads(count: u64) -> Columns {
 
 /// A device at rest, and the two sides of it.
 fn resting(count: u64) -> Ours {
-    Ours { sure: reads(count), seen: reads(count), possible: reads(count), open: 0, last: 0 }
+    Ours { sure: reads(count), seen: reads(count), possible: reads(count), ..Ours::default() }
 }
 
 /// A device under load: some are just ending, some are open.
 fn busy(sure: u64, seen: u64, open: u64) -> Ours {
     let possible = reads(seen + open);
-    Ours { sure: reads(sure), seen: reads(seen), possible, open, last: u64::MAX }
+    let (sure, seen) = (reads(sure), reads(seen));
+    Ours { sure, seen, possible, open, last: u64::MAX, ..Ours::default() }
 }
 
 /// A ledger that is audited every ten seconds.
@@ -361,7 +370,7 @@ fn each_operation_has_its_own_residue() {
     let mut bench = Bench::attached(0, 0);
     let kernel = Columns([10, 80, 20, 160, 5, 40, 3]);
     let ours = Columns([10, 80, 19, 152, 6, 40, 3]);
-    let own = Ours { sure: ours, seen: ours, possible: ours, open: 0, last: 0 };
+    let own = Ours { sure: ours, seen: ours, possible: ours, ..Ours::default() };
     let audit = bench.disks(vec![disk(DISK, kernel)], &[(DISK, own)]).unwrap();
     assert_eq!(audit.residue, [0, 0, -1, -8, 1, 0, 0]);
     assert_eq!(audit.coverage, Ok(1.0), "of 38 requests as many were counted");
@@ -375,18 +384,36 @@ fn figures_of_two_readers_add_up() {
 }
 
 #[test]
-fn what_hangs_since_before_the_start_is_in_flight_by_the_kernels_count_alone() {
+fn what_hangs_since_before_the_start_is_with_the_driver_by_the_kernels_count_alone() {
     let mut bench = Bench::attached(1_000, 1_000);
-    let mut not_seen = |kernel: u64, in_flight: u64, open: u64| {
-        let disk = DiskReading { in_flight, ..disk(DISK, reads(kernel)) };
-        let ours = Ours { open, ..resting(kernel - 1_000) };
-        bench.disks(vec![disk], &[(DISK, ours)]).unwrap().not_seen
+    let mut not_seen = |kernel: u64, counted: u64, known: u64, nobodys: u64| {
+        let disk = DiskReading { with_driver: counted, ..disk(DISK, reads(kernel)) };
+        let own = Ours { open: 40, with_driver: known, ..resting(kernel - 1_000) };
+        let others = Ours { with_driver: nobodys, ..Ours::default() };
+        bench.disks(vec![disk], &[(DISK, own), (NO_DISK, others)]).unwrap().not_seen
     };
-    assert_eq!(not_seen(1_000, 3, 1), 0, "they may be just beginning");
-    assert_eq!(not_seen(1_000, 4, 1), 2, "those of before; one more may be just beginning");
-    assert_eq!(not_seen(1_000, 3, 1), 2);
-    assert_eq!(not_seen(1_010, 3, 1), 0, "others ended: these may be new");
-    assert_eq!(not_seen(1_010, 3, 1), 2);
-    assert_eq!(not_seen(1_010, 1, 1), 0);
-    assert_eq!(not_seen(1_010, 0, 1), 0, "what is open here may have ended unseen");
+    assert_eq!(not_seen(1_000, 3, 1, 0), 0, "it takes two audits");
+    assert_eq!(not_seen(1_000, 4, 1, 0), 2, "those of before; one more may have just been sent");
+    assert_eq!(not_seen(1_000, 3, 1, 0), 2, "what else waits for the driver is none of these");
+    assert_eq!(not_seen(1_010, 3, 1, 0), 0, "others ended: these may be new");
+    assert_eq!(not_seen(1_010, 3, 1, 0), 2);
+    assert_eq!(not_seen(1_010, 3, 1, 1), 1, "one of passthrough may be of this disk");
+    assert_eq!(not_seen(1_010, 1, 1, 0), 0);
+    assert_eq!(not_seen(1_010, 0, 1, 0), 0, "what is open here may have ended unseen");
+}
+
+#[test]
+fn a_clone_that_may_have_been_dropped_hides_neither_rest_nor_what_it_may_have_been() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    let marked = Ours { dropped: reads(1), ..resting(10) };
+    // The kernel has counted it.
+    let audit = bench.audit(1_011, marked);
+    assert_eq!((audit.at_rest, audit.coverage, audit.residue), (true, Ok(1.0), [0; 7]));
+    // And so it was, which is known once its request is used again.
+    let audit = bench.audit(1_011, resting(11));
+    assert_eq!((audit.at_rest, audit.coverage, audit.residue), (true, Ok(1.0), [0; 7]));
+    // Or another one was lost.
+    bench.audit(1_021, resting(20));
+    let audit = bench.audit(1_021, resting(20));
+    assert_eq!(audit.residue[Column::Reads as usize], -1);
 }

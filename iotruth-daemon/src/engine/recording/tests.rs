@@ -157,6 +157,10 @@ fn what_is_cut_off_is_judged_as_far_as_it_is_whole() {
         assert_eq!((recording.readers(), recording.cut_off), (readers, length - kept));
     }
     assert_eq!(Recording::parse(&words[..words.len() - 1]).unwrap().replay(), live(&first));
+    // What was never written reads as zeros.
+    let zeros = [&whole[..], &[0; 40]].concat();
+    let recording = Recording::parse(&zeros).unwrap();
+    assert_eq!((recording.cut_off, recording.replay()), (40, live(&first)));
 }
 
 #[test]

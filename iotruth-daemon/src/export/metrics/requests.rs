@@ -169,7 +169,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &["device"],
         unit: "requests",
-        help: "Requests that are in flight by the kernel's own count in /proc/diskstats and of which no event was seen: they began before iotruth was attached, wait where no event tells of it, or their events were lost. They are in neither iotruth_inflight nor iotruth_inflight_oldest_seconds. Known only where nothing ended on the device between the last two audits, as where it hangs; 0 else.",
+        help: "Requests that the driver had at the last audit, by the kernel's own count in /sys/block/*/inflight, and of which no event was seen: they began before iotruth was attached, wait where no event tells of it, or their events were lost. They are in neither iotruth_inflight nor iotruth_inflight_oldest_seconds. Known only where nothing ended on the device between the last two audits, as where it hangs; 0 else.",
         collect: |shown, samples| {
             for (device, audit) in &shown.audits {
                 if !matches!(audit.coverage, Err(Absent::Incomparable(_))) {

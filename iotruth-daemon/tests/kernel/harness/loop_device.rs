@@ -80,6 +80,19 @@ impl LoopDevice {
         &self.name
     }
 
+    /// Its first partition, of so many sectors from `start` on; it goes when the device is detached. Only a
+    /// device with `--partscan` takes any.
+    pub(crate) fn add_partition(&self, start: u64, sectors: u64) -> PathBuf {
+        // Told, not found: a kernel may know no partition table at all.
+        let disk = self.path.to_str().expect("device names are plain");
+        run("addpart", [disk, "1", &start.to_string(), &sectors.to_string()]);
+        let node = PathBuf::from(format!("{disk}p1"));
+        wait_for("the node of the partition", || {
+            if node.exists() { Ok(()) } else { Err(format!("no {}", node.display())) }
+        });
+        node
+    }
+
     /// Cuts the file under the device: what lies beyond reads as an I/O error from now on.
     pub(crate) fn truncate(&self, bytes: u64) {
         let file = OpenOptions::new().write(true).open(&self.file).expect("our file is there");
