@@ -116,6 +116,8 @@ tests:
     values: '0+60x9 660+120x10'
   - series: 'iotruth_inflight_oldest_seconds{device=\"sda\"}'
     values: '0x9 12x10'
+  - series: 'iotruth_inflight_not_seen{device=\"sda\"}'
+    values: '0x9 1x10'
   - series: 'iotruth_mismatches_total{device=\"new\",severity=\"critical\"}'
     values: '_x10 1x10'
   - series: 'iotruth_events_lost_total{reason=\"ring_full\"}'
@@ -133,6 +135,7 @@ tests:
         ("topk", true, true),
         ("sum by (device) (rate", false, true),
         ("iotruth_inflight_oldest_seconds", false, true),
+        ("iotruth_inflight_not_seen", false, true),
         ("increase(iotruth_mismatches_total", false, true),
         ("increase(iotruth_events_lost_total", false, true),
         ("up{", false, true),
