@@ -45,15 +45,16 @@ pub(super) fn run(flags: &Flags) -> anyhow::Result<()> {
     let (words, no_word) = read(&flags.file).with_context(|| {
         format!("cannot read the recording {file}; check the path and its permissions")
     })?;
-    let recording = match Recording::parse(&words) {
-        Ok(recording) if recording.ending == Ending::Unknown || no_word == 0 => recording,
-        parsed => {
-            let error =
-                parsed.err().unwrap_or(RecordingError::Beyond(size_of_val(words.as_slice())));
-            let remedy = remedy(error);
-            return Err(error).with_context(|| format!("cannot replay {file}; {remedy}"));
-        }
-    };
+    let recording = Recording::parse(&words)
+        .and_then(|recording| {
+            let ended = recording.ending != Ending::Unknown;
+            let beyond = RecordingError::Beyond(size_of_val(words.as_slice()));
+            if ended && no_word > 0 { Err(beyond) } else { Ok(recording) }
+        })
+        .map_err(|error| {
+            let context = format!("cannot replay {file}; {}", remedy(error));
+            anyhow::Error::from(error).context(context)
+        })?;
     let records = recording.records().count();
     let without = flags.without.map(NonZero::get);
     if let Some(number) = without {

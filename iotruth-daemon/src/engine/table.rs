@@ -76,7 +76,7 @@ impl Occupant {
 
 /// A request that device mapper has made for another one. Whether it was dispatched or dropped, nothing
 /// may tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     /// Number of its disk in the device table.
     pub(super) device: u16,

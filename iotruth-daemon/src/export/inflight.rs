@@ -57,21 +57,10 @@ struct NotSeen<'a> {
 
 impl NotSeen<'_> {
     fn sentence(&self, age: Option<Duration>) -> String {
-        let (be, rest) = if self.requests == 1 {
-            (
-                "was",
-                "it began before iotruth was attached, waits where no event tells of it, or its events were",
-            )
-        } else {
-            (
-                "were",
-                "they began before iotruth was attached, wait where no event tells of it, or their events were",
-            )
-        };
         let ago = age.map_or_else(String::new, |age| format!(" {} s ago", age.as_secs()));
         format!(
-            "{} more {be} in flight on {}{ago} by the kernel's own count, and nothing else is known of that: \
-             {rest} lost.",
+            "{} more in flight on {}{ago} by the kernel's own count, without any event: begun before iotruth was \
+             attached, waiting where no event tells of it, or with events that were lost.",
             self.requests,
             printable(self.device),
         )
@@ -343,7 +332,7 @@ mod tests {
         let sdz = ("device", "sdz");
         let text = answer(&sample::busy(), &[sdz, ("format", "text")]).unwrap();
         assert!(
-            text.contains("\n2 more were in flight on sdz 3 s ago by the kernel's own count, "),
+            text.contains("\n2 more in flight on sdz 3 s ago by the kernel's own count, "),
             "{text}"
         );
         let json = answer(&sample::busy(), &[sdz]).unwrap();
