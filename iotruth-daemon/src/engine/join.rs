@@ -123,17 +123,18 @@ impl Engine {
 
     /// Opens a life; `None` where the address table or the device table is full.
     ///
-    /// `start_time` is what the event says of the request's beginning, 0 where it says nothing.
+    /// `earliest` is the time before which the request can have had no event, 0 where the event says
+    /// nothing of it.
     pub(super) fn begin(
         &mut self,
         ring: u8,
         probe: Probe,
         head: &RequestRecord,
         place: Option<u16>,
-        start_time: u64,
+        earliest: u64,
     ) -> Option<Box<Life>> {
         self.lives.opened += 1;
-        let after_loss = start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
+        let after_loss = earliest > self.last_loss(ring).saturating_add(LOSS_SLACK);
         let key = Key::new(ring, head);
         let address = self.table.address(key, head.time);
         let (Some(device), Some(address)) = (place, address) else {
@@ -152,7 +153,7 @@ impl Engine {
         let extent = (head.sector, head.data_len);
         let event = timeline_event(probe, head, time, 0, 0);
         let life = Life {
-            proved: address.synced || start_time >= self.attached,
+            proved: address.synced || earliest >= self.attached,
             beginning_lost: !unbroken && !after_loss,
             io_stat: self.says_statistics(probe, head),
             tag: head.tag,
@@ -170,11 +171,11 @@ impl Engine {
     /// The clone that an address is marked as was dropped, where what comes next is another request: a
     /// command to the path itself, such as one that looks whether it is there.
     ///
-    /// `start_time` is what the event says of the request's beginning, 0 where it says nothing.
-    pub(super) fn drop_clone_before(&mut self, ring: u8, head: &RequestRecord, start_time: u64) {
+    /// `earliest` as in [`Self::begin`].
+    pub(super) fn drop_clone_before(&mut self, ring: u8, head: &RequestRecord, earliest: u64) {
         let Some(address) = self.table.get_mut(Key::new(ring, head)) else { return };
         let Some(clone) = address.clone.filter(|_| address.open.is_nobody()) else { return };
-        let later = made_after_dispatch(start_time, address.last);
+        let later = made_after_dispatch(earliest, address.last);
         // Its place may be another one once its sequence number is known.
         let disk = self.devices.get_mut(clone.device);
         let elsewhere = disk.is_some_and(|disk| disk.id.number != head.device);
@@ -213,7 +214,8 @@ impl Engine {
         self.flushes.passed(ring, head.cpu);
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
-        self.drop_clone_before(ring, head, record.start_time);
+        let earliest = earliest_event(probe, record);
+        self.drop_clone_before(ring, head, earliest);
         let mut life = self.take(Key::new(ring, head), head.time);
         let mut maybe_same = false;
         let over = |open: &mut Box<Life>| ends_before(open, probe, record);
@@ -225,8 +227,7 @@ impl Engine {
             self.supersede(open, head.ring_lost);
         }
         let new = life.is_none();
-        let Some(mut life) =
-            life.or_else(|| self.begin(ring, probe, head, device, record.start_time))
+        let Some(mut life) = life.or_else(|| self.begin(ring, probe, head, device, earliest))
         else {
             return;
         };
@@ -503,10 +504,21 @@ pub(super) const fn made_after(record: &SubmitRecord, last: u64) -> bool {
     record.start_time > last.saturating_add(LOSS_SLACK)
 }
 
+/// The time before which the request of a record can have had no event.
+///
+/// At a start `start_time_ns` is still that of the use before. Nothing comes before a start but the remap
+/// of a clone, which is dispatched at once.
+pub(super) const fn earliest_event(probe: Probe, record: &SubmitRecord) -> u64 {
+    match probe {
+        Probe::Start => record.request.time.saturating_sub(DISPATCHED),
+        _ => record.start_time,
+    }
+}
+
 /// Whether a request was made so long after its address was marked as a clone that it is none: device mapper
 /// dispatches that at once (`map_request`), and a task that is preempted there goes on soon.
-pub(super) const fn made_after_dispatch(start_time: u64, marked: u64) -> bool {
-    start_time > marked.saturating_add(DISPATCHED)
+pub(super) const fn made_after_dispatch(earliest: u64, marked: u64) -> bool {
+    earliest > marked.saturating_add(DISPATCHED)
 }
 
 /// The owner that a first event tells of.

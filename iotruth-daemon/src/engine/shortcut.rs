@@ -16,7 +16,7 @@ use super::{
     devices::Policy,
     engine::Engine,
     flavor::Flavor,
-    join::{LOSS_SLACK, made_after, made_after_dispatch, owner},
+    join::{LOSS_SLACK, earliest_event, made_after, made_after_dispatch, owner},
     operation::Operation,
     owner::Owner,
     phase::Phase,
@@ -87,7 +87,7 @@ impl Engine {
                 let another = |clone: Mark| {
                     clone.device != place
                         || clone.group != self.flavor.group(head.cmd_flags)
-                        || made_after_dispatch(record.start_time, marked)
+                        || made_after_dispatch(earliest_event(probe, record), marked)
                 };
                 if address.clone.is_some_and(another) {
                     return false;
@@ -98,7 +98,8 @@ impl Engine {
                     || probe == Probe::Start && head.time >= self.attached;
                 let whole = unbroken
                     || address.clone.is_none()
-                        && record.start_time > self.last_loss(ring).saturating_add(LOSS_SLACK);
+                        && earliest_event(probe, record)
+                            > self.last_loss(ring).saturating_add(LOSS_SLACK);
                 proved && whole && self.begin_plain(probe, record, place, counted)
             }
             Occupant::Plain(plain) => {

@@ -145,6 +145,27 @@ fn a_life_whose_beginning_may_be_lost_is_not_judged() {
     assert_eq!(reads.phases[Phase::Total as usize].as_ref().unwrap().count(), 2);
 }
 
+/// What a start carries of the time at which its request was made is that of the use before.
+#[test]
+fn what_starts_long_after_a_loss_has_lost_nothing() {
+    for (later, unjudged) in [(1_100_000_000, 0), (900_000_000, 1)] {
+        let mut kernel = Kernel::with(Starts::All);
+        kernel.ordinary(0x40, READ, 0, true);
+        kernel.refuse = 1;
+        kernel.ordinary(0x40, READ, 8, true);
+        kernel.ordinary(0x40, READ, 16, true);
+        let mut rq = kernel.after(later).allocate(0x80, WRITE, 24, 4096);
+        rq.allocated = 5;
+        kernel.start(&mut rq);
+        rq.allocated = kernel.now;
+        kernel.after(5).issue(&mut rq);
+        kernel.after(5).complete(&mut rq, 4096, 0);
+        let writes = figures(&snapshot(&mut kernel), Operation::Write);
+        // A clone that starts is remapped just before, and that may be what was lost.
+        assert_eq!(writes.unjudged[Unjudged::Loss as usize], unjudged, "{later} ns later");
+    }
+}
+
 #[test]
 fn what_began_before_the_programs_is_not_judged() {
     let mut kernel = Kernel::new();
