@@ -215,7 +215,9 @@ impl Scout {
     fn meet(&mut self, id: DeviceId) -> Option<DeviceId> {
         let met = self.find(id);
         if met.is_none() {
-            if self.may_be_found_later(id) {
+            if self.is_succeeded(id) {
+                // The next look finds it gone.
+            } else if self.may_be_found_later(id) {
                 self.missed.insert(id, Instant::now());
             } else {
                 // What it did is still told, under its number.
@@ -223,6 +225,15 @@ impl Scout {
             }
         }
         met
+    }
+
+    /// Whether another disk has the number of one that was never found; then its name is told.
+    fn is_succeeded(&self, id: DeviceId) -> bool {
+        let name = self.surroundings.places.name_of_succeeded(id);
+        name.is_some_and(|name| {
+            self.say(Answer::Name(id, name, None));
+            true
+        })
     }
 
     /// Whether a disk that is not in sysfs may get there: its driver uses it before that (`sd_probe`).
@@ -262,6 +273,10 @@ impl Scout {
             self.missed.remove(&id);
             self.surroundings.herald.met();
             return true;
+        }
+        if self.is_succeeded(id) {
+            self.missed.remove(&id);
+            return false;
         }
         if self.missed.get(&id).is_some_and(|since| since.elapsed() < self.surroundings.probe) {
             return true;

@@ -7,6 +7,9 @@ use std::{
 
 use crate::engine::device::DeviceId;
 
+/// The major number whose minor numbers are handed to any disk or partition that comes, `BLOCK_EXT_MAJOR`.
+const ANY_DISK: u32 = 259;
+
 /// Where the kernel shows its disks.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
@@ -45,6 +48,19 @@ impl Places {
         }
         let disks = fs::read_dir(&self.disks).ok()?.flatten();
         disks.map(|disk| disk.path()).find(|folder| sequence(folder) == Some(id.sequence))
+    }
+
+    /// What a disk was called that has gone for certain, since another one has its number by now, or the same
+    /// loop device over another file. With most drivers a number belongs to a name; where it does not, the
+    /// disk is known by its number.
+    pub(super) fn name_of_succeeded(&self, id: DeviceId) -> Option<String> {
+        let by_number = self.numbers.join(id.to_string());
+        if id.sequence == 0 || sequence(&by_number)? <= id.sequence {
+            return None;
+        }
+        let named =
+            (id.number >> 20 != ANY_DISK).then(|| fs::canonicalize(by_number).ok()).flatten();
+        named.and_then(|folder| name(&folder)).or_else(|| Some(id.to_string()))
     }
 
     /// Whether there is a device of device mapper that passes on requests and not bios, as multipath
@@ -104,6 +120,22 @@ mod tests {
         let places = Places::default();
         assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: 0 }), None);
         assert_eq!(places.find(DeviceId { number: 0xfff0_004d, sequence: u64::MAX }), None);
+    }
+
+    #[test]
+    fn a_disk_that_another_one_succeeds_has_the_name_that_belongs_to_its_number() {
+        let tree = Tree::new();
+        let (scsi, nvme) = (8 << 20, 259 << 20);
+        tree.add("sda", DeviceId { number: scsi, sequence: 5 });
+        tree.add("nvme1n1", DeviceId { number: nvme, sequence: 9 });
+        let told =
+            |number, sequence| tree.places().name_of_succeeded(DeviceId { number, sequence });
+        assert_eq!(told(scsi, 4).as_deref(), Some("sda"));
+        assert_eq!(told(nvme, 8).as_deref(), Some("259:0"), "that may have been any disk");
+        assert_eq!(
+            [told(scsi, 5), told(scsi, 6), told(scsi, 0), told(scsi + 16, 4)],
+            [const { None }; 4]
+        );
     }
 
     #[test]

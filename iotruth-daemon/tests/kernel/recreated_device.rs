@@ -90,3 +90,35 @@ fn another_file_under_the_same_number_is_another_device() {
         settle(&daemon, &device, &mut Counts { reads, writes: 0 });
     }
 }
+
+#[test]
+fn a_device_that_is_another_one_before_its_name_is_asked_for_has_its_name() {
+    let _turn = turn();
+    let tmpfs = Tmpfs::new(16);
+    let files = ["first", "second"].map(|name| tmpfs.file(name, 2 << 20));
+    let slot = Slot::add(Slot::free_number());
+    // A number is none of these names.
+    let daemon = Daemon::start(&["--device", "loop*"]);
+    let second = daemon.while_stopped(|| {
+        let first = LoopDevice::at(&slot.path(), &files[0]);
+        first.truncate(1 << 20);
+        let mut disk = DirectFile::open(first.path(), 4096);
+        disk.read(1 << 20).expect_err("this half of the device is gone");
+        drop((disk, first));
+        LoopDevice::at(&slot.path(), &files[1])
+    });
+
+    let name = second.name();
+    wait_for("the error to be told under the name of the device", || {
+        let shown = daemon.mismatches();
+        match shown.as_slice() {
+            [entry] if (entry.device(), entry.kind()) == (name, "io_error") => Ok(()),
+            _ => Err(format!("{shown:?}")),
+        }
+    });
+    wait_for("the series of the first device to end", || {
+        if daemon.scrape().knows(name) { Err(format!("{name} is there")) } else { Ok(()) }
+    });
+    DirectFile::open(second.path(), 4096).read(0).expect("our device can be read");
+    settle(&daemon, &second, &mut Counts { reads: 1, writes: 0 });
+}

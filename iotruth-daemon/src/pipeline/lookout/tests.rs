@@ -216,3 +216,25 @@ fn a_disk_that_is_used_after_it_was_thought_to_have_gone_is_looked_for_again() {
     fake::issue(&mut bench.engine, SDA, 0);
     bench.until(&[("sda", SDA)]);
 }
+
+/// As a loop device that has another file by the time its name is asked for.
+#[test]
+fn a_disk_whose_number_another_one_has_is_told_by_its_name_and_has_gone() {
+    let device = vec![Pattern::new("sd*").unwrap()];
+    let mut bench = Bench::new(Config { device, ..Config::default() });
+    bench.looks = false;
+    bench.tree.add("sda", DeviceId { sequence: 5, ..SDA });
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("sda", SDA)]);
+    bench.looks = true;
+    bench.until_gone();
+}
+
+#[test]
+fn a_disk_that_another_one_succeeds_before_it_was_found_has_gone() {
+    let mut bench = Bench::new(Config::default());
+    fake::issue(&mut bench.engine, SDA, 0);
+    bench.until(&[("8:0", SDA)]);
+    bench.tree.add("sda", DeviceId { sequence: 5, ..SDA });
+    bench.until_gone();
+}

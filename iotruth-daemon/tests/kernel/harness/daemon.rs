@@ -194,6 +194,15 @@ impl Daemon {
         self.end()
     }
 
+    /// Does something while no thread of it runs.
+    pub(crate) fn while_stopped<T>(&self, act: impl FnOnce() -> T) -> T {
+        let signal = |name: &str| super::run::run("kill", [name, &self.pid().to_string()]);
+        signal("-STOP");
+        let result = act();
+        signal("-CONT");
+        result
+    }
+
     /// Whether it has ended, and how; never waits.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let status = self.child.try_wait().expect("a child can be waited for")?;
