@@ -11,6 +11,7 @@ use super::{
     inflight::{InFlight, MAX_OPEN_SHOWN, OpenRequest},
     kind::Kind,
     life::{Life, Stage},
+    mismatch::Outcome,
     phase::{Phase, Phases},
     reread::{Found, Recognised},
     table::{Key, Occupant},
@@ -256,7 +257,7 @@ impl Engine {
         if life.watch().told & kind.bit() == 0 {
             life.watch().told |= kind.bit();
             let phases = if whole { life.phases_until(at) } else { Phases::default() };
-            self.show_at(kind, life, None, phases, at);
+            self.show_at(kind, life, None, phases, Outcome::Open, at);
         }
     }
 }

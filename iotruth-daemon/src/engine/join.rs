@@ -15,6 +15,7 @@ use super::{
     engine::Engine,
     kind::Kind,
     life::{Life, Stage, timeline_event},
+    mismatch::Outcome,
     moment::Moment,
     operation::Operation,
     owner::{Owner, Task},
@@ -194,6 +195,8 @@ impl Engine {
     /// A life that ends without a completion: merged into another, or a clone that was dropped.
     fn end_merged(&mut self, mut life: Box<Life>, counted: bool, lost: (u32, u32)) {
         self.flushes.leave(&mut life);
+        let outcome = if counted { Outcome::Ended(life.last) } else { self.end_unseen_by(&life) };
+        self.conclude(&life, outcome);
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
@@ -259,7 +262,7 @@ impl Engine {
                 life.stage = Stage::Issued;
                 life.incomplete = true;
             }
-            self.wrong_state(probe, &life);
+            self.wrong_state(probe, &mut life);
             self.keep(life);
             return;
         }
@@ -310,7 +313,7 @@ impl Engine {
     /// An event that the kernel allows only for an idle request happened to another one.
     ///
     /// It is shown at once: such a request may never end.
-    fn wrong_state(&mut self, probe: Probe, life: &Life) {
+    fn wrong_state(&mut self, probe: Probe, life: &mut Life) {
         let kind = match probe {
             Probe::Issue => Kind::DoubleStart,
             Probe::Insert | Probe::Merge => Kind::QueuedInFlight,
@@ -320,7 +323,8 @@ impl Engine {
                 return;
             }
         };
-        self.show(kind, life, None, Phases::default());
+        life.watch().told |= kind.bit();
+        self.show(kind, life, None, Phases::default(), Outcome::Open);
     }
 
     /// A request went back to a queue.
@@ -418,7 +422,7 @@ impl Engine {
         }) {
             self.supersede(open, head.ring_lost);
         }
-        let life = if let Some(mut life) = life {
+        let mut life = if let Some(mut life) = life {
             let time = life.advance(head.time);
             life.events.push(timeline_event(Probe::Merge, head, time, 0, 0));
             life
@@ -431,7 +435,7 @@ impl Engine {
         if head.state == STATE_IDLE {
             self.end_merged(life, true, (head.ring_lost, self.blind));
         } else {
-            self.wrong_state(Probe::Merge, &life);
+            self.wrong_state(Probe::Merge, &mut life);
             self.keep(life);
         }
     }
@@ -509,9 +513,10 @@ pub(super) const fn made_after(record: &SubmitRecord, last: u64) -> bool {
 /// At a start `start_time_ns` is still that of the use before. Nothing comes before a start but the remap
 /// of a clone, which is dispatched at once.
 pub(super) const fn earliest_event(probe: Probe, record: &SubmitRecord) -> u64 {
-    match probe {
-        Probe::Start => record.request.time.saturating_sub(DISPATCHED),
-        _ => record.start_time,
+    if matches!(probe, Probe::Start) {
+        record.request.time.saturating_sub(DISPATCHED)
+    } else {
+        record.start_time
     }
 }
 

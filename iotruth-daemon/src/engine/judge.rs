@@ -10,7 +10,7 @@ use super::{
     io_error::IoError,
     kind::{Kind, TABLE},
     life::{Life, Stage},
-    mismatch::Mismatch,
+    mismatch::{Mismatch, Outcome},
     operation::Operation,
     phase::{Phase, Phases},
     snapshot::{OperationFigures, Unjudged},
@@ -29,6 +29,8 @@ pub(super) struct Ending {
     pub(super) error: Option<(IoError, i32)>,
     /// Why it cannot be judged; `None` where it can.
     pub(super) unjudged: Option<Unjudged>,
+    /// When it ended.
+    outcome: Outcome,
     /// How many requests it stands for.
     weight: u64,
 }
@@ -37,11 +39,17 @@ impl Engine {
     /// A life ended by a completion.
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
-    pub(super) fn end(
+    pub(super) fn end(&mut self, life: Box<Life>, ring_lost: u32, error: Option<(IoError, i32)>) {
+        let outcome = Outcome::Ended(life.last);
+        self.end_with(life, ring_lost, error, outcome);
+    }
+
+    fn end_with(
         &mut self,
         mut life: Box<Life>,
         ring_lost: u32,
         error: Option<(IoError, i32)>,
+        outcome: Outcome,
     ) {
         self.flushes.leave(&mut life);
         if self.flavor.operation(life.cmd_flags) == Operation::Flush {
@@ -59,7 +67,7 @@ impl Engine {
             None
         };
         let weight = self.weight(self.flavor.operation(life.cmd_flags));
-        let ending = Ending { life, error, unjudged, weight };
+        let ending = Ending { life, error, unjudged, outcome, weight };
         // Nearly every life has none.
         let rests_on_history = ending.life.kinds != 0
             && TABLE.iter().any(|row| {
@@ -87,8 +95,23 @@ impl Engine {
         self.account_end(&life, true);
         // What was lost since it began may as well be the beginning of what comes next.
         let (key, lost) = (life.key, (life.ring_lost, life.blind));
-        self.end(life, ring_lost, None);
+        let over = self.end_unseen_by(&life);
+        self.end_with(life, ring_lost, None, over);
         self.sync(key, lost);
+    }
+
+    /// By when a life was over whose end was not seen.
+    pub(super) fn end_unseen_by(&self, life: &Life) -> Outcome {
+        Outcome::EndUnseen(life.gone().unwrap_or(self.newest))
+    }
+
+    /// Says what became of a life, where something was told of it while it was open.
+    pub(super) fn conclude(&mut self, life: &Life, outcome: Outcome) {
+        let told = life.told();
+        let Some(device) = self.devices.get_mut(life.device).filter(|_| told != 0) else { return };
+        for row in TABLE.iter().filter(|row| told & row.kind.bit() != 0) {
+            self.log.conclude(row.kind, device.id, life.key.request, outcome);
+        }
     }
 
     /// Whether one event of this life proves a kind.
@@ -157,6 +180,7 @@ impl Engine {
                 }
             }
         }
+        self.conclude(&ending.life, ending.outcome);
         let operation = self.flavor.operation(ending.life.cmd_flags);
         let phases = match ending.unjudged {
             None => ending.life.phases(),
@@ -175,7 +199,7 @@ impl Engine {
         for row in &TABLE {
             let shown = ending.unjudged.is_none() || self.self_evident(row.kind, &ending.life);
             if kinds & row.kind.bit() != 0 && shown {
-                self.show(row.kind, &ending.life, ending.error, phases);
+                self.show(row.kind, &ending.life, ending.error, phases, ending.outcome);
             }
         }
     }
@@ -188,7 +212,7 @@ impl Engine {
                 *count += 1;
             }
         } else {
-            self.show(Kind::Merged, life, None, life.phases());
+            self.show(Kind::Merged, life, None, life.phases(), Outcome::Ended(life.last));
         }
     }
 
@@ -199,8 +223,9 @@ impl Engine {
         life: &Life,
         error: Option<(IoError, i32)>,
         phases: Phases,
+        outcome: Outcome,
     ) {
-        self.show_at(kind, life, error, phases, life.last);
+        self.show_at(kind, life, error, phases, outcome, life.last);
     }
 
     /// Writes one mismatch of a life that was noticed at `time` into the log.
@@ -210,6 +235,7 @@ impl Engine {
         life: &Life,
         error: Option<(IoError, i32)>,
         phases: Phases,
+        outcome: Outcome,
         time: u64,
     ) {
         let Some(device) = self.devices.get_mut(life.device) else { return };
@@ -264,6 +290,7 @@ impl Engine {
             asked: (place(life.asked.0), life.asked.1),
             error,
             owner: life.owner,
+            outcome,
             request: life.key.request,
             hardware_queue: life.hardware_queue,
             tag: life.tag,

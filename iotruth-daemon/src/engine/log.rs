@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{
-    device::DeviceId, io_error::IoError, kind::Kind, mismatch::Mismatch, operation::Operation,
+    device::DeviceId,
+    io_error::IoError,
+    kind::Kind,
+    mismatch::{Mismatch, Outcome},
+    operation::Operation,
 };
 
 /// Most entries of the log. When it is full, the kind and device with the most entries gives up its
@@ -80,6 +84,22 @@ impl Log {
         known.last = known.last.max(time);
         known.count += 1;
         true
+    }
+
+    /// Says what became of a request of which a kind was told while it was open.
+    pub(super) fn conclude(
+        &mut self,
+        kind: Kind,
+        device: DeviceId,
+        request: u64,
+        outcome: Outcome,
+    ) {
+        let entries = self.entries.get_mut(&(kind, device)).into_iter().flatten().rev();
+        let open =
+            |entry: &&mut Arc<Mismatch>| entry.request == request && entry.outcome == Outcome::Open;
+        if let Some(entry) = entries.into_iter().find(open) {
+            Arc::make_mut(entry).outcome = outcome;
+        }
     }
 
     fn drop_one(&mut self) {
@@ -163,8 +183,13 @@ fn same(mismatch: &Mismatch) -> Same {
 mod tests {
     use super::{Log, MAX_ENTRIES};
     use crate::engine::{
-        device::DeviceId, kind::Kind, mismatch::Mismatch, operation::Operation, owner::Owner,
-        phase::Phases, timeline::Timeline,
+        device::DeviceId,
+        kind::Kind,
+        mismatch::{Mismatch, Outcome},
+        operation::Operation,
+        owner::Owner,
+        phase::Phases,
+        timeline::Timeline,
     };
 
     fn mismatch(kind: Kind, sector: u64, time: u64) -> Mismatch {
@@ -185,6 +210,7 @@ mod tests {
             asked: (Some(sector), 4096),
             error: None,
             owner: Owner::default(),
+            outcome: Outcome::Open,
             request: 0,
             hardware_queue: 0,
             tag: 0,
@@ -231,6 +257,31 @@ mod tests {
         assert!(!log.repeat(Kind::Merged, device, Operation::Write, 9));
         let entries = log.entries(|_| true);
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
+    }
+
+    /// Each entry tells of the request that was told last.
+    #[test]
+    fn only_the_request_that_an_entry_tells_of_concludes_it() {
+        let mut log = Log::new(1, 1);
+        let device = DeviceId::default();
+        let stuck = |request, sector, time| Mismatch {
+            request,
+            ..mismatch(Kind::StuckInDevice, sector, time)
+        };
+        for one in [stuck(0x40, 8, 1), stuck(0x80, 8, 2), stuck(0xc0, 16, 3)] {
+            log.add(one);
+        }
+        let outcomes =
+            |log: &Log| log.entries(|_| true).iter().map(|entry| entry.outcome).collect();
+        for (kind, request) in [(Kind::StuckInDevice, 0x40), (Kind::StuckInQueue, 0x80)] {
+            log.conclude(kind, device, request, Outcome::Ended(4));
+        }
+        let before: Vec<Outcome> = outcomes(&log);
+        assert_eq!(before, [Outcome::Open, Outcome::Open]);
+        log.conclude(Kind::StuckInDevice, device, 0x80, Outcome::Ended(5));
+        log.conclude(Kind::StuckInDevice, device, 0x80, Outcome::Unfollowed);
+        let after: Vec<Outcome> = outcomes(&log);
+        assert_eq!(after, [Outcome::Ended(5), Outcome::Open]);
     }
 
     #[test]

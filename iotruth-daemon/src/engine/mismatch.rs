@@ -5,6 +5,19 @@ use super::{
     phase::Phases, timeline::Timeline,
 };
 
+/// What became of the request that a mismatch tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has not ended.
+    Open,
+    /// It ended at this time.
+    Ended(u64),
+    /// Its end was not seen; by this time it was over.
+    EndUnseen(u64),
+    /// It was open when it ceased to be followed.
+    Unfollowed,
+}
+
 /// A request that failed or behaved oddly, told whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
@@ -42,6 +55,8 @@ pub struct Mismatch {
     pub error: Option<(IoError, i32)>,
     /// Who asked for it.
     pub owner: Owner,
+    /// What became of it; where `count` is over 1, of the last one.
+    pub outcome: Outcome,
     /// Address of the `struct request`.
     pub request: u64,
     /// Hardware queue.

@@ -18,7 +18,7 @@ use iotruth_common::{
 
 use super::{
     completion::FLUSH_END, engine::Engine, flushes::HardwareQueue, join::LOSS_SLACK,
-    operation::Operation, owner::Owner, table::Occupant,
+    mismatch::Outcome, operation::Operation, owner::Owner, table::Occupant,
 };
 
 /// How long a request may have waited for a flush that is sent, in nanoseconds, so that it is not known
@@ -149,6 +149,7 @@ impl Engine {
                 }
                 Occupant::Whole(life) => {
                     self.flushes.leave(life);
+                    self.conclude(life, Outcome::Unfollowed);
                     life.device
                 }
             };

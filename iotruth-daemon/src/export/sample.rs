@@ -17,7 +17,7 @@ use crate::{
         io_error::IoError,
         kind::{KINDS, Kind},
         ledger::{Absent, DeviceAudit, Incomparable},
-        mismatch::Mismatch,
+        mismatch::{Mismatch, Outcome},
         operation::Operation,
         owner::{Owner, Task},
         phase::{PHASES, Phase, Phases},
@@ -231,7 +231,11 @@ fn status(not_ready: Option<String>) -> Status {
             ReaderStatus { rings: 1, lag: Duration::from_millis(12), fill: 0.25 },
             ReaderStatus { rings: 1, lag: Duration::from_millis(2_012), fill: 0.5 },
         ],
-        audits: AuditStatus { whole: 40, given_up: 2, age: Some(Duration::from_millis(3_250)) },
+        audits: AuditStatus {
+            whole: 40,
+            given_up: 2,
+            age: Some(Duration::from_millis(3_250)),
+        },
         not_ready,
         notes: vec!["without block_io_start, a direct issue has no queue phase".to_owned()],
         limits: Vec::new(),
@@ -342,6 +346,7 @@ pub(crate) fn failed_read() -> Mismatch {
             task: Some(Task { pid: 4243, tgid: 4242, comm: *b"fio\0\0\0\0\0\0\0\0\0\0\0\0\0" }),
             cgroup: 991,
         },
+        outcome: Outcome::Ended(3_800 * SECOND),
         request: 0xffff_8881_0a5c_1b00,
         hardware_queue: 2,
         tag: 17,
@@ -383,6 +388,7 @@ pub(crate) fn failed_flush() -> Mismatch {
         asked: (None, 0),
         error: Some((IoError::Io, 10)),
         owner: Owner { task: None, cgroup: 0 },
+        outcome: Outcome::Ended(3_710 * SECOND),
         tag: -1,
         timeline: Timeline::default(),
         phases: Phases::default(),
@@ -415,6 +421,7 @@ pub(crate) fn timeout() -> Mismatch {
         bytes_done: 2047,
         asked: (Some(123_452), 8192),
         error: None,
+        outcome: Outcome::Ended(late),
         timeline: Timeline { events, left_out: 41 },
         phases: Phases { total: Some(60 * SECOND), ..Phases::default() },
         ..failed_read()
@@ -435,6 +442,7 @@ pub(crate) fn partial() -> Mismatch {
         bytes_done: 6_144,
         asked: (Some(123_456), 16_384),
         error: None,
+        outcome: Outcome::Ended(3_690 * SECOND),
         ..failed_read()
     }
 }

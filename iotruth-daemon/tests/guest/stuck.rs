@@ -45,6 +45,8 @@ fn what_waits_behind_a_slow_request_is_stuck_in_its_queue() {
         ],
     );
     scrape.expect(name, "read", 4, 4 * 4096);
+    let told = daemon.all_mismatches(name);
+    assert!(told.iter().all(|entry| entry.outcome() == "ended"), "{told:?}");
 }
 
 #[test]

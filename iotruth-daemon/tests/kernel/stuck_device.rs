@@ -97,6 +97,7 @@ fn requests_of_a_frozen_device_are_in_flight_then_stuck_then_hung_and_then_late(
     assert_eq!((entry.sector(), entry.bytes()), (Some(2048), 4096));
     assert_eq!(entry.owner().map(|(_, comm)| comm), Some("frozen_writer"));
     assert!(entry.phases()["device"] > 1e6, "more than a second: {entry:?}");
+    assert_eq!(entry.outcome(), "open");
     let open = in_flight(&daemon, name);
     let [open] = open.as_slice() else { panic!("one write is in flight: {open:?}") };
     assert_eq!((open.phase.as_str(), open.confirmed), ("device", true));
@@ -127,6 +128,7 @@ fn requests_of_a_frozen_device_are_in_flight_then_stuck_then_hung_and_then_late(
     let shown = daemon.mismatches();
     assert!(shown.iter().all(|entry| entry.device() == name), "nothing else: {shown:?}");
     assert_eq!(kinds(), ["late", "hung_in_device", "stuck_in_device"], "{shown:?}");
+    assert!(shown.iter().all(|entry| entry.outcome() == "ended"), "{shown:?}");
     assert_eq!(after.counted_losses(), 0);
 }
 

@@ -5,9 +5,10 @@ use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, behind_flushes::flush, figures, kinds, snapshot};
 use crate::engine::{
-    Policy, Starts,
+    Policy, Sample, Starts,
     flavor::Flavor,
     kind::Kind,
+    mismatch::Outcome,
     operation::Operation,
     phase::Phases,
     snapshot::{Loss, Unjudged},
@@ -151,11 +152,49 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     kernel.after(2 * SECOND);
     look(&mut kernel, &rq, 1);
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice, Kind::HungInDevice]);
-    kernel.after(SECOND).complete(&mut rq, 4096, 0);
+    let end = kernel.after(SECOND).now;
+    kernel.complete(&mut rq, 4096, 0);
     let snapshot = snapshot(&mut kernel);
     assert_eq!(kinds(&snapshot), [Kind::StuckInDevice, Kind::HungInDevice, Kind::Late]);
     assert_eq!(snapshot.mismatches[0].phases.device.unwrap() / SECOND, 5);
     assert_eq!(snapshot.lives.judged, 1);
+    assert!(snapshot.mismatches.iter().all(|told| told.outcome == Outcome::Ended(end)));
+}
+
+#[test]
+fn what_was_told_of_an_open_request_says_what_became_of_it() {
+    let stuck = |outcome: fn(&mut Kernel, &mut Request)| {
+        let (mut kernel, mut rq) = issued();
+        kernel.after(6 * SECOND);
+        look(&mut kernel, &rq, 1);
+        assert_eq!(snapshot(&mut kernel).mismatches[0].outcome, Outcome::Open);
+        let end = kernel.after(SECOND).now;
+        outcome(&mut kernel, &mut rq);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(kinds(&snapshot), [Kind::StuckInDevice]);
+        (snapshot.mismatches[0].outcome, end)
+    };
+    let (ended, end) = stuck(|kernel, rq| kernel.complete(rq, 4096, 0));
+    assert_eq!(ended, Outcome::Ended(end));
+    let (found, end) = stuck(|kernel, rq| {
+        kernel.hide = 1;
+        kernel.complete(rq, 4096, 0);
+        look(kernel, rq, 0);
+    });
+    // When it was looked up, and that was a little later.
+    assert!(
+        matches!(found, Outcome::EndUnseen(by) if (end..end + SECOND).contains(&by)),
+        "{found:?}"
+    );
+    let (replaced, end) = stuck(|kernel, _| {
+        let mut next = kernel.allocate(ADDRESS, WRITE, 512, 4096);
+        kernel.issue(&mut next);
+    });
+    assert_eq!(replaced, Outcome::EndUnseen(end));
+    let (unfollowed, _) = stuck(|kernel, _| {
+        kernel.after(1_000).resample(Sample::NONE);
+    });
+    assert_eq!(unfollowed, Outcome::Unfollowed);
 }
 
 /// A kernel that does not say how long its ticks are, or whose requests have no timeout.

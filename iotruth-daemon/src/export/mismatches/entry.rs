@@ -5,7 +5,11 @@ use serde::Serialize;
 
 use super::sentence::sentence;
 use crate::{
-    engine::{mismatch::Mismatch, phase::Phase, timeline::TimelineEvent},
+    engine::{
+        mismatch::{Mismatch, Outcome},
+        phase::Phase,
+        timeline::TimelineEvent,
+    },
     export::units::{microseconds, utc},
     view::Anchor,
 };
@@ -36,6 +40,10 @@ pub struct Entry<'a> {
     asked_bytes: u32,
     error: Option<ErrorEntry>,
     owner: OwnerEntry,
+    /// What became of the request: `open`, `ended`, `end_unseen` or `unfollowed`.
+    outcome: &'static str,
+    /// When it ended, or by when it was over; `null` where that is not known.
+    ended: Option<String>,
     /// Address of the `struct request`.
     request: String,
     hardware_queue: u16,
@@ -101,6 +109,7 @@ impl<'a> Entry<'a> {
         let row = mismatch.kind.row();
         let task = mismatch.owner.task;
         let phase = |phase| mismatch.phases.get(phase).map(microseconds);
+        let (outcome, ended) = outcome(mismatch.outcome);
         let start = mismatch.timeline.events.first().map(|event| event.time);
         Self {
             id: mismatch.id,
@@ -131,6 +140,8 @@ impl<'a> Entry<'a> {
                 comm: task.map(|task| task.name()),
                 cgroup: Some(mismatch.owner.cgroup).filter(|cgroup| *cgroup != 0),
             },
+            outcome,
+            ended: ended.map(|time| utc(anchor.wall_time(time))),
             request: address(mismatch),
             hardware_queue: mismatch.hardware_queue,
             tag: Some(mismatch.tag).filter(|tag| *tag >= 0),
@@ -169,6 +180,16 @@ impl EventEntry {
             completed: completion.then_some(event.completed),
             status: completion.then_some(event.status),
         }
+    }
+}
+
+/// The word for what became of a request, and when it had ended.
+const fn outcome(outcome: Outcome) -> (&'static str, Option<u64>) {
+    match outcome {
+        Outcome::Open => ("open", None),
+        Outcome::Ended(time) => ("ended", Some(time)),
+        Outcome::EndUnseen(time) => ("end_unseen", Some(time)),
+        Outcome::Unfollowed => ("unfollowed", None),
     }
 }
 

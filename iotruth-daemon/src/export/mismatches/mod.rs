@@ -3,6 +3,7 @@
 mod entry;
 mod filter;
 mod sentence;
+mod summary;
 mod text;
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use std::cmp::Reverse;
 use bytes::Bytes;
 use serde::Serialize;
 
+use self::summary::{Row, summary};
 pub use self::{
     entry::Entry,
     filter::{Filter, KEYS},
@@ -43,6 +45,8 @@ struct Answer<'a> {
     limits: &'a [String],
     matched: usize,
     shown: usize,
+    /// All that matched, by kind and device; as many rows as mismatches may be shown.
+    summary: Vec<Row<'a>>,
     mismatches: Vec<Entry<'a>>,
 }
 
@@ -61,11 +65,10 @@ struct UnjudgedCounts {
 pub fn mismatches(view: &View, filter: &Filter) -> Bytes {
     let mut matched = newest_first(view);
     matched.retain(|mismatch| filter.lets_pass(mismatch));
-    let count = matched.len();
-    let shown = matched.get(..filter.limit.min(count)).unwrap_or_default();
+    let shown = matched.get(..filter.limit.min(matched.len())).unwrap_or_default();
     match filter.format {
-        Format::Json => json(view, count, shown),
-        Format::Text => Bytes::from(text::text(view, filter, count, shown)),
+        Format::Json => json(view, filter, &matched, shown),
+        Format::Text => Bytes::from(text::text(view, filter, &matched, shown)),
     }
 }
 
@@ -78,7 +81,7 @@ pub(super) fn newest_first(view: &View) -> Vec<&Mismatch> {
     mismatches
 }
 
-fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
+fn json(view: &View, filter: &Filter, matched: &[&Mismatch], shown: &[&Mismatch]) -> Bytes {
     let unjudged = unjudged(view);
     let answer = Answer {
         version: VERSION,
@@ -94,8 +97,13 @@ fn json(view: &View, matched: usize, shown: &[&Mismatch]) -> Bytes {
         log_dropped: view.snapshot.lives.mismatches_dropped,
         doubtful: view.snapshot.in_flight.doubtful,
         limits: &view.status.limits,
-        matched,
+        matched: matched.len(),
         shown: shown.len(),
+        summary: summary(matched)
+            .iter()
+            .take(filter.limit)
+            .map(|group| group.row(&view.anchor))
+            .collect(),
         mismatches: shown.iter().map(|mismatch| Entry::new(mismatch, &view.anchor)).collect(),
     };
     super::json(&answer)

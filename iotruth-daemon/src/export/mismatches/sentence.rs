@@ -3,7 +3,11 @@
 use iotruth_common::probe::Probe;
 
 use crate::{
-    engine::{kind::Kind, mismatch::Mismatch, operation::Operation},
+    engine::{
+        kind::Kind,
+        mismatch::{Mismatch, Outcome},
+        operation::Operation,
+    },
     export::units::{duration, printable, size},
 };
 
@@ -11,9 +15,24 @@ use crate::{
 #[must_use]
 pub fn sentence(mismatch: &Mismatch) -> String {
     let (subject, predicate) = (subject(mismatch), predicate(mismatch));
+    let outcome = outcome(mismatch);
     match mismatch.count {
-        0 | 1 => format!("{subject} {predicate}."),
-        count => format!("{subject} {predicate}. The same was seen {count} times."),
+        0 | 1 => format!("{subject} {predicate}.{outcome}"),
+        count => format!("{subject} {predicate}.{outcome} The same was seen {count} times."),
+    }
+}
+
+/// ` It ended 12.034 s later.`: what became of a request that was told of before that was known.
+fn outcome(mismatch: &Mismatch) -> String {
+    let later = |time: u64| duration(time.saturating_sub(mismatch.last));
+    match mismatch.outcome {
+        Outcome::Ended(time) if time <= mismatch.last => String::new(),
+        Outcome::Ended(time) => format!(" It ended {} later.", later(time)),
+        Outcome::Open => " It has not ended yet.".to_owned(),
+        Outcome::EndUnseen(time) => {
+            format!(" Its end was not seen: it was over within {}.", later(time))
+        }
+        Outcome::Unfollowed => " It is not followed any more.".to_owned(),
     }
 }
 
@@ -218,7 +237,12 @@ mod tests {
 
     use super::sentence;
     use crate::{
-        engine::{kind::TABLE, mismatch::Mismatch, operation::Operation, owner::Task},
+        engine::{
+            kind::{Kind, TABLE},
+            mismatch::{Mismatch, Outcome},
+            operation::Operation,
+            owner::Task,
+        },
         export::{golden, sample},
     };
 
@@ -234,6 +258,23 @@ mod tests {
             }
         }
         golden::check("sentences.txt", &text);
+    }
+
+    #[test]
+    fn what_was_told_before_its_end_says_what_became_of_it() {
+        let stuck = Mismatch { kind: Kind::StuckInDevice, ..sample::failed_read() };
+        let end = stuck.last + 12_034_000_000;
+        for (outcome, expected) in [
+            (Outcome::Open, "It has not ended yet."),
+            (Outcome::Ended(end), "It ended 12.034 s later."),
+            (Outcome::EndUnseen(end), "Its end was not seen: it was over within 12.034 s."),
+            (Outcome::Unfollowed, "It is not followed any more."),
+        ] {
+            let told = sentence(&Mismatch { outcome, count: 1, ..stuck.clone() });
+            assert!(told.ends_with(&format!(" and was still there. {expected}")), "{told}");
+            let repeated = sentence(&Mismatch { outcome, count: 2, ..stuck.clone() });
+            assert_eq!(repeated, format!("{told} The same was seen 2 times."));
+        }
     }
 
     #[test]

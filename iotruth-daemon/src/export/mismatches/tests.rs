@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use super::{Filter, mismatches};
 use crate::{
-    engine::kind::Severity,
+    engine::{
+        device::DeviceId,
+        kind::{Kind, Severity},
+        mismatch::{Mismatch, Outcome},
+    },
     export::{golden, query::Format, sample},
     view::View,
 };
@@ -51,6 +55,36 @@ fn newest_first_and_the_limit_keeps_the_newest() {
     assert_eq!((&answer["matched"], &answer["shown"]), (&Value::from(3), &Value::from(2)));
     let text = shown(&view, &Filter { format: Format::Text, ..two });
     assert!(text.contains("2 of 3 mismatches"), "{text}");
+}
+
+#[test]
+fn a_table_tells_first_what_there_is_of_each_kind_and_device() {
+    let mut view = sample::busy();
+    let snapshot = Arc::make_mut(&mut view.snapshot);
+    let stuck = |number: u64| Mismatch {
+        id: 100 + number,
+        kind: Kind::StuckInDevice,
+        first: number,
+        last: number,
+        device: DeviceId { number: (7 << 20) + number as u32 % 30, sequence: 1 },
+        device_name: format!("loop{}", number % 30),
+        outcome: if number < 40 { Outcome::Ended(number + 1) } else { Outcome::Open },
+        ..sample::partial()
+    };
+    snapshot.mismatches.extend((0..60).map(|number| Arc::new(stuck(number))));
+    let one = Filter { limit: 1, ..Filter::default() };
+    let text = shown(&view, &Filter { format: Format::Text, ..one.clone() });
+    let lines: Vec<&str> = text.lines().take(24).collect();
+    assert!(lines[1].starts_with("io_error                critical  nvme0n1 "), "{text}");
+    assert!(lines[4].starts_with("stuck_in_device         warning   loop29 "), "{text}");
+    assert!(lines[4].contains("      2         2      1  20"), "{text}");
+    assert_eq!(lines[21..23], ["and 13 more rows", ""], "{text}");
+    let answer: Value = serde_json::from_slice(&mismatches(&view, &one)).unwrap();
+    let rows = answer["summary"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "the limit is for both lists: {answer}");
+    let single = Filter { kinds: vec![Kind::IoError], format: Format::Text, ..Filter::default() };
+    let text = shown(&view, &single);
+    assert!(text.starts_with("A read of 4 KiB"), "one needs no table: {text}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{
     Filter,
     entry::{address, is_completion, state},
     sentence::sentence,
+    summary::summary,
     unjudged,
 };
 use crate::{
@@ -20,15 +21,55 @@ use crate::{
     view::{Anchor, View},
 };
 
-/// The answer as text: one block for each mismatch, then what the list is based on.
-pub(super) fn text(view: &View, filter: &Filter, matched: usize, shown: &[&Mismatch]) -> String {
+/// Most rows of the table above the blocks: all of it fits on a screen.
+const MOST_ROWS: usize = 20;
+
+/// The answer as text: what matched in a table, one block for each mismatch, then what the list is based
+/// on.
+pub(super) fn text(
+    view: &View,
+    filter: &Filter,
+    matched: &[&Mismatch],
+    shown: &[&Mismatch],
+) -> String {
     let mut out = String::new();
+    // One block needs no table.
+    if matched.len() > 1 {
+        table(&mut out, matched, &view.anchor);
+    }
     for mismatch in shown {
         block(&mut out, mismatch, &view.anchor);
         out.push('\n');
     }
-    footer(&mut out, view, filter, matched, shown.len());
+    footer(&mut out, view, filter, matched.len(), shown.len());
     out
+}
+
+/// A row for each kind and device.
+fn table(out: &mut String, matched: &[&Mismatch], anchor: &Anchor) {
+    let groups = summary(matched);
+    let _ = writeln!(
+        out,
+        "{:<24}{:<10}{:<16}{:>7}{:>10}{:>7}  last seen",
+        "kind", "severity", "device", "entries", "seen", "open"
+    );
+    for group in groups.iter().take(MOST_ROWS) {
+        let row = group.kind.row();
+        let (device, last) = (printable(group.device), utc(anchor.wall_time(group.last)));
+        let _ = writeln!(
+            out,
+            "{:<24}{:<10}{device:<16}{:>7}{:>10}{:>7}  {last}",
+            row.slug,
+            row.severity.label(),
+            group.entries,
+            group.count,
+            group.open,
+        );
+    }
+    if let Some(more) = groups.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        let _ = writeln!(out, "and {}", counted(more as u64, "more row", "more rows"));
+    }
+    out.push('\n');
 }
 
 fn line(out: &mut String, name: &str, value: &str) {

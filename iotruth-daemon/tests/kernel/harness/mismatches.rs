@@ -74,6 +74,11 @@ impl Entry {
         self.json["owner"]["cgroup"].as_u64().filter(|id| *id != 0)
     }
 
+    /// What became of it: `open`, `ended`, `end_unseen` or `unfollowed`.
+    pub(crate) fn outcome(&self) -> &str {
+        self.text("outcome")
+    }
+
     /// Microseconds of each phase that was measured.
     pub(crate) fn phases(&self) -> BTreeMap<&str, f64> {
         let phases =

@@ -99,7 +99,7 @@ fn exported(mismatch: &Mismatch) -> Value {
 /// how long after what is in the timeline.
 fn timeless(entry: &Value) -> Value {
     let mut entry = entry.clone();
-    for time in ["first", "last"] {
+    for time in ["first", "last", "ended"] {
         entry[time] = Value::Null;
     }
     entry["timeline"]["start"] = Value::Null;
