@@ -152,6 +152,8 @@ pub struct ReaderStatus {
 pub struct AuditStatus {
     /// How many were whole.
     pub whole: u64,
+    /// Of these, since every request is followed.
+    pub unbroken: u64,
     /// How many were given up, because one side could not be had.
     pub given_up: u64,
     /// Time since the last whole one; before the first one, since audits began. `None` while there are
@@ -162,7 +164,7 @@ pub struct AuditStatus {
 impl Default for AuditStatus {
     /// They begin now.
     fn default() -> Self {
-        Self { whole: 0, given_up: 0, age: Some(Duration::ZERO) }
+        Self { whole: 0, unbroken: 0, given_up: 0, age: Some(Duration::ZERO) }
     }
 }
 

@@ -43,9 +43,10 @@ struct Answer<'a> {
     requests: Vec<Entry<'a>>,
 }
 
-/// Whether audits tell what the kernel has in flight: they do from the second one on, while there are any.
+/// Whether audits tell what the kernel has in flight: they do from the second one on since every request is
+/// followed.
 fn audited(view: &View) -> bool {
-    view.status.audits.whole >= 2 && view.status.audits.age.is_some()
+    view.status.audits.unbroken >= 2 && view.status.audits.age.is_some()
 }
 
 /// Requests of a device that are in flight by the kernel's own count, and of which nothing was seen.
@@ -347,6 +348,13 @@ mod tests {
         assert!(text.starts_with(nothing) && text.contains("is not known yet"), "{text}");
         assert!(answer(&view, &[]).unwrap().contains("\"not_seen\": null"));
         Arc::make_mut(&mut view.status).audits = sample::busy().status.audits;
+        Arc::make_mut(&mut view.status).audits.unbroken = 1;
+        assert_eq!(
+            answer(&view, &[("format", "text")]).unwrap(),
+            text,
+            "the first one after a pause"
+        );
+        Arc::make_mut(&mut view.status).audits.unbroken = 2;
         let text = answer(&view, &[("format", "text")]).unwrap();
         assert!(text.starts_with("Nothing was in flight at "), "{text}");
         view.ledger = sample::busy().ledger;

@@ -233,6 +233,7 @@ fn status(not_ready: Option<String>) -> Status {
         ],
         audits: AuditStatus {
             whole: 40,
+            unbroken: 30,
             given_up: 2,
             age: Some(Duration::from_millis(3_250)),
         },

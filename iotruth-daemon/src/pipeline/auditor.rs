@@ -145,6 +145,8 @@ pub(super) struct Findings {
     pub(super) since: u64,
     /// How many were whole.
     pub(super) whole: u64,
+    /// Of these, since the last pause.
+    pub(super) unbroken: u64,
     /// How many were given up, because one side could not be had.
     pub(super) given_up: u64,
     /// Whether there are none for the time being, because not every request is seen.
@@ -346,6 +348,7 @@ impl Work<'_> {
                     show(&|findings| {
                         findings.audited = Audited::default();
                         findings.since = clock::monotonic();
+                        findings.unbroken = 0;
                         findings.paused = paused;
                     });
                 }
@@ -366,6 +369,7 @@ impl Work<'_> {
                             findings.audited = Arc::clone(&audited);
                             findings.since = reading.end;
                             findings.whole += 1;
+                            findings.unbroken += 1;
                         });
                     } else {
                         debug!("audit {} was given up", self.audit);

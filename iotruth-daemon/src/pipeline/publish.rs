@@ -218,6 +218,7 @@ impl Publisher {
         let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
         let audits = AuditStatus {
             whole: findings.whole,
+            unbroken: findings.unbroken,
             given_up: findings.given_up,
             age: (!findings.paused).then_some(age),
         };

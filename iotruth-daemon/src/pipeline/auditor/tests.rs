@@ -105,13 +105,15 @@ fn while_not_every_request_is_followed_there_are_no_audits() {
             answer(&mut auditee, &mut engine);
             findings.whole > whole && !findings.audited.is_empty()
         });
+        let found = auditor.findings();
+        assert_eq!(found.unbroken, found.whole - whole);
         pause.begin();
         until(&auditor, |findings| {
             answer(&mut auditee, &mut engine);
             findings.paused
         });
         let paused = auditor.findings();
-        assert!(paused.audited.is_empty());
+        assert!(paused.audited.is_empty() && paused.unbroken == 0);
         auditor.herald().met();
         thread::sleep(Duration::from_millis(50));
         answer(&mut auditee, &mut engine);
