@@ -14,10 +14,12 @@ pub(crate) fn check(name: &str, output: &str) {
 
 /// Asserts that `output` is what the file at `path` holds, or writes it there.
 pub(crate) fn check_file(path: &Path, output: &str) {
-    if env::var_os("IOTRUTH_BLESS").is_some() {
+    let mut golden = fs::read_to_string(path).unwrap_or_default();
+    // Another test may read what is as it should be.
+    if env::var_os("IOTRUTH_BLESS").is_some() && golden != output {
         fs::write(path, output).unwrap();
+        output.clone_into(&mut golden);
     }
-    let golden = fs::read_to_string(path).unwrap_or_default();
     let (mut ours, mut theirs) = (output.lines(), golden.lines());
     let mut line = 0;
     loop {

@@ -32,6 +32,10 @@ table in `engine/kind.rs`; the examples are in `docs/examples`.
   of the request is shown only if no record of it can be missing, after the counters of lost events
   have been read. One that *memory confirms* is shown while the request is still open, after it was
   found in kernel memory where its events had left it.
+- What was shown while the request was open goes on with what became of it: `outcome` is `open`, `ended`,
+  `end_unseen` (over by the time in `ended`, and nobody saw when) or `unfollowed` (it was open when it left
+  the sample of `max_cpu_percent`).
+- The answer begins with what there is of each kind and device: `summary` in the JSON, a table in the text.
 - Each is counted in `iotruth_mismatches_total{kind,severity}`, also where the list has no room.
 ";
 
