@@ -154,6 +154,8 @@ pub struct AuditStatus {
     pub whole: u64,
     /// Of these, since every request is followed.
     pub unbroken: u64,
+    /// Whether events may have been lost since the last one.
+    pub lost_since: bool,
     /// How many were given up, because one side could not be had.
     pub given_up: u64,
     /// Time since the last whole one; before the first one, since audits began. `None` while there are
@@ -164,7 +166,7 @@ pub struct AuditStatus {
 impl Default for AuditStatus {
     /// They begin now.
     fn default() -> Self {
-        Self { whole: 0, unbroken: 0, given_up: 0, age: Some(Duration::ZERO) }
+        Self { whole: 0, unbroken: 0, lost_since: false, given_up: 0, age: Some(Duration::ZERO) }
     }
 }
 

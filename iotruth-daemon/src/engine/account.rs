@@ -143,8 +143,10 @@ pub struct Ours {
     pub dropped: Columns,
     /// Requests that had not ended, as far as is known.
     pub open: u64,
-    /// Those of them that the driver had, as `/sys/block/*/inflight` counts them.
+    /// Those of them that the driver had and `/sys/block/*/inflight` counted, when that was read.
     pub with_driver: u64,
+    /// Another number after each loss that is counted; of no device.
+    pub lost: u64,
     /// When something was last added: nanoseconds of `CLOCK_MONOTONIC`.
     pub last: u64,
 }
@@ -158,11 +160,12 @@ impl Ours {
         self.dropped.add_all(&other.dropped);
         self.open += other.open;
         self.with_driver += other.with_driver;
+        self.lost += other.lost;
         self.last = self.last.max(other.last);
     }
 }
 
-/// Whose requests are that belong to no disk that is audited.
+/// Whose requests and losses are that belong to no disk that is audited.
 pub const NO_DISK: DeviceId = DeviceId { number: 0, sequence: 0 };
 
 /// From a completion to its accounting: a few instructions, or longer where the task that completes
@@ -328,10 +331,16 @@ impl Engine {
     }
 
     /// Ends an audit: what was counted of each device when the kernel's statistics were read,
-    /// between `begin` and `end`. Every record that was written before `end` must have been taken.
+    /// between `begin` and `end`; what its driver has was read after `looked`. Every record that was written
+    /// before `end` must have been taken.
     ///
     /// `None` where more happened meanwhile than can be remembered, or no audit was begun.
-    pub fn end_audit(&mut self, begin: u64, end: u64) -> Option<Vec<(DeviceId, Ours)>> {
+    pub fn end_audit(
+        &mut self,
+        looked: u64,
+        begin: u64,
+        end: u64,
+    ) -> Option<Vec<(DeviceId, Ours)>> {
         let AdditionLog { additions, dropped } = std::mem::take(&mut self.additions);
         let additions = additions?;
         let settled = begin.saturating_sub(BEHIND);
@@ -376,10 +385,16 @@ impl Engine {
                     }
                     continue;
                 }
-                Occupant::Plain(plain) => (plain.device, plain.length, plain.path.is_issued()),
+                // What was sent later may not have been in that count.
+                Occupant::Plain(plain) => {
+                    let issued = plain.path.is_issued() && address.last < looked;
+                    (plain.device, plain.length, issued)
+                }
                 Occupant::Whole(life) => {
                     let counted = all || is_counted(&self.flavor, life);
-                    (life.device, life.remaining, counted && life.stage == Stage::Issued)
+                    let issued = life.stage == Stage::Issued
+                        && life.last_issue.get().is_some_and(|issue| issue < looked);
+                    (life.device, life.remaining, counted && issued)
                 }
             };
             if let Some((_, ours)) = audited.get_mut(&device) {
@@ -390,9 +405,8 @@ impl Engine {
             }
         }
         let mut audited: Vec<_> = audited.into_values().collect();
-        if nobodys > 0 {
-            audited.push((NO_DISK, Ours { with_driver: nobodys, ..Ours::default() }));
-        }
+        let lost = self.losses_known();
+        audited.push((NO_DISK, Ours { with_driver: nobodys, lost, ..Ours::default() }));
         Some(audited)
     }
 }

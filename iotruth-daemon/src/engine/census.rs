@@ -11,10 +11,9 @@ use super::{
     inflight::{InFlight, MAX_OPEN_SHOWN, OpenRequest},
     kind::Kind,
     life::{Life, Stage},
-    mismatch::Outcome,
     phase::{Phase, Phases},
     reread::{Found, Recognised},
-    table::{Key, Occupant},
+    table::{Address, Key, Occupant},
 };
 
 /// Age from which a life counts as in flight only if it was found in kernel memory, in nanoseconds.
@@ -107,7 +106,10 @@ impl Engine {
                 && let Some(life) = self.lift(key)
             {
                 let ring_lost = self.refused(key.ring);
-                self.supersede(life, ring_lost);
+                self.supersede(life, ring_lost, false);
+            } else if let Some(life) = self.table.get_mut(key).and_then(Address::whole) {
+                // It may be gone once more.
+                life.watch().gone = None;
             }
         }
     }
@@ -255,9 +257,8 @@ impl Engine {
     /// only where none of its events is missing.
     fn tell(&mut self, kind: Kind, life: &mut Life, at: u64, whole: bool) {
         if life.watch().told & kind.bit() == 0 {
-            life.watch().told |= kind.bit();
             let phases = if whole { life.phases_until(at) } else { Phases::default() };
-            self.show_at(kind, life, None, phases, Outcome::Open, at);
+            self.show_open(kind, life, phases, at);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Engine {
             |open: &mut Box<Life>| !open.can_complete(head) || self.was_never_sent(record, open);
         if let Some(over) = open.take_if(another) {
             maybe_same = over.overlaps(head);
-            self.supersede(over, head.ring_lost);
+            self.supersede(over, head.ring_lost, maybe_same);
         }
         let known = open.is_some();
         let mut life = if let Some(life) = open {

@@ -133,6 +133,8 @@ pub struct Engine {
     pub(super) flavor: Flavor,
     pub(super) layout: Layout,
     pub(super) limits: Limits,
+    /// When the last program was attached: nanoseconds of `CLOCK_MONOTONIC`.
+    began: u64,
     /// Since when what is followed has been told: nanoseconds of `CLOCK_MONOTONIC`.
     pub(super) attached: u64,
     /// What is followed.
@@ -199,6 +201,7 @@ impl Engine {
             layout: config.layout,
             limits: config.limits,
             // No event without a start time is newer than this.
+            began: config.attached,
             attached: config.attached.max(1),
             sample: Sample::ALL,
             first_told: 0,
@@ -299,6 +302,12 @@ impl Engine {
     /// How many records this ring was last known to have refused.
     pub(super) fn refused(&self, ring: u8) -> u32 {
         self.refusals.get(usize::from(ring)).map_or(0, |refusals| refusals.count)
+    }
+
+    /// Another number after each loss that is counted.
+    pub(super) fn losses_known(&self) -> u64 {
+        let refused = self.refusals.iter().map(|refusals| u64::from(refusals.count));
+        refused.sum::<u64>() + u64::from(self.blind)
     }
 
     /// When a record of this ring was last known to be lost.
@@ -484,7 +493,9 @@ impl Engine {
     fn complete_until(&self) -> u64 {
         let named = if self.devices.are_named() { self.audit.read } else { self.named_until };
         let known = named.min(self.whole_until);
-        self.held.oldest().map_or(known, |oldest| oldest.min(known))
+        let until = self.held.oldest().map_or(known, |oldest| oldest.min(known));
+        // Nothing is to be known of before.
+        until.max(self.began)
     }
 
     /// Attempts and refusals of this moment, by probe and ring: what the counters said when they were last

@@ -108,8 +108,8 @@ impl Engine {
         }
     }
 
-    /// Ends a life whose end was not seen: its address is in use again.
-    pub(super) fn supersede(&mut self, life: Box<Life>, ring_lost: u32) {
+    /// Ends a life whose end was not seen: its address is in use again, by another request or `maybe_same`.
+    pub(super) fn supersede(&mut self, life: Box<Life>, ring_lost: u32, maybe_same: bool) {
         let clone = self.table.get_mut(life.key).is_some_and(|address| address.clone.is_some());
         // Clones that could not be dispatched are freed without an event (`dm-rq.c:map_request`).
         if clone && matches!(life.stage, Stage::Started | Stage::Requeued) {
@@ -118,7 +118,7 @@ impl Engine {
             self.account_dropped_clone(Mark { device: life.device, group });
             self.end_merged(life, false, lost);
         } else {
-            self.end_unseen(life, ring_lost);
+            self.end_unseen(life, ring_lost, maybe_same);
         }
     }
 
@@ -172,11 +172,11 @@ impl Engine {
     /// The clone that an address is marked as was dropped, where what comes next is another request: a
     /// command to the path itself, such as one that looks whether it is there.
     ///
-    /// `earliest` as in [`Self::begin`].
-    pub(super) fn drop_clone_before(&mut self, ring: u8, head: &RequestRecord, earliest: u64) {
+    /// `start_time` is what the event says of the request's beginning, 0 where it says nothing.
+    pub(super) fn drop_clone_before(&mut self, ring: u8, head: &RequestRecord, start_time: u64) {
         let Some(address) = self.table.get_mut(Key::new(ring, head)) else { return };
         let Some(clone) = address.clone.filter(|_| address.open.is_nobody()) else { return };
-        let later = made_after_dispatch(earliest, address.last);
+        let later = made_after_dispatch(start_time, address.last);
         // Its place may be another one once its sequence number is known.
         let disk = self.devices.get_mut(clone.device);
         let elsewhere = disk.is_some_and(|disk| disk.id.number != head.device);
@@ -217,8 +217,7 @@ impl Engine {
         self.flushes.passed(ring, head.cpu);
         let id = DeviceId { number: head.device, sequence: record.diskseq };
         let device = self.devices.place(id);
-        let earliest = earliest_event(probe, record);
-        self.drop_clone_before(ring, head, earliest);
+        self.drop_clone_before(ring, head, record.start_time);
         let mut life = self.take(Key::new(ring, head), head.time);
         let mut maybe_same = false;
         let over = |open: &mut Box<Life>| ends_before(open, probe, record);
@@ -227,10 +226,11 @@ impl Engine {
             // event of the open life. Else it may be the same request, whose requeue was not seen.
             maybe_same =
                 probe != Probe::Start && record.start_time <= open.last && open.overlaps(head);
-            self.supersede(open, head.ring_lost);
+            self.supersede(open, head.ring_lost, maybe_same);
         }
         let new = life.is_none();
-        let Some(mut life) = life.or_else(|| self.begin(ring, probe, head, device, earliest))
+        let Some(mut life) =
+            life.or_else(|| self.begin(ring, probe, head, device, earliest_event(probe, record)))
         else {
             return;
         };
@@ -323,8 +323,8 @@ impl Engine {
                 return;
             }
         };
-        life.watch().told |= kind.bit();
-        self.show(kind, life, None, Phases::default(), Outcome::Open);
+        let time = life.last;
+        self.show_open(kind, life, Phases::default(), time);
     }
 
     /// A request went back to a queue.
@@ -341,7 +341,7 @@ impl Engine {
         let mut maybe_same = false;
         if let Some(open) = life.take_if(ended) {
             maybe_same = open.overlaps(head);
-            self.supersede(open, head.ring_lost);
+            self.supersede(open, head.ring_lost, maybe_same);
         }
         let mut life = if let Some(mut life) = life {
             let time = life.advance(head.time);
@@ -420,7 +420,8 @@ impl Engine {
             let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
             !open.can_be(head) || (head.state == STATE_IDLE && !queued)
         }) {
-            self.supersede(open, head.ring_lost);
+            let maybe_same = open.overlaps(head);
+            self.supersede(open, head.ring_lost, maybe_same);
         }
         let mut life = if let Some(mut life) = life {
             let time = life.advance(head.time);
@@ -449,7 +450,7 @@ impl Engine {
         }
         let before = self.table.get_mut(key).and_then(|address| address.clone);
         if let Some(open) = self.take(key, head.time) {
-            self.supersede(open, head.ring_lost);
+            self.supersede(open, head.ring_lost, false);
         } else if let Some(clone) = before {
             // It was dropped, and nothing of it was to be seen.
             self.account_dropped_clone(clone);
@@ -510,11 +511,12 @@ pub(super) const fn made_after(record: &SubmitRecord, last: u64) -> bool {
 
 /// The time before which the request of a record can have had no event.
 ///
-/// At a start `start_time_ns` is still that of the use before. Nothing comes before a start but the remap
-/// of a clone, which is dispatched at once.
+/// At a start `start_time_ns` may still be that of the use before, all of which came later than that, and this
+/// one later still. And nothing comes before a start but the remap of a clone, which is dispatched at once.
 pub(super) const fn earliest_event(probe: Probe, record: &SubmitRecord) -> u64 {
     if matches!(probe, Probe::Start) {
-        record.request.time.saturating_sub(DISPATCHED)
+        let dispatched = record.request.time.saturating_sub(DISPATCHED);
+        if record.start_time > dispatched { record.start_time } else { dispatched }
     } else {
         record.start_time
     }
@@ -522,8 +524,8 @@ pub(super) const fn earliest_event(probe: Probe, record: &SubmitRecord) -> u64 {
 
 /// Whether a request was made so long after its address was marked as a clone that it is none: device mapper
 /// dispatches that at once (`map_request`), and a task that is preempted there goes on soon.
-pub(super) const fn made_after_dispatch(earliest: u64, marked: u64) -> bool {
-    earliest > marked.saturating_add(DISPATCHED)
+pub(super) const fn made_after_dispatch(start_time: u64, marked: u64) -> bool {
+    start_time > marked.saturating_add(DISPATCHED)
 }
 
 /// The owner that a first event tells of.

@@ -40,7 +40,10 @@ impl Engine {
     ///
     /// `ring_lost` is what the last record says that its ring had refused.
     pub(super) fn end(&mut self, life: Box<Life>, ring_lost: u32, error: Option<(IoError, i32)>) {
-        let outcome = Outcome::Ended(life.last);
+        let outcome = match error.or(life.failed) {
+            Some((error, _)) => Outcome::Failed(life.last, error),
+            None => Outcome::Ended(life.last),
+        };
         self.end_with(life, ring_lost, error, outcome);
     }
 
@@ -52,6 +55,7 @@ impl Engine {
         outcome: Outcome,
     ) {
         self.flushes.leave(&mut life);
+        self.conclude(&life, outcome);
         if self.flavor.operation(life.cmd_flags) == Operation::Flush {
             self.flushes.over(&life);
         }
@@ -87,7 +91,9 @@ impl Engine {
     }
 
     /// A life ended and its end was not seen: its address is in use again, or the device is idle.
-    pub(super) fn end_unseen(&mut self, mut life: Box<Life>, ring_lost: u32) {
+    ///
+    /// Where what comes next may be the same request, of which something else was lost, nothing is said of an end.
+    pub(super) fn end_unseen(&mut self, mut life: Box<Life>, ring_lost: u32, maybe_same: bool) {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);
@@ -95,22 +101,22 @@ impl Engine {
         self.account_end(&life, true);
         // What was lost since it began may as well be the beginning of what comes next.
         let (key, lost) = (life.key, (life.ring_lost, life.blind));
-        let over = self.end_unseen_by(&life);
+        let over = if maybe_same { Outcome::Unknown } else { self.end_unseen_by(&life) };
         self.end_with(life, ring_lost, None, over);
         self.sync(key, lost);
     }
 
     /// By when a life was over whose end was not seen.
     pub(super) fn end_unseen_by(&self, life: &Life) -> Outcome {
-        Outcome::EndUnseen(life.gone().unwrap_or(self.newest))
+        Outcome::EndUnseen(life.gone().filter(|gone| *gone > life.last).unwrap_or(self.newest))
     }
 
     /// Says what became of a life, where something was told of it while it was open.
     pub(super) fn conclude(&mut self, life: &Life, outcome: Outcome) {
-        let told = life.told();
-        let Some(device) = self.devices.get_mut(life.device).filter(|_| told != 0) else { return };
-        for row in TABLE.iter().filter(|row| told & row.kind.bit() != 0) {
-            self.log.conclude(row.kind, device.id, life.key.request, outcome);
+        let Some(watch) = &life.watch else { return };
+        let Some(device) = self.devices.get_mut(life.device) else { return };
+        for (kind, id) in &watch.entries {
+            self.log.conclude(*kind, device.id, *id, outcome);
         }
     }
 
@@ -180,7 +186,6 @@ impl Engine {
                 }
             }
         }
-        self.conclude(&ending.life, ending.outcome);
         let operation = self.flavor.operation(ending.life.cmd_flags);
         let phases = match ending.unjudged {
             None => ending.life.phases(),
@@ -228,7 +233,7 @@ impl Engine {
         self.show_at(kind, life, error, phases, outcome, life.last);
     }
 
-    /// Writes one mismatch of a life that was noticed at `time` into the log.
+    /// Writes one mismatch of a life that was noticed at `time` into the log; returns the id of its entry.
     pub(super) fn show_at(
         &mut self,
         kind: Kind,
@@ -237,10 +242,10 @@ impl Engine {
         phases: Phases,
         outcome: Outcome,
         time: u64,
-    ) {
-        let Some(device) = self.devices.get_mut(life.device) else { return };
+    ) -> Option<u64> {
+        let device = self.devices.get_mut(life.device)?;
         if device.policy == Policy::Exclude {
-            return;
+            return None;
         }
         if let Some(count) = device.figures.mismatches.get_mut(kind as usize) {
             *count += 1;
@@ -297,7 +302,16 @@ impl Engine {
             timeline: life.events.timeline(),
             phases,
         };
-        self.log.add(mismatch);
+        Some(self.log.add(mismatch, life.entry(kind)))
+    }
+
+    /// Shows a kind of an open life, whose entry will say what became of it.
+    pub(super) fn show_open(&mut self, kind: Kind, life: &mut Life, phases: Phases, time: u64) {
+        let id = self.show_at(kind, life, None, phases, Outcome::Open, time);
+        let watch = life.watch();
+        watch.told |= kind.bit();
+        watch.entries.retain(|(other, _)| *other != kind);
+        watch.entries.extend(id.map(|id| (kind, id)));
     }
 
     /// What the final completion of a request with an error is called.

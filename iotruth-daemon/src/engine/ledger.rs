@@ -108,10 +108,13 @@ pub struct DeviceAudit {
     pub in_flight: u64,
     /// Requests that are open here.
     pub open: u64,
-    /// Requests in flight of which no event was seen: they began before the programs were attached, wait where
-    /// no event tells of it (a driver that has no room tells none), or their events were lost. Known only where
-    /// nothing ended between the last two audits.
+    /// Requests in flight of which no event was seen: they began before the programs were attached or before
+    /// every request was followed again, wait where no event tells of it (a driver that has no room tells none),
+    /// or their events were lost. So many there are for certain, which is known only where nothing ended between
+    /// the last two audits.
     pub not_seen: u64,
+    /// So many of these there are at most; `None` where the kernel does not count.
+    pub not_seen_at_most: Option<u64>,
     /// Whether it was at rest at the last audit, so that the figures are exact.
     pub at_rest: bool,
     /// How many audits there were since the baseline.
@@ -131,6 +134,8 @@ pub struct Ledger {
     read: BTreeMap<u64, Columns>,
     /// The highest sequence number of all readings.
     newest: u64,
+    /// See [`Ours::lost`], at the last audit.
+    lost: u64,
     shown: BTreeMap<DeviceId, DeviceAudit>,
 }
 
@@ -184,7 +189,9 @@ impl Ledger {
         let mut before = std::mem::take(&mut self.devices);
         let mut past = std::mem::take(&mut self.past);
         self.shown.clear();
-        let nobodys = ours.get(&NO_DISK).map_or(0, |ours| ours.with_driver);
+        let nobody = ours.get(&NO_DISK).copied().unwrap_or_default();
+        let (nobodys, lost) = (nobody.with_driver, nobody.lost != self.lost);
+        self.lost = nobody.lost;
         for disk in &reading.disks {
             // Kernels before 5.15 have no sequence numbers, nor has a disk in a reader that has seen
             // nothing of it but completions, while another one knows more.
@@ -205,6 +212,7 @@ impl Ledger {
                 in_flight: disk.in_flight.max(disk.with_driver),
                 open: own.open,
                 not_seen: 0,
+                not_seen_at_most: None,
                 at_rest: false,
                 audits: 0,
                 coverage: Err(Absent::FirstInterval),
@@ -215,6 +223,7 @@ impl Ledger {
                 let lasted = before.or_else(|| past.remove(&disk.id)).unwrap_or_default();
                 shown.residue = narrow(lasted);
                 self.past.insert(disk.id, lasted);
+                shown.not_seen_at_most = (why == Incomparable::BioBased).then_some(0);
                 shown.coverage = Err(Absent::Incomparable(why));
             } else {
                 let rest = shown.in_flight == 0
@@ -224,11 +233,12 @@ impl Ledger {
                 let books = before.remove(&disk.id).filter(|books| books.goes_on(&disk.columns));
                 let books = match books {
                     Some(mut books) => {
-                        books.look_for_unseen(disk, own.with_driver + nobodys);
+                        books.look_for_unseen(disk, own.with_driver + nobodys, lost);
                         books.audit(&disk.columns, &own, rest);
                         books
                     }
                     None => Books {
+                        beyond: Some(disk.with_driver.saturating_sub(own.with_driver + nobodys)),
                         past: past.remove(&disk.id).unwrap_or_default(),
                         ..Books::begun(&disk.columns, &own, rest)
                     },
@@ -259,9 +269,13 @@ struct Books {
     at_rest: bool,
     audits: u64,
     /// Requests that the driver had at the last audit, beyond those that it had by their events.
-    beyond: u64,
+    ///
+    /// `None` before the first one.
+    beyond: Option<u64>,
     /// See [`DeviceAudit::not_seen`].
     not_seen: u64,
+    /// See [`DeviceAudit::not_seen_at_most`].
+    not_seen_at_most: u64,
     history: VecDeque<Audited>,
 }
 
@@ -306,8 +320,9 @@ impl Books {
             ours,
             at_rest,
             audits: 0,
-            beyond: 0,
+            beyond: None,
             not_seen: 0,
+            not_seen_at_most: u64::MAX,
             history: VecDeque::new(),
         };
         books.remember();
@@ -321,13 +336,22 @@ impl Books {
     }
 
     /// Looks for requests that the driver has and of which nothing was seen; of `known` there are events.
+    /// `lost` says whether any were lost since the last audit.
     ///
-    /// The two are not counted at one moment, and what ends in between is in one of them alone. Where nothing
-    /// ends from one audit to the next, that is nothing at both.
-    fn look_for_unseen(&mut self, disk: &DiskReading, known: u64) {
+    /// What ended between the two counts is in the driver's alone, and so is what was just sent, so it is never
+    /// less than those. Where nothing ends from one audit to the next, what was just sent is known by the second.
+    /// And there are no more of them than there ever were, unless events were lost.
+    fn look_for_unseen(&mut self, disk: &DiskReading, known: u64, lost: bool) {
         let beyond = disk.with_driver.saturating_sub(known);
-        self.not_seen = if disk.columns == self.kernel { beyond.min(self.beyond) } else { 0 };
-        self.beyond = beyond;
+        let both = beyond.min(self.beyond.unwrap_or(beyond));
+        let nothing_ended = self.beyond.is_some() && disk.columns == self.kernel;
+        self.not_seen = if nothing_ended { both } else { 0 };
+        self.not_seen_at_most = match (lost, nothing_ended) {
+            (true, _) => beyond,
+            (false, true) => both,
+            (false, false) => both.min(self.not_seen_at_most),
+        };
+        self.beyond = Some(beyond);
     }
 
     fn audit(&mut self, kernel: &Columns, ours: &Ours, rest: bool) {
@@ -388,6 +412,7 @@ impl Books {
         shown.residue = narrow(self.residue());
         shown.at_rest = self.at_rest;
         shown.not_seen = self.not_seen;
+        shown.not_seen_at_most = self.beyond.map(|beyond| beyond.min(self.not_seen_at_most));
         shown.audits = self.audits;
         shown.coverage = self.coverage();
     }

@@ -7,6 +7,7 @@ use iotruth_common::{
 
 use super::{
     io_error::IoError,
+    kind::Kind,
     moment::Moment,
     owner::Owner,
     phase::Phases,
@@ -275,6 +276,12 @@ impl Life {
     /// Kinds that were shown while it was open, one bit each.
     pub(super) fn told(&self) -> u32 {
         self.watch.as_ref().map_or(0, |watch| watch.told)
+    }
+
+    /// The entry that tells of this kind of it, where it was shown while it was open.
+    pub(super) fn entry(&self, kind: Kind) -> Option<u64> {
+        let entries = self.watch.as_ref().map_or(&[][..], |watch| &watch.entries);
+        entries.iter().find(|(other, _)| *other == kind).map(|(_, id)| *id)
     }
 
     /// Durations of the phases of a life that ended with its last event.

@@ -40,12 +40,21 @@ impl Log {
         Self { next_id: first, id_step: step, ..Self::default() }
     }
 
-    /// Adds a mismatch, or folds it into the newest one that is the same. Its `id` is given here.
-    pub(super) fn add(&mut self, mut mismatch: Mismatch) {
-        let entries = self.entries.entry((mismatch.kind, mismatch.device)).or_default();
-        if let Some(known) =
-            entries.iter_mut().rev().take(FOLD_WITHIN).find(|known| same(known) == same(&mismatch))
-        {
+    /// Adds a mismatch, or folds it into the entry of the same request, where that is given, or else into the
+    /// newest one that is the same and whose own request is not open any more. Returns its id.
+    pub(super) fn add(&mut self, mut mismatch: Mismatch, own: Option<u64>) -> u64 {
+        let own = own.and_then(|id| self.place(mismatch.kind, mismatch.device, id));
+        let key = own.map_or((mismatch.kind, mismatch.device), |(key, _)| key);
+        let entries = self.entries.entry(key).or_default();
+        let place = own.map(|(_, place)| place).or_else(|| {
+            let is_over = |known: &Mismatch| known.outcome != Outcome::Open;
+            let folds = |known: &Mismatch| is_over(known) && same(known) == same(&mismatch);
+            let first = entries.len().saturating_sub(FOLD_WITHIN);
+            (first..entries.len())
+                .rev()
+                .find(|place| entries.get(*place).is_some_and(|one| folds(one)))
+        });
+        if let Some(known) = place.and_then(|place| entries.get_mut(place)) {
             let known = Arc::make_mut(known);
             // Two rings are in no order with each other.
             *known = Mismatch {
@@ -53,17 +62,29 @@ impl Log {
                 first: known.first.min(mismatch.first),
                 last: known.last.max(mismatch.last),
                 count: known.count + mismatch.count,
+                device: known.device,
                 ..mismatch
             };
-            return;
+            return known.id;
         }
-        mismatch.id = self.next_id;
+        let id = self.next_id;
+        mismatch.id = id;
         self.next_id += self.id_step;
         entries.push_back(Arc::new(mismatch));
         self.count += 1;
         if self.count > MAX_ENTRIES {
             self.drop_one();
         }
+        id
+    }
+
+    /// Where an entry is: what was told before the sequence number of a disk was known has its number alone.
+    fn place(&self, kind: Kind, device: DeviceId, id: u64) -> Option<((Kind, DeviceId), usize)> {
+        [device, DeviceId { sequence: 0, ..device }].into_iter().find_map(|device| {
+            let entries = self.entries.get(&(kind, device))?;
+            let place = entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
+            Some(((kind, device), place))
+        })
     }
 
     /// Counts one more of a kind of which there is one entry for each device and operation; says
@@ -82,22 +103,16 @@ impl Log {
         let known = Arc::make_mut(known);
         known.first = known.first.min(time);
         known.last = known.last.max(time);
+        known.outcome = Outcome::Ended(known.last);
         known.count += 1;
         true
     }
 
-    /// Says what became of a request of which a kind was told while it was open.
-    pub(super) fn conclude(
-        &mut self,
-        kind: Kind,
-        device: DeviceId,
-        request: u64,
-        outcome: Outcome,
-    ) {
-        let entries = self.entries.get_mut(&(kind, device)).into_iter().flatten().rev();
-        let open =
-            |entry: &&mut Arc<Mismatch>| entry.request == request && entry.outcome == Outcome::Open;
-        if let Some(entry) = entries.into_iter().find(open) {
+    /// Says what became of the request that an entry tells of, where that was open.
+    pub(super) fn conclude(&mut self, kind: Kind, device: DeviceId, id: u64, outcome: Outcome) {
+        let Some((key, place)) = self.place(kind, device, id) else { return };
+        let entries = self.entries.get_mut(&key);
+        if let Some(entry) = entries.and_then(|entries| entries.get_mut(place)) {
             Arc::make_mut(entry).outcome = outcome;
         }
     }
@@ -210,7 +225,11 @@ mod tests {
             asked: (Some(sector), 4096),
             error: None,
             owner: Owner::default(),
-            outcome: Outcome::Open,
+            outcome: if kind.is_of_the_open() || kind == Kind::QueuedInFlight {
+                Outcome::Open
+            } else {
+                Outcome::Ended(time)
+            },
             request: 0,
             hardware_queue: 0,
             tag: 0,
@@ -222,9 +241,9 @@ mod tests {
     #[test]
     fn a_storm_cannot_push_out_what_is_rare() {
         let mut log = Log::new(1, 1);
-        log.add(mismatch(Kind::TimedOut, 0, 0));
+        log.add(mismatch(Kind::TimedOut, 0, 0), None);
         for sector in 0..2 * MAX_ENTRIES as u64 {
-            log.add(mismatch(Kind::PartialCompletion, sector, sector));
+            log.add(mismatch(Kind::PartialCompletion, sector, sector), None);
         }
         let entries = log.entries(|_| true);
         assert_eq!(entries.len(), MAX_ENTRIES);
@@ -237,9 +256,9 @@ mod tests {
     fn repeats_fold_into_first_last_and_count() {
         let mut log = Log::new(1, 1);
         for time in [6, 9, 5] {
-            log.add(mismatch(Kind::IoError, 8, time));
+            log.add(mismatch(Kind::IoError, 8, time), None);
         }
-        log.add(mismatch(Kind::IoError, 16, 10));
+        log.add(mismatch(Kind::IoError, 16, 10), None);
         let entries = log.entries(|_| true);
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
@@ -250,7 +269,7 @@ mod tests {
         let mut log = Log::new(1, 1);
         let device = DeviceId::default();
         assert!(!log.repeat(Kind::Merged, device, Operation::Read, 6));
-        log.add(mismatch(Kind::Merged, 8, 6));
+        log.add(mismatch(Kind::Merged, 8, 6), None);
         for time in [9, 5] {
             assert!(log.repeat(Kind::Merged, device, Operation::Read, time));
         }
@@ -259,38 +278,42 @@ mod tests {
         assert_eq!((entries[0].first, entries[0].last, entries[0].count), (5, 9, 3));
     }
 
-    /// Each entry tells of the request that was told last.
     #[test]
-    fn only_the_request_that_an_entry_tells_of_concludes_it() {
+    fn an_open_request_has_an_entry_of_its_own() {
         let mut log = Log::new(1, 1);
         let device = DeviceId::default();
-        let stuck = |request, sector, time| Mismatch {
-            request,
-            ..mismatch(Kind::StuckInDevice, sector, time)
+        let stuck = |time| mismatch(Kind::StuckInDevice, 8, time);
+        let [one, two] = [1, 2].map(|time| log.add(stuck(time), None));
+        assert_ne!(one, two, "both are open");
+        assert_eq!(log.add(stuck(3), Some(one)), one, "told once more");
+        let told = |log: &Log| -> Vec<(u64, u64, Outcome)> {
+            let entries = log.entries(|_| true);
+            entries.iter().map(|entry| (entry.id, entry.count, entry.outcome)).collect()
         };
-        for one in [stuck(0x40, 8, 1), stuck(0x80, 8, 2), stuck(0xc0, 16, 3)] {
-            log.add(one);
+        for kind in [Kind::StuckInQueue, Kind::StuckInDevice] {
+            log.conclude(kind, device, two, Outcome::Ended(4));
         }
-        let outcomes =
-            |log: &Log| log.entries(|_| true).iter().map(|entry| entry.outcome).collect();
-        for (kind, request) in [(Kind::StuckInDevice, 0x40), (Kind::StuckInQueue, 0x80)] {
-            log.conclude(kind, device, request, Outcome::Ended(4));
-        }
-        let before: Vec<Outcome> = outcomes(&log);
-        assert_eq!(before, [Outcome::Open, Outcome::Open]);
-        log.conclude(Kind::StuckInDevice, device, 0x80, Outcome::Ended(5));
-        log.conclude(Kind::StuckInDevice, device, 0x80, Outcome::Unfollowed);
-        let after: Vec<Outcome> = outcomes(&log);
-        assert_eq!(after, [Outcome::Ended(5), Outcome::Open]);
+        assert_eq!(told(&log), [(one, 2, Outcome::Open), (two, 1, Outcome::Ended(4))]);
+        assert_eq!(log.add(stuck(5), None), two, "that one is over");
+        assert_eq!(told(&log), [(one, 2, Outcome::Open), (two, 2, Outcome::Open)]);
+    }
+
+    #[test]
+    fn what_was_told_under_a_number_is_found_under_the_sequence_number() {
+        let mut log = Log::new(1, 1);
+        let id = log.add(mismatch(Kind::QueuedInFlight, 8, 1), None);
+        let identified = DeviceId { sequence: 7, ..DeviceId::default() };
+        log.conclude(Kind::QueuedInFlight, identified, id, Outcome::Unknown);
+        assert_eq!(log.entries(|_| true)[0].outcome, Outcome::Unknown);
     }
 
     #[test]
     fn an_excluded_device_leaves_nothing_behind() {
         let mut log = Log::new(1, 1);
-        log.add(mismatch(Kind::IoError, 8, 1));
+        log.add(mismatch(Kind::IoError, 8, 1), None);
         log.forget(DeviceId::default());
         assert!(log.entries(|_| true).is_empty());
-        log.add(mismatch(Kind::IoError, 8, 2));
+        log.add(mismatch(Kind::IoError, 8, 2), None);
         log.rename(DeviceId::default(), "sda");
         assert_eq!(log.entries(|_| true)[0].device_name, "sda");
     }

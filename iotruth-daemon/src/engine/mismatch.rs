@@ -10,12 +10,14 @@ use super::{
 pub enum Outcome {
     /// It has not ended.
     Open,
-    /// It ended at this time.
+    /// It ended well at this time.
     Ended(u64),
+    /// It ended at this time with this error.
+    Failed(u64, IoError),
     /// Its end was not seen; by this time it was over.
     EndUnseen(u64),
-    /// It was open when it ceased to be followed.
-    Unfollowed,
+    /// It was open when it ceased to be followed, or what was lost may be its end and may be something else.
+    Unknown,
 }
 
 /// A request that failed or behaved oddly, told whole.
@@ -29,8 +31,9 @@ pub struct Mismatch {
     pub first: u64,
     /// When it was last seen; differs from `first` where `count` is over 1.
     pub last: u64,
-    /// How often the same was seen: same device, kind, operation, sector, bytes and error; of merges,
-    /// same device and operation.
+    /// How often the same was seen: of the same request while it was open; of others, where it has not,
+    /// with the same device, kind, operation, sector, bytes and error; of merges, with the same device and
+    /// operation.
     pub count: u64,
     /// Which device.
     pub device: DeviceId,

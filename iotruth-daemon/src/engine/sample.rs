@@ -149,7 +149,7 @@ impl Engine {
                 }
                 Occupant::Whole(life) => {
                     self.flushes.leave(life);
-                    self.conclude(life, Outcome::Unfollowed);
+                    self.conclude(life, Outcome::Unknown);
                     life.device
                 }
             };

@@ -87,7 +87,7 @@ impl Engine {
                 let another = |clone: Mark| {
                     clone.device != place
                         || clone.group != self.flavor.group(head.cmd_flags)
-                        || made_after_dispatch(earliest_event(probe, record), marked)
+                        || made_after_dispatch(record.start_time, marked)
                 };
                 if address.clone.is_some_and(another) {
                     return false;

@@ -252,6 +252,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Events that are known to be lost, by somebody's count.
+    #[must_use]
+    pub fn counted_losses(&self) -> u64 {
+        self.losses.iter().sum::<u64>() - self.losses[Loss::Inferred as usize]
+    }
+
     /// Adds what another reader knows.
     pub fn merge(&mut self, other: &Self) {
         self.taken = self.taken.max(other.taken);

@@ -1,5 +1,7 @@
 //! What is kept of the few lives that last long or are sent back: most have nothing of it.
 
+use super::kind::Kind;
+
 /// Requeues without progress that make a storm.
 const STORM: u32 = 1_000;
 
@@ -7,10 +9,12 @@ const STORM: u32 = 1_000;
 const SLOW_STORM: u32 = 10;
 
 /// Facts about a life that is watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Watch {
     /// Kinds of mismatch that were shown while it was open, one bit each.
     pub(super) told: u32,
+    /// Their entries in the log, one for each kind that has one.
+    pub(super) entries: Vec<(Kind, u64)>,
     /// When it was last found in kernel memory; 0 if never.
     pub(super) confirmed: u64,
     /// Whether its state there was the one that its events left it in.
@@ -28,7 +32,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// It was found in kernel memory.
-    pub(super) const fn found(&mut self, at: u64, clear: bool) {
+    pub(super) fn found(&mut self, at: u64, clear: bool) {
         self.confirmed = at;
         self.clear = clear;
         self.gone = None;

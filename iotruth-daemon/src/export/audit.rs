@@ -18,7 +18,9 @@ pub(super) fn audits<'a>(
     view: &'a View,
     devices: impl IntoIterator<Item = &'a DeviceFigures>,
 ) -> BTreeMap<&'a str, &'a DeviceAudit> {
-    let told = |audit: &&DeviceAudit| counted(audit) || audit.not_seen > 0 || incomparable(audit);
+    let told = |audit: &&DeviceAudit| {
+        counted(audit) || audit.not_seen_at_most.is_some_and(|most| most > 0) || incomparable(audit)
+    };
     let unseen = view.ledger.values().filter(|audit| !audit.seen).filter(told);
     let unseen = unseen.map(|audit| (audit.name.as_str(), audit));
     let seen = devices

@@ -11,7 +11,10 @@ use super::{
     units::{duration, printable, size, utc},
 };
 use crate::{
-    engine::inflight::{MAX_OPEN_SHOWN, OpenRequest},
+    engine::{
+        inflight::{MAX_OPEN_SHOWN, OpenRequest},
+        ledger::{Absent, DeviceAudit},
+    },
     view::View,
 };
 
@@ -43,28 +46,62 @@ struct Answer<'a> {
     requests: Vec<Entry<'a>>,
 }
 
-/// Whether audits tell what the kernel has in flight: they do from the second one on since every request is
-/// followed.
-fn audited(view: &View) -> bool {
-    view.status.audits.unbroken >= 2 && view.status.audits.age.is_some()
+/// Why audits do not tell what the kernel has in flight of which no event was seen; `None` where they do.
+fn unaudited(view: &View) -> Option<&'static str> {
+    let audits = &view.status.audits;
+    if audits.unbroken < 2 || audits.age.is_none() {
+        Some(
+            "Whether the kernel has more in flight, of which no event was seen, is not known yet: that takes two \
+             audits.",
+        )
+    } else if audits.lost_since {
+        Some(
+            "Events were lost since the last audit: whether what began among them is in flight is not known \
+             before the next one.",
+        )
+    } else {
+        None
+    }
 }
 
 /// Requests of a device that are in flight by the kernel's own count, and of which nothing was seen.
 #[derive(Debug, Serialize)]
 struct NotSeen<'a> {
     device: &'a str,
+    /// So many for certain.
     requests: u64,
+    /// So many at most; `null` where the kernel does not count.
+    at_most: Option<u64>,
+    /// Why that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<&'static str>,
 }
 
-impl NotSeen<'_> {
+impl<'a> NotSeen<'a> {
+    fn new(audit: &'a DeviceAudit) -> Self {
+        let DeviceAudit { name, not_seen, not_seen_at_most, coverage, .. } = audit;
+        let unknown = coverage.err().map(Absent::sentence).filter(|_| not_seen_at_most.is_none());
+        Self { device: name, requests: *not_seen, at_most: *not_seen_at_most, unknown }
+    }
+
     fn sentence(&self, age: Option<Duration>) -> String {
         let ago = age.map_or_else(String::new, |age| format!(" {} s ago", age.as_secs()));
-        format!(
-            "{} more in flight on {}{ago} by the kernel's own count, without any event: begun before iotruth was \
-             attached, waiting where no event tells of it, or with events that were lost.",
-            self.requests,
-            printable(self.device),
-        )
+        let device = printable(self.device);
+        match (self.requests, self.at_most) {
+            (0, None) => {
+                let why = self.unknown.unwrap_or("it has not been audited");
+                format!("Whether more is in flight on {device} is not known: {why}.")
+            }
+            (0, Some(most)) => format!(
+                "Up to {most} more may have been in flight on {device}{ago} by the kernel's own count, without any \
+                 event: while others end there, it cannot be told."
+            ),
+            (requests, _) => format!(
+                "{requests} more in flight on {device}{ago} by the kernel's own count, without any event: begun \
+                 before iotruth was attached or while it did not follow every request, waiting where no event \
+                 tells of it, or with events that were lost."
+            ),
+        }
     }
 }
 
@@ -113,10 +150,10 @@ pub fn inflight(view: &View, pairs: &[(String, String)]) -> Result<(Format, Byte
         .filter(|open| selection::includes(&devices, &open.device_name, open.device))
         .take(limit)
         .collect();
-    let audits = view.ledger.iter().filter(|(_, audit)| audit.not_seen > 0);
+    let audits = view.ledger.iter().filter(|(_, audit)| audit.not_seen_at_most != Some(0));
     let not_seen = audits
         .filter(|(id, audit)| selection::includes(&devices, &audit.name, **id))
-        .map(|(_, audit)| NotSeen { device: &audit.name, requests: audit.not_seen })
+        .map(|(_, audit)| NotSeen::new(audit))
         .collect();
     let body = match format {
         Format::Json => json(view, matched, &shown, not_seen),
@@ -135,7 +172,7 @@ fn json(view: &View, matched: u64, shown: &[&OpenRequest], not_seen: Vec<NotSeen
         at: (looked.at != 0).then(|| utc(view.anchor.wall_time(looked.at))),
         in_flight: looked.count,
         unconfirmed: looked.unconfirmed,
-        not_seen: audited(view).then_some(not_seen),
+        not_seen: unaudited(view).is_none().then_some(not_seen),
         audit_age_seconds: view.status.audits.age.map(|age| age.as_secs_f64()),
         limits: &view.status.limits,
         matched,
@@ -210,7 +247,7 @@ fn text(
     }
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
-        0 if audited(view) && view.ledger.values().all(|audit| audit.not_seen == 0) => {
+        0 if unaudited(view).is_none() && not_seen.is_empty() => {
             writeln!(out, "Nothing was in flight at {at}.")
         }
         0 => writeln!(out, "Nothing that was seen was in flight at {at}."),
@@ -235,10 +272,8 @@ fn text(
             looked.unconfirmed
         );
     }
-    if !audited(view) {
-        out.push_str(
-            "What hung before iotruth was attached is not known yet: that takes two audits.\n",
-        );
+    if let Some(why) = unaudited(view) {
+        let _ = writeln!(out, "{why}");
     }
     let not_seen = not_seen.iter().map(|one| one.sentence(view.status.audits.age));
     for line in not_seen.chain(view.status.limits.iter().cloned()) {
@@ -337,9 +372,19 @@ mod tests {
             "{text}"
         );
         let json = answer(&sample::busy(), &[sdz]).unwrap();
-        assert!(json.contains("\"device\": \"sdz\",\n      \"requests\": 2\n"), "{json}");
+        assert!(
+            json.contains("\"device\": \"sdz\",\n      \"requests\": 2,\n      \"at_most\": 2\n"),
+            "{json}"
+        );
         let other = answer(&sample::busy(), &[("device", "nvme0n1"), ("format", "text")]).unwrap();
-        assert!(!other.contains("kernel's own count"), "{other}");
+        assert!(
+            other.contains(
+                "\nUp to 1 more may have been in flight on nvme0n1 3 s ago by the kernel's own"
+            ),
+            "{other}"
+        );
+        let all = answer(&sample::busy(), &[("format", "text")]).unwrap();
+        assert!(all.contains("\nWhether more is in flight on odd\"na\\me is not known: "), "{all}");
         // Where nothing else is in flight, that is not said of what was not seen.
         let mut view = sample::fresh();
         Arc::make_mut(&mut Arc::make_mut(&mut view.snapshot).in_flight).at = 1;
@@ -357,6 +402,13 @@ mod tests {
         Arc::make_mut(&mut view.status).audits.unbroken = 2;
         let text = answer(&view, &[("format", "text")]).unwrap();
         assert!(text.starts_with("Nothing was in flight at "), "{text}");
+        Arc::make_mut(&mut view.status).audits.lost_since = true;
+        let lost = answer(&view, &[("format", "text")]).unwrap();
+        assert!(
+            lost.starts_with(nothing) && lost.contains("\nEvents were lost since the"),
+            "{lost}"
+        );
+        Arc::make_mut(&mut view.status).audits.lost_since = false;
         view.ledger = sample::busy().ledger;
         let text = answer(&view, &[("format", "text")]).unwrap();
         assert!(text.starts_with(nothing) && !text.contains("is not known yet"), "{text}");

@@ -163,6 +163,7 @@ fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
         open: 17,
         in_flight: 4,
         not_seen: 0,
+        not_seen_at_most: Some(1),
         at_rest: false,
         audits: 12,
         coverage: Ok(0.625),
@@ -170,6 +171,7 @@ fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
     let odd = DeviceAudit {
         name: "odd\"na\\me".to_owned(),
         residue: [0; COLUMNS],
+        not_seen_at_most: None,
         coverage: Err(Absent::Incomparable(Incomparable::StatisticsOff)),
         ..nvme.clone()
     };
@@ -181,12 +183,18 @@ fn ledger() -> BTreeMap<DeviceId, DeviceAudit> {
         open: 0,
         in_flight: 2,
         not_seen: 2,
+        not_seen_at_most: Some(2),
         at_rest: false,
         coverage: Ok(0.0),
         ..nvme.clone()
     };
-    let idle =
-        DeviceAudit { kernel: Columns::default(), in_flight: 0, not_seen: 0, ..unseen.clone() };
+    let idle = DeviceAudit {
+        kernel: Columns::default(),
+        in_flight: 0,
+        not_seen: 0,
+        not_seen_at_most: Some(0),
+        ..unseen.clone()
+    };
     let other = |minor: u32| DeviceId { number: 8 << 20 | minor, sequence: 0 };
     [(NVME, nvme), (ODD, odd), (other(16), unseen), (other(32), idle)].into()
 }
@@ -234,6 +242,7 @@ fn status(not_ready: Option<String>) -> Status {
         audits: AuditStatus {
             whole: 40,
             unbroken: 30,
+            lost_since: false,
             given_up: 2,
             age: Some(Duration::from_millis(3_250)),
         },
@@ -347,7 +356,7 @@ pub(crate) fn failed_read() -> Mismatch {
             task: Some(Task { pid: 4243, tgid: 4242, comm: *b"fio\0\0\0\0\0\0\0\0\0\0\0\0\0" }),
             cgroup: 991,
         },
-        outcome: Outcome::Ended(3_800 * SECOND),
+        outcome: Outcome::Failed(3_800 * SECOND, IoError::Medium),
         request: 0xffff_8881_0a5c_1b00,
         hardware_queue: 2,
         tag: 17,
@@ -389,7 +398,7 @@ pub(crate) fn failed_flush() -> Mismatch {
         asked: (None, 0),
         error: Some((IoError::Io, 10)),
         owner: Owner { task: None, cgroup: 0 },
-        outcome: Outcome::Ended(3_710 * SECOND),
+        outcome: Outcome::Failed(3_710 * SECOND, IoError::Io),
         tag: -1,
         timeline: Timeline::default(),
         phases: Phases::default(),

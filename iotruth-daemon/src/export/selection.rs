@@ -40,7 +40,7 @@ pub(super) fn devices(query: &Query<'_>, view: &View) -> Result<Vec<String>, Que
     }
     let devices = view.snapshot.devices.values().map(|device| (&device.name, device.id));
     let logged = view.snapshot.mismatches.iter().map(|entry| (&entry.device_name, entry.device));
-    let not_seen = view.ledger.iter().filter(|(_, audit)| audit.not_seen > 0);
+    let not_seen = view.ledger.iter().filter(|(_, audit)| audit.not_seen_at_most != Some(0));
     let not_seen = not_seen.map(|(id, audit)| (&audit.name, *id));
     let known: HashSet<String> = devices
         .chain(logged)

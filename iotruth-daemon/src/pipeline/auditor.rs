@@ -56,7 +56,13 @@ const SOON: u64 = 2;
 #[derive(Clone, Copy, Debug)]
 enum Question {
     Begin(u64),
-    End { audit: u64, begin: u64, end: u64 },
+    /// `looked` is from when on what the drivers have was read, the others when the statistics were.
+    End {
+        audit: u64,
+        looked: u64,
+        begin: u64,
+        end: u64,
+    },
 }
 
 /// What it answers.
@@ -80,12 +86,12 @@ pub(super) struct Auditee {
 impl Auditee {
     /// Answers what can be answered.
     pub(super) fn answer(&mut self, engine: &mut Engine) {
-        if let Some((Question::End { audit, begin, end }, _)) = self.waiting
+        if let Some((Question::End { audit, looked, begin, end }, _)) = self.waiting
             && !self.wants_counters(engine)
         {
             self.waiting = None;
             // A record that is being written for so long hides those that come after it.
-            let ours = engine.end_audit(begin, end).filter(|_| engine.has_caught_up());
+            let ours = engine.end_audit(looked, begin, end).filter(|_| engine.has_caught_up());
             self.say(Answer::Ended(audit, ours));
         }
         loop {
@@ -420,6 +426,7 @@ impl Work<'_> {
     /// Both sides at one time; `None` where they cannot be had.
     fn audit(&self) -> Option<(Reading, BTreeMap<DeviceId, Ours>)> {
         // What the readers can remember is limited, so all that takes long comes before or after.
+        let looked = clock::monotonic();
         let disks = Disks::look(&self.places, &self.config);
         self.ask(Question::Begin(self.audit));
         self.collect(|answer| match answer {
@@ -429,7 +436,7 @@ impl Work<'_> {
         thread::sleep(NOTED);
         let statistics = disks.read().ok()?;
         let (begin, end) = (statistics.begin, statistics.end);
-        self.ask(Question::End { audit: self.audit, begin, end });
+        self.ask(Question::End { audit: self.audit, looked, begin, end });
         let reading = disks.assign(&statistics);
         let all = self.collect(|answer| match answer {
             Answer::Ended(audit, ours) => (audit == self.audit).then_some(ours),

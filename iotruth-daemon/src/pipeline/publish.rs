@@ -46,6 +46,10 @@ pub(super) struct Publisher {
     anchor: Anchor,
     /// What is off for as long as the daemon runs.
     notes: Vec<String>,
+    /// How many audits were whole when it was looked last, and what had certainly been lost before the last of
+    /// them.
+    whole: u64,
+    lost: u64,
     /// When the clocks were last read.
     audited: Option<u64>,
     /// Whether each reader goes round.
@@ -91,6 +95,8 @@ impl Publisher {
             recording,
             anchor,
             notes,
+            whole: 0,
+            lost: 0,
             audited: None,
             late: None,
             bereft: None,
@@ -182,7 +188,7 @@ impl Publisher {
         lost && !self.view.borrow().status.programs.iter().any(|program| program.second)
     }
 
-    fn show(&self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
+    fn show(&mut self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
         let snapshot = match snapshots {
             [] => Arc::default(),
             [only] => Arc::clone(only),
@@ -216,7 +222,12 @@ impl Publisher {
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
+        if std::mem::replace(&mut self.whole, findings.whole) != findings.whole {
+            // Of a moment ago: nothing that came later is taken for older.
+            self.lost = self.view.borrow().snapshot.counted_losses();
+        }
         let audits = AuditStatus {
+            lost_since: snapshot.counted_losses() != self.lost,
             whole: findings.whole,
             unbroken: findings.unbroken,
             given_up: findings.given_up,
@@ -370,7 +381,8 @@ mod tests {
             }
             let mut snapshot = Snapshot::default();
             snapshot.losses[Loss::Recursion as usize] = skipped;
-            let (publisher, view) = Publisher::new(vec![], vec![], (auditor, vec![]), status, None);
+            let (mut publisher, view) =
+                Publisher::new(vec![], vec![], (auditor, vec![]), status, None);
             publisher.show(&[Arc::new(snapshot)], true, vec![]);
             let told = view.borrow().status.notes.iter().any(|note| note == SKIPPED);
             assert_eq!(told, skipped > 0 && !second, "{skipped} skipped, second programs {second}");

@@ -37,7 +37,7 @@ impl Twin {
     pub(super) fn differs(&mut self, other: &mut Engine, now: u64) -> Option<String> {
         let middle = u64::midpoint(self.began, now);
         let audited = |engine: &mut Engine| -> Option<Vec<(DeviceId, Ours)>> {
-            let mut audited = engine.end_audit(middle, middle + 1_000_000)?;
+            let mut audited = engine.end_audit(middle, middle, middle + 1_000_000)?;
             audited.sort_unstable_by_key(|(id, _)| *id);
             Some(audited)
         };

@@ -522,3 +522,18 @@ fn a_verdict_that_cannot_wait_is_counted() {
     let figures = figures(&snapshot, Operation::Write);
     assert_eq!(figures.unjudged[Unjudged::Loss as usize], 3);
 }
+
+#[test]
+fn a_start_that_tells_its_time_is_judged_soon_after_a_loss() {
+    let mut kernel = Kernel::with(Starts::All);
+    kernel.ordinary(0x40, READ, 0, true);
+    kernel.refuse = 1;
+    kernel.ordinary(0x40, READ, 8, true);
+    kernel.ordinary(0x40, READ, 16, true);
+    let mut rq = kernel.after(900_000_000).allocate(0x80, WRITE, 24, 4096);
+    kernel.start(&mut rq);
+    kernel.after(5).issue(&mut rq);
+    kernel.after(5).complete(&mut rq, 4096, 0);
+    let writes = figures(&snapshot(&mut kernel), Operation::Write);
+    assert_eq!(writes.unjudged[Unjudged::Loss as usize], 0);
+}

@@ -164,13 +164,18 @@ fn a_part_that_is_inferred_is_counted() {
 
 /// An audit while one request after the other ends, each in a microsecond.
 fn audited(end: impl Fn(&mut Kernel)) -> Option<Ours> {
+    audited_after(u64::MAX, end)
+}
+
+/// The same, where what the driver has was read after this time.
+fn audited_after(looked: u64, end: impl Fn(&mut Kernel)) -> Option<Ours> {
     let mut kernel = Kernel::new();
     kernel.ordinary(64, READ, 8, false);
     kernel.engine.begin_audit();
     let begin = kernel.now + 10_000_000;
     end(&mut kernel);
-    let audited = kernel.engine.end_audit(begin, begin + 1_000)?;
-    let [(id, ours)] = audited[..] else { panic!("{audited:?}") };
+    let audited = kernel.engine.end_audit(looked, begin, begin + 1_000)?;
+    let [(id, ours), _] = audited[..] else { panic!("{audited:?}") };
     assert_eq!(id, DISK);
     Some(ours)
 }
@@ -208,6 +213,25 @@ fn an_audit_knows_what_was_counted_when() {
 }
 
 #[test]
+fn what_is_sent_after_it_was_looked_what_the_driver_has_is_not_among_that() {
+    for insert in [false, true] {
+        let time = std::cell::Cell::new(0);
+        let issue = |kernel: &mut Kernel| {
+            let mut rq = kernel.after(1_000).allocate(128, READ, 160, 4096);
+            if insert {
+                kernel.insert(&mut rq);
+            }
+            kernel.after(1_000).issue(&mut rq);
+            time.set(kernel.now);
+        };
+        audited(issue).unwrap();
+        let issued = time.get();
+        let had = |looked| audited_after(looked, issue).unwrap().with_driver;
+        assert_eq!([had(issued - 1_000), had(issued + 1_000)], [0, 1], "{insert}");
+    }
+}
+
+#[test]
 fn an_audit_that_is_too_busy_is_given_up() {
     let many = |kernel: &mut Kernel| {
         let begin = kernel.now + 10_000_000;
@@ -218,7 +242,7 @@ fn an_audit_that_is_too_busy_is_given_up() {
     };
     assert_eq!(audited(many), None);
     let mut kernel = Kernel::new();
-    assert_eq!(kernel.engine.end_audit(1, 2), None, "nobody has begun one");
+    assert_eq!(kernel.engine.end_audit(1, 1, 2), None, "nobody has begun one");
 }
 
 #[test]

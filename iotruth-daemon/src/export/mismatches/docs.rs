@@ -33,8 +33,9 @@ table in `engine/kind.rs`; the examples are in `docs/examples`.
   have been read. One that *memory confirms* is shown while the request is still open, after it was
   found in kernel memory where its events had left it.
 - What was shown while the request was open goes on with what became of it: `outcome` is `open`, `ended`,
-  `end_unseen` (over by the time in `ended`, and nobody saw when) or `unfollowed` (it was open when it left
-  the sample of `max_cpu_percent`).
+  `failed` (it ended with an error), `end_unseen` (over by the time in `ended`, and nobody saw when) or
+  `unknown` (it left the sample of `max_cpu_percent`, or what was lost may be its end and may be something
+  else).
 - The answer begins with what there is of each kind and device: `summary` in the JSON, a table in the text.
 - Each is counted in `iotruth_mismatches_total{kind,severity}`, also where the list has no room.
 ";

@@ -40,7 +40,7 @@ pub struct Entry<'a> {
     asked_bytes: u32,
     error: Option<ErrorEntry>,
     owner: OwnerEntry,
-    /// What became of the request: `open`, `ended`, `end_unseen` or `unfollowed`.
+    /// What became of the request: `open`, `ended`, `failed`, `end_unseen` or `unknown`.
     outcome: &'static str,
     /// When it ended, or by when it was over; `null` where that is not known.
     ended: Option<String>,
@@ -189,7 +189,8 @@ const fn outcome(outcome: Outcome) -> (&'static str, Option<u64>) {
         Outcome::Open => ("open", None),
         Outcome::Ended(time) => ("ended", Some(time)),
         Outcome::EndUnseen(time) => ("end_unseen", Some(time)),
-        Outcome::Unfollowed => ("unfollowed", None),
+        Outcome::Failed(time, _) => ("failed", Some(time)),
+        Outcome::Unknown => ("unknown", None),
     }
 }
 

@@ -26,13 +26,16 @@ pub fn sentence(mismatch: &Mismatch) -> String {
 fn outcome(mismatch: &Mismatch) -> String {
     let later = |time: u64| duration(time.saturating_sub(mismatch.last));
     match mismatch.outcome {
-        Outcome::Ended(time) if time <= mismatch.last => String::new(),
+        Outcome::Ended(time) | Outcome::Failed(time, _) if time <= mismatch.last => String::new(),
         Outcome::Ended(time) => format!(" It ended {} later.", later(time)),
+        Outcome::Failed(time, error) => {
+            format!(" It failed ({}) {} later.", error.words(), later(time))
+        }
         Outcome::Open => " It has not ended yet.".to_owned(),
         Outcome::EndUnseen(time) => {
             format!(" Its end was not seen: it was over within {}.", later(time))
         }
-        Outcome::Unfollowed => " It is not followed any more.".to_owned(),
+        Outcome::Unknown => " What became of it is not known.".to_owned(),
     }
 }
 
@@ -238,6 +241,7 @@ mod tests {
     use super::sentence;
     use crate::{
         engine::{
+            io_error::IoError,
             kind::{Kind, TABLE},
             mismatch::{Mismatch, Outcome},
             operation::Operation,
@@ -268,7 +272,11 @@ mod tests {
             (Outcome::Open, "It has not ended yet."),
             (Outcome::Ended(end), "It ended 12.034 s later."),
             (Outcome::EndUnseen(end), "Its end was not seen: it was over within 12.034 s."),
-            (Outcome::Unfollowed, "It is not followed any more."),
+            (
+                Outcome::Failed(end, IoError::Medium),
+                "It failed (critical medium error) 12.034 s later.",
+            ),
+            (Outcome::Unknown, "What became of it is not known."),
         ] {
             let told = sentence(&Mismatch { outcome, count: 1, ..stuck.clone() });
             assert!(told.ends_with(&format!(" and was still there. {expected}")), "{told}");

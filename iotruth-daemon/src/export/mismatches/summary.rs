@@ -20,7 +20,7 @@ pub(super) struct Group<'a> {
     pub(super) kind: Kind,
     /// As the newest entry has it.
     pub(super) device: &'a str,
-    number: DeviceId,
+    number: u32,
     pub(super) entries: usize,
     /// How often they were seen.
     pub(super) count: u64,
@@ -46,13 +46,14 @@ pub(super) struct Row<'a> {
 
 /// A row for each kind and device, the most severe ones first, and of these the newest.
 pub(super) fn summary<'a>(newest_first: &[&'a Mismatch]) -> Vec<Group<'a>> {
-    let mut groups: BTreeMap<(Kind, DeviceId), Group<'a>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Kind, &str, u32), Group<'a>> = BTreeMap::new();
     for mismatch in newest_first {
-        let place = (mismatch.kind, mismatch.device);
+        // Another file makes a loop device another one, and to whoever reads this it is the same.
+        let place = (mismatch.kind, mismatch.device_name.as_str(), mismatch.device.number);
         let group = groups.entry(place).or_insert_with(|| Group {
             kind: mismatch.kind,
             device: &mismatch.device_name,
-            number: mismatch.device,
+            number: mismatch.device.number,
             entries: 0,
             count: 0,
             open: 0,
@@ -76,7 +77,7 @@ impl<'a> Group<'a> {
             kind: row.slug,
             severity: row.severity.label(),
             device: self.device,
-            device_number: self.number.to_string(),
+            device_number: DeviceId { number: self.number, sequence: 0 }.to_string(),
             entries: self.entries,
             count: self.count,
             open: self.open,
@@ -91,6 +92,7 @@ mod tests {
     use super::summary;
     use crate::{
         engine::{
+            device::DeviceId,
             kind::Kind,
             mismatch::{Mismatch, Outcome},
         },
@@ -107,7 +109,10 @@ mod tests {
             outcome,
             ..sample::partial()
         };
-        let ended = stuck(partial.last + 2, Outcome::Ended(partial.last + 9));
+        // Over another file.
+        let other = DeviceId { sequence: partial.device.sequence + 1, ..partial.device };
+        let ended =
+            Mismatch { device: other, ..stuck(partial.last + 2, Outcome::Ended(partial.last + 9)) };
         let open = stuck(partial.last + 1, Outcome::Open);
         let rows = summary(&[&newest, &ended, &open, &partial, &older]);
         let told = rows.iter().map(|group| {

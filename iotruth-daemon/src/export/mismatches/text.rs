@@ -35,7 +35,7 @@ pub(super) fn text(
     let mut out = String::new();
     // One block needs no table.
     if matched.len() > 1 {
-        table(&mut out, matched, &view.anchor);
+        table(&mut out, matched, view);
     }
     for mismatch in shown {
         block(&mut out, mismatch, &view.anchor);
@@ -46,19 +46,19 @@ pub(super) fn text(
 }
 
 /// A row for each kind and device.
-fn table(out: &mut String, matched: &[&Mismatch], anchor: &Anchor) {
+fn table(out: &mut String, matched: &[&Mismatch], view: &View) {
     let groups = summary(matched);
     let _ = writeln!(
         out,
-        "{:<24}{:<10}{:<16}{:>7}{:>10}{:>7}  last seen",
+        "{:<26}{:<10}{:<16}{:>7}{:>10}{:>7}  last seen",
         "kind", "severity", "device", "entries", "seen", "open"
     );
     for group in groups.iter().take(MOST_ROWS) {
         let row = group.kind.row();
-        let (device, last) = (printable(group.device), utc(anchor.wall_time(group.last)));
+        let (device, last) = (printable(group.device), utc(view.anchor.wall_time(group.last)));
         let _ = writeln!(
             out,
-            "{:<24}{:<10}{device:<16}{:>7}{:>10}{:>7}  {last}",
+            "{:<26}{:<10}{device:<16}{:>7}{:>10}{:>7}  {last}",
             row.slug,
             row.severity.label(),
             group.entries,
@@ -69,7 +69,17 @@ fn table(out: &mut String, matched: &[&Mismatch], anchor: &Anchor) {
     if let Some(more) = groups.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         let _ = writeln!(out, "and {}", counted(more as u64, "more row", "more rows"));
     }
+    fallen_out(out, view);
     out.push('\n');
+}
+
+/// What no list has any more.
+fn fallen_out(out: &mut String, view: &View) {
+    let dropped = view.snapshot.lives.mismatches_dropped;
+    if dropped > 0 {
+        let dropped = counted(dropped, "older mismatch", "older mismatches");
+        let _ = writeln!(out, "{dropped} fell out of the log; iotruth_mismatches_total has all.");
+    }
 }
 
 fn line(out: &mut String, name: &str, value: &str) {
@@ -218,9 +228,13 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
     let [loss, inferred, old] = [Unjudged::Loss, Unjudged::Inferred, Unjudged::PreExisting]
         .map(|why| unjudged(view).get(why as usize).copied().unwrap_or_default());
     if snapshot.lives.unjudged > 0 {
+        let mut operations =
+            snapshot.devices.values().flat_map(|device| device.operations.iter().flatten());
+        let scaled = operations.any(|figures| figures.extrapolated > 0);
+        let scaled = if scaled { ", scaled from the sample to all" } else { "" };
         let _ = writeln!(
             out,
-            "{} could not be judged; on the devices that are here now: {loss} because events were \
+            "{} could not be judged; on the devices that are here now{scaled}: {loss} because events were \
              lost, {inferred} because the end was not seen, {old} because they may have begun \
              before.",
             counted(snapshot.lives.unjudged, "request", "requests")
@@ -236,13 +250,9 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
             if doubtful == 1 { "it" } else { "them" }
         );
     }
-    let dropped = snapshot.lives.mismatches_dropped;
-    if dropped > 0 {
-        let _ = writeln!(
-            out,
-            "{} fell out of the log.",
-            counted(dropped, "older mismatch", "older mismatches")
-        );
+    // Above, where there is a table.
+    if matched < 2 {
+        fallen_out(out, view);
     }
     for limit in &view.status.limits {
         let _ = writeln!(out, "{limit}");

@@ -79,6 +79,8 @@ pub(super) struct StatisticsBooks<'a> {
     pub(super) open: u64,
     /// Of those in flight, the ones of which nothing was seen.
     pub(super) not_seen: u64,
+    /// So many of these there are at most; `null` where the kernel does not count.
+    pub(super) not_seen_at_most: Option<u64>,
 }
 
 /// The columns that are compared.
@@ -125,6 +127,7 @@ impl<'a> StatisticsBooks<'a> {
             in_flight: audit.in_flight,
             open: audit.open,
             not_seen: audit.not_seen,
+            not_seen_at_most: audit.not_seen_at_most,
         }
     }
 }

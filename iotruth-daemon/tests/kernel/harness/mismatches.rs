@@ -74,7 +74,7 @@ impl Entry {
         self.json["owner"]["cgroup"].as_u64().filter(|id| *id != 0)
     }
 
-    /// What became of it: `open`, `ended`, `end_unseen` or `unfollowed`.
+    /// What became of it: `open`, `ended`, `failed`, `end_unseen` or `unknown`.
     pub(crate) fn outcome(&self) -> &str {
         self.text("outcome")
     }
