@@ -7,8 +7,9 @@ use std::{
 
 use crate::engine::device::DeviceId;
 
-/// The major number whose minor numbers are handed to any disk or partition that comes, `BLOCK_EXT_MAJOR`.
-const ANY_DISK: u32 = 259;
+/// How the names of disks begin whose drivers make them from the number that the disk has. A card reader takes
+/// them from the slot, and nvme takes whatever number is free.
+const NAMED_BY_NUMBER: [&str; 9] = ["loop", "sd", "sr", "vd", "xvd", "nbd", "dm-", "zram", "dasd"];
 
 /// Where the kernel shows its disks.
 #[derive(Clone, Debug)]
@@ -51,16 +52,16 @@ impl Places {
     }
 
     /// What a disk was called that has gone for certain, since another one has its number by now, or the same
-    /// loop device over another file. With most drivers a number belongs to a name; where it does not, the
-    /// disk is known by its number.
+    /// loop device over another file. Where its driver does not make names from numbers, it is known by its
+    /// number.
     pub(super) fn name_of_succeeded(&self, id: DeviceId) -> Option<String> {
         let by_number = self.numbers.join(id.to_string());
         if id.sequence == 0 || sequence(&by_number)? <= id.sequence {
             return None;
         }
-        let named =
-            (id.number >> 20 != ANY_DISK).then(|| fs::canonicalize(by_number).ok()).flatten();
-        named.and_then(|folder| name(&folder)).or_else(|| Some(id.to_string()))
+        let successor = fs::canonicalize(by_number).ok().and_then(|folder| name(&folder));
+        let belongs = |name: &String| NAMED_BY_NUMBER.iter().any(|begin| name.starts_with(begin));
+        successor.filter(belongs).or_else(|| Some(id.to_string()))
     }
 
     /// Whether there is a device of device mapper that passes on requests and not bios, as multipath
