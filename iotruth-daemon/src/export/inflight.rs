@@ -94,7 +94,7 @@ impl<'a> NotSeen<'a> {
             }
             (0, Some(most)) => format!(
                 "Up to {most} more may have been in flight on {device}{ago} by the kernel's own count, without any \
-                 event: while others end there, it cannot be told."
+                 event: others ended there or events were lost, so it cannot be told."
             ),
             (requests, _) => format!(
                 "{requests} more in flight on {device}{ago} by the kernel's own count, without any event: begun \
@@ -275,7 +275,9 @@ fn text(
     if let Some(why) = unaudited(view) {
         let _ = writeln!(out, "{why}");
     }
-    let not_seen = not_seen.iter().map(|one| one.sentence(view.status.audits.age));
+    // One audit alone tells nothing but how many there may be.
+    let certain = |one: &&NotSeen<'_>| one.requests > 0 || unaudited(view).is_none();
+    let not_seen = not_seen.iter().filter(certain).map(|one| one.sentence(view.status.audits.age));
     for line in not_seen.chain(view.status.limits.iter().cloned()) {
         let _ = writeln!(out, "{line}");
     }
@@ -410,6 +412,13 @@ mod tests {
         );
         Arc::make_mut(&mut view.status).audits.lost_since = false;
         view.ledger = sample::busy().ledger;
+        Arc::make_mut(&mut view.status).audits.unbroken = 1;
+        let first = answer(&view, &[("format", "text")]).unwrap();
+        assert!(
+            first.contains("\n2 more in flight on sdz ") && !first.contains("Up to"),
+            "{first}"
+        );
+        Arc::make_mut(&mut view.status).audits.unbroken = 2;
         let text = answer(&view, &[("format", "text")]).unwrap();
         assert!(text.starts_with(nothing) && !text.contains("is not known yet"), "{text}");
     }

@@ -46,10 +46,7 @@ pub(super) struct Publisher {
     anchor: Anchor,
     /// What is off for as long as the daemon runs.
     notes: Vec<String>,
-    /// How many audits were whole when it was looked last, and what had certainly been lost before the last of
-    /// them.
-    whole: u64,
-    lost: u64,
+    losses: Losses,
     /// When the clocks were last read.
     audited: Option<u64>,
     /// Whether each reader goes round.
@@ -64,6 +61,25 @@ pub(super) struct Publisher {
     new: Option<usize>,
     refusals: Refusals,
     view: watch::Sender<Arc<View>>,
+}
+
+/// Losses before the last audit.
+#[derive(Debug, Default)]
+struct Losses {
+    /// How many audits were whole by then.
+    whole: u64,
+    lost: u64,
+}
+
+impl Losses {
+    /// Whether anything may have been lost since the last audit, of so many. `before` is what had been lost when
+    /// it was last asked: what came later may have come after the audit.
+    const fn since(&mut self, whole: u64, before: u64, now: u64) -> bool {
+        if self.whole != whole {
+            *self = Self { whole, lost: before };
+        }
+        self.lost != now
+    }
 }
 
 impl Publisher {
@@ -95,8 +111,7 @@ impl Publisher {
             recording,
             anchor,
             notes,
-            whole: 0,
-            lost: 0,
+            losses: Losses::default(),
             audited: None,
             late: None,
             bereft: None,
@@ -222,12 +237,9 @@ impl Publisher {
         let findings = self.auditor.findings();
         let since = if findings.since == 0 { self.anchor.monotonic } else { findings.since };
         let age = Duration::from_nanos(self.anchor.monotonic.saturating_sub(since));
-        if std::mem::replace(&mut self.whole, findings.whole) != findings.whole {
-            // Of a moment ago: nothing that came later is taken for older.
-            self.lost = self.view.borrow().snapshot.counted_losses();
-        }
+        let before = self.view.borrow().snapshot.counted_losses();
         let audits = AuditStatus {
-            lost_since: snapshot.counted_losses() != self.lost,
+            lost_since: self.losses.since(findings.whole, before, snapshot.counted_losses()),
             whole: findings.whole,
             unbroken: findings.unbroken,
             given_up: findings.given_up,
@@ -348,8 +360,8 @@ mod tests {
     use tokio::runtime::Builder;
 
     use super::{
-        super::sysfs::Places, Arc, Auditor, Helper, Loss, Mailbox, Publisher, SKIPPED, Snapshot,
-        View, clock, watch,
+        super::sysfs::Places, Arc, Auditor, Helper, Loss, Losses, Mailbox, Publisher, SKIPPED,
+        Snapshot, View, clock, watch,
     };
     use crate::{config::Config, export::sample};
 
@@ -368,6 +380,14 @@ mod tests {
             publisher.show(&[], true, notes);
             thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_loss_is_known_to_be_older_only_once_it_was_shown_before_an_audit() {
+        let mut losses = Losses::default();
+        let since = [(0, 0, 0), (0, 0, 3), (1, 3, 3), (2, 3, 5), (2, 5, 5), (3, 5, 5)]
+            .map(|(whole, before, now)| losses.since(whole, before, now));
+        assert_eq!(since, [false, true, false, true, true, false]);
     }
 
     #[test]
