@@ -230,15 +230,18 @@ impl Ledger {
                     && own.open == 0
                     && own.sure == own.possible
                     && own.last.saturating_add(REST) <= reading.begin;
+                // What belongs to no disk may be of this one.
+                let beyond = [own.with_driver + nobodys, own.with_driver]
+                    .map(|known| disk.with_driver.saturating_sub(known));
                 let books = before.remove(&disk.id).filter(|books| books.goes_on(&disk.columns));
                 let books = match books {
                     Some(mut books) => {
-                        books.look_for_unseen(disk, own.with_driver + nobodys, lost);
+                        books.look_for_unseen(disk, beyond, lost);
                         books.audit(&disk.columns, &own, rest);
                         books
                     }
                     None => Books {
-                        beyond: Some(disk.with_driver.saturating_sub(own.with_driver + nobodys)),
+                        beyond: Some(beyond),
                         past: past.remove(&disk.id).unwrap_or_default(),
                         ..Books::begun(&disk.columns, &own, rest)
                     },
@@ -268,10 +271,9 @@ struct Books {
     ours: Columns,
     at_rest: bool,
     audits: u64,
-    /// Requests that the driver had at the last audit, beyond those that it had by their events.
-    ///
-    /// `None` before the first one.
-    beyond: Option<u64>,
+    /// Requests that the driver had at the last audit, beyond those that it had by their events: the least and
+    /// the most. `None` before the first one.
+    beyond: Option<[u64; 2]>,
     /// See [`DeviceAudit::not_seen`].
     not_seen: u64,
     /// See [`DeviceAudit::not_seen_at_most`].
@@ -335,21 +337,21 @@ impl Books {
         self.kernel.0.iter().zip(kernel.0).all(|(before, now)| *before <= now)
     }
 
-    /// Looks for requests that the driver has and of which nothing was seen; of `known` there are events.
-    /// `lost` says whether any were lost since the last audit.
+    /// Looks for requests that the driver has and of which nothing was seen, where it has so many beyond those of
+    /// which there are events. `lost` says whether any were lost since the last audit.
     ///
     /// What ended between the two counts is in the driver's alone, and so is what was just sent, so it is never
     /// less than those. Where nothing ends from one audit to the next, what was just sent is known by the second.
     /// And there are no more of them than there ever were, unless events were lost.
-    fn look_for_unseen(&mut self, disk: &DiskReading, known: u64, lost: bool) {
-        let beyond = disk.with_driver.saturating_sub(known);
-        let both = beyond.min(self.beyond.unwrap_or(beyond));
+    fn look_for_unseen(&mut self, disk: &DiskReading, beyond: [u64; 2], lost: bool) {
+        let [least_before, most_before] = self.beyond.unwrap_or(beyond);
+        let [least, most] = beyond;
         let nothing_ended = self.beyond.is_some() && disk.columns == self.kernel;
-        self.not_seen = if nothing_ended { both } else { 0 };
+        self.not_seen = if nothing_ended { least.min(least_before) } else { 0 };
         self.not_seen_at_most = match (lost, nothing_ended) {
-            (true, _) => beyond,
-            (false, true) => both,
-            (false, false) => both.min(self.not_seen_at_most),
+            (true, _) => most,
+            (false, true) => most.min(most_before),
+            (false, false) => most.min(most_before).min(self.not_seen_at_most),
         };
         self.beyond = Some(beyond);
     }
@@ -412,7 +414,7 @@ impl Books {
         shown.residue = narrow(self.residue());
         shown.at_rest = self.at_rest;
         shown.not_seen = self.not_seen;
-        shown.not_seen_at_most = self.beyond.map(|beyond| beyond.min(self.not_seen_at_most));
+        shown.not_seen_at_most = self.beyond.map(|[_, most]| most.min(self.not_seen_at_most));
         shown.audits = self.audits;
         shown.coverage = self.coverage();
     }
