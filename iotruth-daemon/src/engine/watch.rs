@@ -32,7 +32,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// It was found in kernel memory.
-    pub(super) fn found(&mut self, at: u64, clear: bool) {
+    pub(super) const fn found(&mut self, at: u64, clear: bool) {
         self.confirmed = at;
         self.clear = clear;
         self.gone = None;

@@ -214,10 +214,9 @@ impl Scout {
     /// Tells the name of a new device, unless it may get one later; gives what it is known by from now on.
     fn meet(&mut self, id: DeviceId) -> Option<DeviceId> {
         let met = self.find(id);
-        if met.is_none() {
-            if self.is_succeeded(id) {
-                // The next look finds it gone.
-            } else if self.may_be_found_later(id) {
+        // Where another disk has its number, the next look finds it gone.
+        if met.is_none() && !self.tell_succeeded(id) {
+            if self.may_be_found_later(id) {
                 self.missed.insert(id, Instant::now());
             } else {
                 // What it did is still told, under its number.
@@ -227,8 +226,8 @@ impl Scout {
         met
     }
 
-    /// Whether another disk has the number of one that was never found; then its name is told.
-    fn is_succeeded(&self, id: DeviceId) -> bool {
+    /// Tells the name of a disk that was never found, where another one has its number; says whether that is so.
+    fn tell_succeeded(&self, id: DeviceId) -> bool {
         let name = self.surroundings.places.name_of_succeeded(id);
         name.is_some_and(|name| {
             self.say(Answer::Name(id, name, None));
@@ -274,7 +273,7 @@ impl Scout {
             self.surroundings.herald.met();
             return true;
         }
-        if self.is_succeeded(id) {
+        if self.tell_succeeded(id) {
             self.missed.remove(&id);
             return false;
         }

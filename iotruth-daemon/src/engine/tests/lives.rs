@@ -5,7 +5,7 @@ use iotruth_common::probe::Probe;
 
 use super::{DISCARD, FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
 use crate::engine::{
-    Starts,
+    Policy, Starts,
     flavor::Flavor,
     io_error::IoError,
     kind::Kind,
@@ -309,4 +309,40 @@ fn a_second_completion_of_device_mapper_is_no_life() {
     kernel.after(1).complete(&mut rq, 4096, 0);
     kernel.after(1).complete(&mut rq, 0, 0);
     assert_eq!(snapshot(&mut kernel).lives.opened, 1);
+}
+
+#[test]
+fn a_path_that_gives_a_request_away_has_failed() {
+    let drv = Flavor::linux_6_12().req.drv;
+    for (flags, told) in [(drv, vec![Kind::PathFailover]), (0, vec![])] {
+        let mut kernel = Kernel::with(Starts::None);
+        let mut rq = kernel.allocate(0x40, READ | flags, 8, 4096);
+        kernel.issue(&mut rq);
+        rq.len = 0;
+        rq.bio = false;
+        kernel.after(10).complete(&mut rq, 0, 0);
+        assert_eq!(kinds(&snapshot(&mut kernel)), told);
+    }
+}
+
+#[test]
+fn what_nvme_never_issued_is_no_loss() {
+    for (name, judged) in [("nvme0n1", 2), ("sda", 1)] {
+        let mut kernel = Kernel::with(Starts::None);
+        kernel.ordinary(0x40, READ, 0, false);
+        kernel.audit();
+        let id = kernel.engine.present_devices().next().unwrap();
+        kernel.engine.name_device(id, name, Policy::Follow);
+        let mut rq = kernel.allocate(0x40, READ, 8, 4096);
+        kernel.after(10).insert(&mut rq);
+        rq.state = 2;
+        kernel.after(10).complete(&mut rq, 4096, 4);
+        let snapshot = snapshot(&mut kernel);
+        assert_eq!(
+            (snapshot.lives.judged, snapshot.lives.inferred),
+            (judged, 2 - judged),
+            "{name}"
+        );
+        assert_eq!(kinds(&snapshot), [Kind::IoError], "{name}");
+    }
 }

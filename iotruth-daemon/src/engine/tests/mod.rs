@@ -5,6 +5,7 @@ mod devices;
 pub(crate) mod examples;
 mod lives;
 mod losses;
+mod outcomes;
 mod paths;
 mod samples;
 mod script;

@@ -5,7 +5,7 @@ use iotruth_common::{layout::ABSENT, probe::Probe};
 
 use super::{FLUSH, IOERR, READ, WRITE, behind_flushes::flush, figures, kinds, snapshot};
 use crate::engine::{
-    Policy, Sample, Starts,
+    Starts,
     flavor::Flavor,
     kind::Kind,
     mismatch::Outcome,
@@ -15,11 +15,11 @@ use crate::engine::{
     synthetic::{Kernel, QUEUE, Request},
 };
 
-const SECOND: u64 = 1_000_000_000;
-const ADDRESS: u64 = 0x40;
+pub(super) const SECOND: u64 = 1_000_000_000;
+pub(super) const ADDRESS: u64 = 0x40;
 
 /// A kernel with one read that the driver has.
-fn issued() -> (Kernel, Request) {
+pub(super) fn issued() -> (Kernel, Request) {
     let mut kernel = Kernel::with(Starts::None);
     let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
     kernel.issue(&mut rq);
@@ -27,7 +27,7 @@ fn issued() -> (Kernel, Request) {
 }
 
 /// A census that finds this in memory, and the audit after it.
-fn look(kernel: &mut Kernel, rq: &Request, references: u32) {
+pub(super) fn look(kernel: &mut Kernel, rq: &Request, references: u32) {
     // Devices have got their names by then.
     kernel.audit();
     let memory = Kernel::memory(QUEUE, rq, references);
@@ -159,42 +159,6 @@ fn a_request_that_stays_with_the_driver_is_stuck_and_then_hung() {
     assert_eq!(snapshot.mismatches[0].phases.device.unwrap() / SECOND, 5);
     assert_eq!(snapshot.lives.judged, 1);
     assert!(snapshot.mismatches.iter().all(|told| told.outcome == Outcome::Ended(end)));
-}
-
-#[test]
-fn what_was_told_of_an_open_request_says_what_became_of_it() {
-    let stuck = |outcome: fn(&mut Kernel, &mut Request)| {
-        let (mut kernel, mut rq) = issued();
-        kernel.after(6 * SECOND);
-        look(&mut kernel, &rq, 1);
-        assert_eq!(snapshot(&mut kernel).mismatches[0].outcome, Outcome::Open);
-        let end = kernel.after(SECOND).now;
-        outcome(&mut kernel, &mut rq);
-        let snapshot = snapshot(&mut kernel);
-        assert_eq!(kinds(&snapshot), [Kind::StuckInDevice]);
-        (snapshot.mismatches[0].outcome, end)
-    };
-    let (ended, end) = stuck(|kernel, rq| kernel.complete(rq, 4096, 0));
-    assert_eq!(ended, Outcome::Ended(end));
-    let (found, end) = stuck(|kernel, rq| {
-        kernel.hide = 1;
-        kernel.complete(rq, 4096, 0);
-        look(kernel, rq, 0);
-    });
-    // When it was looked up, and that was a little later.
-    assert!(
-        matches!(found, Outcome::EndUnseen(by) if (end..end + SECOND).contains(&by)),
-        "{found:?}"
-    );
-    let (replaced, end) = stuck(|kernel, _| {
-        let mut next = kernel.allocate(ADDRESS, WRITE, 512, 4096);
-        kernel.issue(&mut next);
-    });
-    assert_eq!(replaced, Outcome::EndUnseen(end));
-    let (unknown, _) = stuck(|kernel, _| {
-        kernel.after(1_000).resample(Sample::NONE);
-    });
-    assert_eq!(unknown, Outcome::Unknown);
 }
 
 /// A kernel that does not say how long its ticks are, or whose requests have no timeout.
@@ -563,43 +527,7 @@ fn a_success_after_a_failed_attempt_is_a_recovery() {
     assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::RequeueRetry, Kind::Recovered]);
 }
 
-#[test]
-fn a_path_that_gives_a_request_away_has_failed() {
-    let drv = Flavor::linux_6_12().req.drv;
-    for (flags, told) in [(drv, vec![Kind::PathFailover]), (0, vec![])] {
-        let mut kernel = Kernel::with(Starts::None);
-        let mut rq = kernel.allocate(ADDRESS, READ | flags, 8, 4096);
-        kernel.issue(&mut rq);
-        rq.len = 0;
-        rq.bio = false;
-        kernel.after(10).complete(&mut rq, 0, 0);
-        assert_eq!(kinds(&snapshot(&mut kernel)), told);
-    }
-}
-
 /// A path that nvme cannot reach gives requests back as complete that it never issued.
-#[test]
-fn what_nvme_never_issued_is_no_loss() {
-    for (name, judged) in [("nvme0n1", 2), ("sda", 1)] {
-        let mut kernel = Kernel::with(Starts::None);
-        kernel.ordinary(ADDRESS, READ, 0, false);
-        kernel.audit();
-        let id = kernel.engine.present_devices().next().unwrap();
-        kernel.engine.name_device(id, name, Policy::Follow);
-        let mut rq = kernel.allocate(ADDRESS, READ, 8, 4096);
-        kernel.after(10).insert(&mut rq);
-        rq.state = 2;
-        kernel.after(10).complete(&mut rq, 4096, 4);
-        let snapshot = snapshot(&mut kernel);
-        assert_eq!(
-            (snapshot.lives.judged, snapshot.lives.inferred),
-            (judged, 2 - judged),
-            "{name}"
-        );
-        assert_eq!(kinds(&snapshot), [Kind::IoError], "{name}");
-    }
-}
-
 #[test]
 fn more_bytes_than_were_asked_for_are_told() {
     let (mut kernel, mut rq) = issued();
@@ -632,87 +560,6 @@ fn what_is_in_flight_is_counted_by_device_and_listed_by_age() {
 }
 
 #[test]
-fn every_entry_of_a_request_is_concluded() {
-    let mut kernel = Kernel::with(Starts::None);
-    let mut all: Vec<Request> =
-        (0..70).map(|n| kernel.allocate(0x40 * (n + 1), READ, 8 * n, 4096)).collect();
-    for rq in &mut all {
-        kernel.after(5).issue(rq);
-    }
-    for _ in 0..2 {
-        for rq in &mut all {
-            kernel.after(5).issue(rq);
-        }
-    }
-    for rq in &mut all {
-        kernel.after(5).complete(rq, 4096, 0);
-    }
-    kernel.audit();
-    let snapshot = snapshot(&mut kernel);
-    assert_eq!(snapshot.lives.open, 0);
-    let open = snapshot.mismatches.iter().filter(|told| told.outcome == Outcome::Open).count();
-    assert_eq!(open, 0, "of {} entries", snapshot.mismatches.len());
-}
-
-#[test]
-fn what_hangs_is_open_though_another_like_it_has_ended() {
-    let mut kernel = Kernel::with(Starts::None);
-    let mut one = kernel.allocate(0x40, READ, 8, 4096);
-    let mut two = kernel.allocate(0x80, READ, 8, 4096);
-    kernel.issue(&mut one);
-    kernel.after(1_000).issue(&mut two);
-    kernel.after(6 * SECOND).audit();
-    let memory = [Kernel::memory(QUEUE, &one, 1), Kernel::memory(QUEUE, &two, 1)];
-    kernel.census(|address| Some(memory[usize::from(address == 0x80)].clone()));
-    kernel.audit();
-    kernel.after(SECOND).complete(&mut two, 4096, 0);
-    kernel.audit();
-    let snapshot = snapshot(&mut kernel);
-    assert_eq!(snapshot.lives.open, 1);
-    assert!(
-        snapshot.mismatches.iter().any(|told| told.outcome == Outcome::Open),
-        "{:?}",
-        snapshot.mismatches
-    );
-}
-
-#[test]
-fn a_request_of_which_a_requeue_was_lost_is_not_said_to_be_over() {
-    let (mut kernel, mut rq) = issued();
-    kernel.after(6 * SECOND);
-    look(&mut kernel, &rq, 1);
-    assert_eq!(snapshot(&mut kernel).mismatches[0].outcome, Outcome::Open);
-    kernel.refuse = 1;
-    kernel.after(SECOND).plain(Probe::Requeue, &mut rq);
-    kernel.after(SECOND).issue(&mut rq);
-    kernel.audit();
-    let told = snapshot(&mut kernel).mismatches[0].outcome;
-    assert!(!matches!(told, Outcome::EndUnseen(_)), "it is with the driver still: {told:?}");
-}
-
-#[test]
-fn a_held_verdict_concludes_its_own_entry() {
-    let mut kernel = Kernel::with(Starts::None);
-    let mut one = kernel.allocate(ADDRESS, READ, 8, 4096);
-    kernel.issue(&mut one);
-    kernel.after(5).issue(&mut one);
-    kernel.after(40 * SECOND).complete(&mut one, 4096, 0);
-    let end = kernel.now;
-    let mut two = kernel.after(1_000).allocate(ADDRESS, READ, 512, 4096);
-    kernel.after(5).issue(&mut two);
-    kernel.after(5).issue(&mut two);
-    kernel.after(SECOND).audit();
-    let snapshot = snapshot(&mut kernel);
-    let told: Vec<_> = snapshot
-        .mismatches
-        .iter()
-        .filter(|told| told.kind == Kind::DoubleStart)
-        .map(|told| (told.sector, told.outcome))
-        .collect();
-    assert_eq!(told, [(Some(8), Outcome::Ended(end)), (Some(512), Outcome::Open)]);
-}
-
-#[test]
 fn what_is_gone_twice_is_closed() {
     let (mut kernel, mut rq) = issued();
     kernel.after(2 * SECOND);
@@ -728,78 +575,4 @@ fn what_is_gone_twice_is_closed() {
         kernel.audit();
     }
     assert_eq!(snapshot(&mut kernel).lives.open, 0);
-}
-
-#[test]
-fn it_was_not_over_before_its_last_event() {
-    let (mut kernel, mut rq) = issued();
-    kernel.after(6 * SECOND);
-    look(&mut kernel, &rq, 1);
-    let free = Kernel::memory(QUEUE, &rq, 0);
-    kernel.census(|_| Some(free.clone()));
-    let requeued = kernel.after(5 * SECOND).now;
-    kernel.plain(Probe::Requeue, &mut rq);
-    kernel.audit();
-    let mut next = kernel.after(SECOND).allocate(ADDRESS, WRITE, 512, 4096);
-    kernel.issue(&mut next);
-    kernel.audit();
-    let outcome = snapshot(&mut kernel).mismatches[0].outcome;
-    assert!(matches!(outcome, Outcome::EndUnseen(by) if by > requeued), "{outcome:?} {requeued}");
-}
-
-#[test]
-fn merges_say_when_the_last_one_ended() {
-    let mut kernel = Kernel::new();
-    for number in 0..3 {
-        let mut rq = kernel.allocate(0x40, READ, 8 * number, 4096);
-        kernel.after(5).start(&mut rq);
-        kernel.after(5).insert(&mut rq);
-        kernel.after(SECOND).plain(Probe::Merge, &mut rq);
-    }
-    kernel.audit();
-    let snapshot = snapshot(&mut kernel);
-    let told = &snapshot.mismatches[0];
-    assert_eq!((told.kind, told.count), (Kind::Merged, 3));
-    assert_eq!(told.outcome, Outcome::Ended(told.last));
-}
-
-#[test]
-fn rings_do_not_conclude_each_others() {
-    let mut kernel = Kernel::with(Starts::None);
-    let mut one = kernel.allocate(ADDRESS, READ, 8, 4096);
-    kernel.issue(&mut one);
-    kernel.after(5).issue(&mut one);
-    // Its end lies in a ring that is read later.
-    kernel.ring = 1;
-    kernel.hardware_queue = 1;
-    let mut two = kernel.after(5_000).allocate(ADDRESS, READ, 512, 4096);
-    kernel.issue(&mut two);
-    kernel.after(5).issue(&mut two);
-    kernel.ring = 0;
-    kernel.hardware_queue = 0;
-    let now = kernel.now;
-    kernel.now -= 2_000;
-    let end = kernel.now;
-    kernel.complete(&mut one, 4096, 0);
-    kernel.now = now + 5;
-    kernel.audit();
-    let snapshot = snapshot(&mut kernel);
-    let told: Vec<_> = snapshot.mismatches.iter().map(|told| (told.sector, told.outcome)).collect();
-    assert_eq!(told, [(Some(8), Outcome::Ended(end)), (Some(512), Outcome::Open)]);
-}
-
-#[test]
-fn what_was_told_under_a_number_is_concluded_too() {
-    let mut kernel = Kernel::with(Starts::None);
-    let mut one = kernel.allocate(ADDRESS, READ, 8, 4096);
-    one.state = 1;
-    kernel.after(5).plain(Probe::Merge, &mut one);
-    kernel.ordinary(0x80, READ, 512, false);
-    kernel.after(5).complete(&mut one, 4096, 0);
-    kernel.audit();
-    let snapshot = snapshot(&mut kernel);
-    assert_eq!(snapshot.lives.open, 0);
-    let told: Vec<_> =
-        snapshot.mismatches.iter().map(|told| (told.kind, told.device, told.outcome)).collect();
-    assert!(told.iter().all(|told| told.2 != Outcome::Open), "{told:?}");
 }
