@@ -64,7 +64,8 @@ fn unseen(name: &str, view: &View) -> QueryError {
     names.sort_unstable();
     let hint = did_you_mean(name, names.iter().copied());
     let remedy = if names.is_empty() {
-        "no device has had a request yet".to_owned()
+        "no device that is watched, and whose name has been looked up, has had a request yet"
+            .to_owned()
     } else {
         format!("devices with requests are {}", names.join(", "))
     };

@@ -176,7 +176,10 @@ fn ledger(out: &mut String, events: &[EventBooks], lives: &LifeBooks, lost: &Los
 
 fn devices(out: &mut String, answer: &Answer<'_>) {
     if answer.devices.is_empty() {
-        let _ = writeln!(out, "no device has had a request yet");
+        let _ = writeln!(
+            out,
+            "no device that is watched, and whose name has been looked up, has had a request yet"
+        );
         return;
     }
     let _ = writeln!(
