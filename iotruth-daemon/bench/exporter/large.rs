@@ -79,6 +79,7 @@ fn device(id: DeviceId) -> DeviceFigures {
         in_flight: 31,
         oldest: Some(99_999 * SECOND),
         accounted: Columns::default(),
+        doubtful: Columns::default(),
         accounted_last: 0,
         unaccounted: 0,
     }

@@ -139,6 +139,9 @@ pub struct Ours {
     pub seen: Columns,
     /// The same, and all that may have ended unseen: the most that the kernel can have counted.
     pub possible: Columns,
+    /// What ended unseen, or was merged into something else that is in the others: requests that were not sent to
+    /// the driver as far as was seen. The kernel has counted none, some or all of it.
+    pub doubtful: Columns,
     /// Clones that may have been dropped without an event, and that the kernel has counted then.
     pub dropped: Columns,
     /// Requests that had not ended, as far as is known.
@@ -157,6 +160,7 @@ impl Ours {
         self.sure.add_all(&other.sure);
         self.seen.add_all(&other.seen);
         self.possible.add_all(&other.possible);
+        self.doubtful.add_all(&other.doubtful);
         self.dropped.add_all(&other.dropped);
         self.open += other.open;
         self.with_driver += other.with_driver;
@@ -302,6 +306,34 @@ impl Engine {
         }
     }
 
+    /// Counts a life whose end was not seen.
+    pub(super) fn account_unseen(&mut self, life: &Life) {
+        if self.may_be_merged(life)
+            && let Some(device) = self.devices.get_mut(life.device)
+        {
+            let (requests, sectors) = self.flavor.group(life.cmd_flags).columns();
+            device.figures.doubt(requests, 1, self.newest);
+            device.figures.doubt(sectors, life.remaining >> 9, self.newest);
+        } else {
+            self.account_sectors(life, life.remaining, true);
+            self.account_end(life, true);
+        }
+    }
+
+    /// Whether a life whose end was not seen, and that the kernel counts, may have been merged into another one, of
+    /// which the event was lost: it has a scheduler (without one, a request has its tag from the beginning) and was
+    /// not seen to be sent.
+    fn may_be_merged(&self, life: &Life) -> bool {
+        let waits = matches!(life.stage, Stage::Started | Stage::Queued | Stage::Requeued);
+        let scheduled = life.tag < 0 || life.first_issue.has_come();
+        let operation = self.flavor.operation(life.cmd_flags);
+        waits
+            && scheduled
+            && is_counted(&self.flavor, life)
+            && !life.flush_sequence
+            && matches!(operation, Operation::Read | Operation::Write | Operation::Discard)
+    }
+
     /// Counts a clone that device mapper could not dispatch: where completions are traced with a
     /// `blk_status_t`, `blk_insert_cloned_request` accounts for its end.
     pub(super) fn account_dropped_clone(&mut self, clone: Mark) {
@@ -352,7 +384,9 @@ impl Engine {
             let figures = &device.figures;
             let all = figures.accounted;
             let last = figures.accounted_last;
-            let ours = Ours { sure: all, seen: all, possible: all, last, ..Ours::default() };
+            let doubtful = figures.doubtful;
+            let ours =
+                Ours { sure: all, seen: all, possible: all, doubtful, last, ..Ours::default() };
             audited.insert(place, (device.id, ours));
         }
         for addition in additions {

@@ -206,6 +206,7 @@ impl Devices {
                 in_flight: 0,
                 oldest: None,
                 accounted: Columns::default(),
+                doubtful: Columns::default(),
                 accounted_last: 0,
                 unaccounted: 0,
             },

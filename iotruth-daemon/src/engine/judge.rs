@@ -97,8 +97,7 @@ impl Engine {
         life.incomplete = true;
         // What was asked for has most probably been done: an error would be as rare as the loss.
         life.done = life.done.saturating_add(life.remaining);
-        self.account_sectors(&life, life.remaining, true);
-        self.account_end(&life, true);
+        self.account_unseen(&life);
         // What was lost since it began may as well be the beginning of what comes next.
         let (key, lost) = (life.key, (life.ring_lost, life.blind));
         let over = if maybe_same { Outcome::Unknown } else { self.end_unseen_by(&life) };

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use self::balance::{Balance, range};
 use super::{
     account::{COLUMNS, Column, Columns, NO_DISK, Ours},
     device::DeviceId,
@@ -293,7 +294,7 @@ impl Books {
     /// For a device that was there while the programs were attached; nothing was seen before.
     fn attached(before: &Columns, after: &Columns) -> Self {
         let range = |column: usize| (-i128::from(after.0[column]), -i128::from(before.0[column]));
-        Self::new(after, range, before == after, Columns::default())
+        Self::new(after, range, before == after, &Ours::default())
     }
 
     /// For a device that came later, as it is at its first audit.
@@ -303,23 +304,22 @@ impl Books {
             // A task that is preempted while it completes is behind for longer than most.
             (if rest { low } else { low - (high - low) }, high)
         };
-        Self::new(kernel, range, rest, ours.seen)
+        Self::new(kernel, range, rest, ours)
     }
 
     fn new(
         kernel: &Columns,
         range: impl Fn(usize) -> (i128, i128),
         at_rest: bool,
-        ours: Columns,
+        ours: &Ours,
     ) -> Self {
         let mut books = Self {
-            columns: std::array::from_fn(|column| Balance {
-                base: range(column),
-                ..Balance::default()
+            columns: std::array::from_fn(|column| {
+                Balance::begun(range(column), ours.doubtful.0[column])
             }),
             past: [0; COLUMNS],
             kernel: *kernel,
-            ours,
+            ours: ours.seen,
             at_rest,
             audits: 0,
             beyond: None,
@@ -358,7 +358,7 @@ impl Books {
 
     fn audit(&mut self, kernel: &Columns, ours: &Ours, rest: bool) {
         for (column, balance) in self.columns.iter_mut().enumerate() {
-            balance.audit(range(kernel, ours, column), rest);
+            balance.audit(range(kernel, ours, column), ours.doubtful.0[column], rest);
         }
         self.kernel = *kernel;
         self.ours = ours.seen;
@@ -374,7 +374,7 @@ impl Books {
         let (mut requests, mut drift) = (0_u64, 0);
         for (column, _) in Column::REQUESTS {
             requests = requests.wrapping_add(self.kernel.get(column));
-            drift += self.columns[column as usize].drift;
+            drift += self.columns[column as usize].drift();
         }
         self.history.push_back(Audited { requests, drift, at_rest: self.at_rest });
     }
@@ -403,14 +403,17 @@ impl Books {
 
     /// All that has lasted.
     fn residue(&self) -> [i128; COLUMNS] {
-        std::array::from_fn(|column| self.past[column] + self.columns[column].residue)
+        std::array::from_fn(|column| self.past[column] + self.columns[column].residue())
     }
 
     fn show(&self, shown: &mut DeviceAudit) {
         shown.kernel = Columns(std::array::from_fn(|column| {
-            let since = i128::from(self.kernel.0[column]) + self.columns[column].base.1;
+            let since = i128::from(self.kernel.0[column]) + self.columns[column].base();
             u64::try_from(since.max(0)).unwrap_or(u64::MAX)
         }));
+        for (ours, balance) in shown.ours.0.iter_mut().zip(&self.columns) {
+            *ours += balance.counted();
+        }
         shown.residue = narrow(self.residue());
         shown.at_rest = self.at_rest;
         shown.not_seen = self.not_seen;
@@ -424,71 +427,6 @@ fn narrow(wide: [i128; COLUMNS]) -> [i64; COLUMNS] {
     wide.map(|one| i64::try_from(one).unwrap_or(if one < 0 { i64::MIN } else { i64::MAX }))
 }
 
-/// The range of what we have more than the kernel.
-fn range(kernel: &Columns, ours: &Ours, column: usize) -> (i128, i128) {
-    let kernel = i128::from(kernel.0[column]);
-    let low = i128::from(ours.sure.0[column]) - kernel;
-    let possible = i128::from(ours.possible.0[column]) + i128::from(ours.dropped.0[column]);
-    let high = possible - kernel;
-    (low, high.max(low))
-}
-
-/// One column of one device.
-#[derive(Clone, Copy, Debug, Default)]
-struct Balance {
-    /// What we have more than the kernel for as long as both sides count the same.
-    base: (i128, i128),
-    /// How far the difference has left the base.
-    drift: i128,
-    /// How much too high it was at the last audit, without being at rest.
-    above: i128,
-    /// What of the drift has persisted.
-    residue: i128,
-}
-
-impl Balance {
-    fn audit(&mut self, (low, high): (i128, i128), rest: bool) {
-        let (from, to) = (self.base.0 + self.drift, self.base.1 + self.drift);
-        let before = self.drift;
-        if high < from {
-            // The kernel never counts what has not ended, so this is certain.
-            self.drift += high - from;
-            self.above = 0;
-        } else if low > to {
-            // It may be late with what has, so this must last.
-            let above = low - to;
-            let certain = if rest { above } else { above.min(self.above) };
-            self.drift += certain;
-            self.above = above - certain;
-        } else {
-            self.above = 0;
-        }
-        self.residue = if rest { self.drift } else { lasting(before, self.drift) };
-        if rest && low == high {
-            let exact = low - self.drift;
-            self.base = (exact, exact);
-        } else if self.drift == before && self.above == 0 && high > low {
-            // What the attaching left open is soon known better. As at a late baseline, the lower
-            // end is not trusted to the last request.
-            let known = (low - (high - low) - before, high - before);
-            let narrowed = (self.base.0.max(known.0), self.base.1.min(known.1));
-            if narrowed.0 <= narrowed.1 {
-                self.base = narrowed;
-            }
-        }
-    }
-}
-
-/// What two audits agree on.
-fn lasting(before: i128, now: i128) -> i128 {
-    if before.signum() != now.signum() {
-        0
-    } else if before.abs() < now.abs() {
-        before
-    } else {
-        now
-    }
-}
-
+mod balance;
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,9 @@ pub struct DeviceFigures {
     pub oldest: Option<u64>,
     /// What the kernel's statistics must have counted of the lives that ended.
     pub accounted: Columns,
-    /// When something was last added to it: nanoseconds of `CLOCK_MONOTONIC`.
+    /// What they have counted besides, or have not: see [`super::account::Ours::doubtful`].
+    pub doubtful: Columns,
+    /// When something was last added to either: nanoseconds of `CLOCK_MONOTONIC`.
     pub accounted_last: u64,
     /// Lives that ended and that the kernel's statistics leave out.
     pub unaccounted: u64,
@@ -141,6 +143,12 @@ impl DeviceFigures {
     #[inline]
     pub(super) fn account(&mut self, column: Column, amount: u32, time: u64) {
         self.accounted.add(column, u64::from(amount));
+        self.accounted_last = time.max(self.accounted_last);
+    }
+
+    /// The same of what they may have counted.
+    pub(super) fn doubt(&mut self, column: Column, amount: u32, time: u64) {
+        self.doubtful.add(column, u64::from(amount));
         self.accounted_last = time.max(self.accounted_last);
     }
 }
@@ -339,6 +347,7 @@ impl DeviceFigures {
         self.in_flight += other.in_flight;
         self.oldest = self.oldest.into_iter().chain(other.oldest).min();
         self.accounted.add_all(&other.accounted);
+        self.doubtful.add_all(&other.doubtful);
         self.accounted_last = self.accounted_last.max(other.accounted_last);
         self.unaccounted += other.unaccounted;
     }

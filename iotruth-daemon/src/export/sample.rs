@@ -309,6 +309,7 @@ fn nvme() -> DeviceFigures {
         in_flight: 2,
         oldest: Some(3_590 * SECOND),
         accounted: Columns([5, 40, 1, 1, 0, 0, 0]),
+        doubtful: Columns::default(),
         accounted_last: 3_990 * SECOND,
         unaccounted: 0,
     }
@@ -324,6 +325,7 @@ fn odd() -> DeviceFigures {
         in_flight: 0,
         oldest: None,
         accounted: Columns::default(),
+        doubtful: Columns::default(),
         accounted_last: 0,
         unaccounted: 0,
     }

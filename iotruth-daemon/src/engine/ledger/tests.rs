@@ -72,6 +72,7 @@ impl Bench {
         self.ledger.audited().get(&DISK).cloned()
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "each is made where it is passed")]
     fn audit(&mut self, kernel: u64, ours: Ours) -> DeviceAudit {
         let in_flight = ours.open;
         let disk = DiskReading { in_flight, ..disk(DISK, reads(kernel)) };
@@ -438,4 +439,63 @@ fn after_a_pause_two_audits_tell_what_hangs() {
     assert_eq!([audit(&mut bench), audit(&mut bench)], [first, then]);
     bench.ledger.pause();
     assert_eq!([audit(&mut bench), audit(&mut bench)], [first, then]);
+}
+
+/// What is doubtful of a device at rest of which so many reads are certain.
+fn doubted(count: u64, doubtful: u64) -> Ours {
+    Ours { doubtful: reads(doubtful), ..resting(count) }
+}
+
+#[test]
+fn what_is_doubtful_is_whatever_the_kernel_has_counted_of_it() {
+    for counted in [0, 1, 3] {
+        let mut bench = Bench::attached(1_000, 1_000);
+        bench.audit(1_010, resting(10));
+        let audit = bench.audit(1_020 + counted, doubted(20, 3));
+        assert_eq!((audit.residue, audit.ours), ([0; 7], reads(20 + counted)), "{counted}");
+        assert_eq!(audit.coverage, Ok(1.0));
+        // From now on that is known, and hides nothing.
+        let audit = bench.audit(1_031 + counted, doubted(30, 3));
+        assert_eq!(audit.residue[Column::Reads as usize], -1, "{counted}");
+        let audit = bench.audit(1_041 + counted, doubted(42, 3));
+        assert_eq!(audit.residue[Column::Reads as usize], 1, "{counted}");
+    }
+}
+
+#[test]
+fn what_is_doubtful_hides_no_more_than_itself() {
+    for (kernel, residue) in [(1_024, -1), (1_019, 1)] {
+        let mut bench = Bench::attached(1_000, 1_000);
+        bench.audit(1_010, resting(10));
+        let audit = bench.audit(kernel, doubted(20, 3));
+        assert_eq!(audit.residue[Column::Reads as usize], residue);
+    }
+}
+
+#[test]
+fn what_was_doubtful_before_the_books_began_is_not_asked_again() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    bench.ledger.pause();
+    bench.audit(1_012, doubted(10, 3));
+    let audit = bench.audit(1_022, doubted(20, 3));
+    assert_eq!(audit.residue, [0; 7]);
+    let audit = bench.audit(1_033, doubted(30, 3));
+    assert_eq!(audit.residue[Column::Reads as usize], -1);
+}
+
+#[test]
+fn what_is_doubtful_is_known_of_a_device_that_is_never_at_rest() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    bench.audit(1_010, resting(10));
+    for step in 2..8 {
+        let count = 1_000 * step;
+        let ours = Ours { doubtful: reads(500), ..busy(count, count + 2, 30) };
+        // All of it was merged.
+        assert_eq!(bench.audit(1_000 + count + 1, ours).residue, [0; 7]);
+    }
+    // Had any of it been counted, sixty more would not have come to light.
+    let missed = Ours { doubtful: reads(500), ..busy(9_000, 9_002, 30) };
+    bench.audit(1_000 + 9_001 + 100, missed);
+    let audit = bench.audit(1_000 + 9_001 + 100, missed);
+    assert!(audit.residue[Column::Reads as usize] <= -30, "{audit:?}");
 }

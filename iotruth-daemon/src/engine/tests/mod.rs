@@ -60,7 +60,9 @@ fn imbalance(snapshot: &Snapshot) -> Option<String> {
         // A clone that was dropped is no request, and the kernel counts it.
         let seen = |one: &OperationFigures| one.requests - one.extrapolated;
         let requests: u64 = device.operations.iter().flatten().map(|one| seen(one)).sum();
-        let counted = Column::REQUESTS.map(|(column, _)| device.accounted.get(column));
+        let mut counted = device.accounted;
+        counted.add_all(&device.doubtful);
+        let counted = Column::REQUESTS.map(|(column, _)| counted.get(column));
         if requests > counted.iter().sum::<u64>() + device.unaccounted {
             return Some(format!("more requests than the kernel's statistics have: {device:?}\n"));
         }

@@ -133,6 +133,70 @@ fn an_end_that_is_inferred_is_counted_whole() {
     assert_eq!(accounted(&mut kernel), kernel.statistics);
 }
 
+/// One of two writes that wait on a scheduler has gone unseen: merged into the other one, or sent and done.
+fn gone_from_a_queue(merged: bool) -> Kernel {
+    let mut kernel = Kernel::new();
+    let queued = |kernel: &mut Kernel, address, sector| {
+        let mut rq = Request { tag: -1, ..kernel.allocate(address, WRITE, sector, 4096) };
+        kernel.after(1_000).start(&mut rq);
+        kernel.after(1_000).insert(&mut rq);
+        rq
+    };
+    let mut first = queued(&mut kernel, 64, 8);
+    let mut second = queued(&mut kernel, 128, 16);
+    first.tag = 3;
+    if merged {
+        kernel.hide = 1;
+        kernel.after(1_000).plain(Probe::Merge, &mut second);
+        first.len += second.len;
+    } else {
+        second.tag = 4;
+        kernel.hide = 2;
+        kernel.after(1_000).issue(&mut second);
+        kernel.after(1_000).complete(&mut second, 4096, 0);
+    }
+    kernel.after(1_000).issue(&mut first);
+    let bytes = first.len;
+    kernel.after(1_000).complete(&mut first, bytes, 0);
+    kernel.after(1_000).ordinary(128, WRITE, 800, true);
+    kernel
+}
+
+#[test]
+fn one_that_was_merged_unseen_is_not_counted() {
+    let mut kernel = gone_from_a_queue(true);
+    let device = snapshot(&mut kernel).devices[&DISK].clone();
+    assert_eq!(device.accounted, kernel.statistics);
+    assert_eq!((device.doubtful.get(Column::Writes), device.unaccounted), (1, 0));
+}
+
+#[test]
+fn one_that_was_sent_unseen_is_counted_among_what_is_doubtful() {
+    let mut kernel = gone_from_a_queue(false);
+    let device = snapshot(&mut kernel).devices[&DISK].clone();
+    let mut all = device.accounted;
+    all.add_all(&device.doubtful);
+    assert_eq!(all, kernel.statistics);
+    assert_eq!(device.doubtful.get(Column::SectorsWritten), 8);
+    kernel.engine.begin_audit();
+    let now = kernel.now;
+    let audited = kernel.engine.end_audit(now, now, now + 1).unwrap();
+    let ours = audited.iter().find(|(id, _)| *id == DISK).unwrap().1;
+    assert_eq!((ours.doubtful, ours.possible), (device.doubtful, device.accounted));
+}
+
+#[test]
+fn one_that_has_no_scheduler_was_not_merged() {
+    let mut kernel = Kernel::new();
+    let mut rq = kernel.allocate(64, WRITE, 8, 4096);
+    kernel.insert(&mut rq);
+    kernel.hide = 2;
+    kernel.after(1_000).issue(&mut rq);
+    kernel.after(1_000).complete(&mut rq, 4096, 0);
+    kernel.after(1_000).ordinary(64, WRITE, 800, true);
+    assert_eq!(accounted(&mut kernel), kernel.statistics);
+}
+
 #[test]
 fn an_empty_flush_whose_end_was_not_seen_is_counted() {
     let mut kernel = Kernel::new();

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["device", "op"],
         unit: "requests",
-        help: "Block requests that ended, whether their end was seen or is inferred. Requests that were merged into another one are counted in iotruth_merges_total only. For every device and op, requests = count of iotruth_request_latency_seconds + iotruth_unjudged_total + iotruth_phase_unknown_total, for each of the phases queue, device and total.",
+        help: "Block requests that ended, whether their end was seen or is inferred. Requests that were merged into another one are counted in iotruth_merges_total only; one that was waiting for a scheduler when events of it were lost may have been, and is counted here. For every device and op, requests = count of iotruth_request_latency_seconds + iotruth_unjudged_total + iotruth_phase_unknown_total, for each of the phases queue, device and total.",
         collect: |shown, samples| {
             each(shown, |device, op, figures| samples.count(&[device, op], figures.requests));
         },

@@ -124,6 +124,7 @@ fn nothing(id: DeviceId) -> DeviceFigures {
         in_flight: 0,
         oldest: None,
         accounted: Columns::default(),
+        doubtful: Columns::default(),
         accounted_last: 0,
         unaccounted: 0,
     }
