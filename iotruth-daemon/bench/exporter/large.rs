@@ -158,6 +158,7 @@ fn mismatch(number: u64) -> Mismatch {
             flush: None,
             total: Some(1_526_345),
         },
+        waited: None,
     }
 }
 

@@ -229,6 +229,7 @@ impl Engine {
             }
         };
         let (waited, patience) = (at.saturating_sub(since.max(seen_from)), self.limits.stuck_after);
+        life.watch().waited = (!untouched).then_some(waited);
         if waited > patience {
             self.tell(stuck, life, at, untouched);
         } else if at.saturating_sub(since) > patience && life.told() & stuck.bit() == 0 {

@@ -300,6 +300,7 @@ impl Engine {
             tag: life.tag,
             timeline: life.events.timeline(),
             phases,
+            waited: if kind.is_of_the_open() { life.waited() } else { None },
         };
         Some(self.log.add(mismatch, life.entry(kind)))
     }

@@ -278,6 +278,11 @@ impl Life {
         self.watch.as_ref().map_or(0, |watch| watch.told)
     }
 
+    /// See [`Mismatch::waited`](super::mismatch::Mismatch::waited).
+    pub(super) fn waited(&self) -> Option<u64> {
+        self.watch.as_ref().and_then(|watch| watch.waited)
+    }
+
     /// The entry that tells of this kind of it, where it was shown while it was open.
     pub(super) fn entry(&self, kind: Kind) -> Option<u64> {
         let entries = self.watch.as_ref().map_or(&[][..], |watch| &watch.entries);

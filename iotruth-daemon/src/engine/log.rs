@@ -235,6 +235,7 @@ mod tests {
             tag: 0,
             timeline: Timeline::default(),
             phases: Phases::default(),
+            waited: None,
         }
     }
 

@@ -70,4 +70,7 @@ pub struct Mismatch {
     pub timeline: Timeline,
     /// How long each phase took.
     pub phases: Phases,
+    /// How long a stuck request has been where it was at least, in nanoseconds, where its phases do not tell:
+    /// events were lost meanwhile, which may be those of another attempt.
+    pub waited: Option<u64>,
 }

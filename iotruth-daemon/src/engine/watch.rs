@@ -15,6 +15,8 @@ pub(super) struct Watch {
     pub(super) told: u32,
     /// Their entries in the log, one for each kind that has one.
     pub(super) entries: Vec<(Kind, u64)>,
+    /// See [`Mismatch::waited`](super::mismatch::Mismatch::waited).
+    pub(super) waited: Option<u64>,
     /// When it was last found in kernel memory; 0 if never.
     pub(super) confirmed: u64,
     /// Whether its state there was the one that its events left it in.

@@ -381,6 +381,7 @@ pub(crate) fn failed_read() -> Mismatch {
             flush: None,
             total: Some(1_216_345),
         },
+        waited: None,
     }
 }
 

@@ -306,6 +306,7 @@ fn while_events_are_lost_the_deadline_tells_attempts_apart() {
         [(None, true, Some(7)), (Some(3), true, Some(9)), (None, false, None)]
     {
         let (mut kernel, mut rq) = issued();
+        let mut sent = kernel.now;
         if !known {
             kernel.engine.layout.request_deadline = ABSENT;
         }
@@ -316,6 +317,7 @@ fn while_events_are_lost_the_deadline_tells_attempts_apart() {
                 kernel.refuse = 2;
                 kernel.plain(Probe::Requeue, &mut rq);
                 kernel.issue(&mut rq);
+                sent = kernel.now;
             }
             // Something of another request is lost all the time.
             kernel.refuse = 1;
@@ -333,7 +335,11 @@ fn while_events_are_lost_the_deadline_tells_attempts_apart() {
         }
         assert_eq!(seen, told, "sent again: {again:?}, deadline known: {known}");
         if told.is_some() {
-            assert_eq!(kinds(&snapshot(&mut kernel)), [Kind::StuckInDevice]);
+            let shown = snapshot(&mut kernel);
+            assert_eq!(kinds(&shown), [Kind::StuckInDevice]);
+            let [mismatch] = &shown.mismatches[..] else { panic!("{shown:?}") };
+            assert!(mismatch.last - mismatch.waited.unwrap() >= sent, "{mismatch:?}");
+            assert_eq!(mismatch.phases, Phases::default());
         }
     }
 }

@@ -35,7 +35,7 @@ table in `engine/kind.rs`; the examples are in `docs/examples`.
 - What was shown while the request was open goes on with what became of it: `outcome` is `open`, `ended`,
   `failed` (it ended with an error), `end_unseen` (over by the time in `ended`, and nobody saw when) or
   `unknown` (it left the sample of `max_cpu_percent`, or what was lost may be its end and may be something
-  else).
+  else). Where events were lost while a request was stuck, it is known how long that was at least: `waited_us`.
 - The answer begins with what there is of each kind and device: `summary` in the JSON, a table in the text.
 - Each is counted in `iotruth_mismatches_total{kind,severity}`, also where the list has no room.
 ";

@@ -51,6 +51,9 @@ pub struct Entry<'a> {
     tag: Option<i32>,
     timeline: TimelineEntry,
     phases_us: PhasesEntry,
+    /// How long a stuck request had been where it was at least, in microseconds; `null` where the phases tell,
+    /// and for other kinds.
+    waited_us: Option<f64>,
     meaning: &'static str,
     advice: &'static str,
 }
@@ -162,6 +165,7 @@ impl<'a> Entry<'a> {
                 flush: phase(Phase::Flush),
                 total: phase(Phase::Total),
             },
+            waited_us: mismatch.waited.map(microseconds),
             meaning: row.meaning,
             advice: row.advice,
         }

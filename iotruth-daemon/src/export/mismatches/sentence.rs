@@ -216,18 +216,23 @@ fn words(mismatch: &Mismatch) -> String {
     mismatch.error.map_or_else(String::new, |(error, _)| format!(" ({})", error.words()))
 }
 
-/// ` 1.204 ms after it was first seen`, or nothing where its beginning was not seen.
+/// ` 1.204 ms after it was first seen`, or what is known of that where its beginning was not seen.
 fn after(mismatch: &Mismatch) -> String {
-    mismatch
-        .phases
-        .total
-        .map_or_else(String::new, |total| format!(" {} after it was first seen", duration(total)))
+    mismatch.phases.total.map_or_else(
+        || at_least(mismatch),
+        |total| format!(" {} after it was first seen", duration(total)),
+    )
 }
 
-/// ` for 7.201 s`, or nothing where the last issue was not seen.
+/// ` for 7.201 s`, or what is known of that where the last issue was not seen.
 fn time_in_device(mismatch: &Mismatch) -> String {
     let time = mismatch.phases.device;
-    time.map_or_else(String::new, |time| format!(" for {}", duration(time)))
+    time.map_or_else(|| at_least(mismatch), |time| format!(" for {}", duration(time)))
+}
+
+/// ` for at least 7.201 s`, or nothing where nothing is known.
+fn at_least(mismatch: &Mismatch) -> String {
+    mismatch.waited.map_or_else(String::new, |time| format!(" for at least {}", duration(time)))
 }
 
 fn size_of(mismatch: &Mismatch) -> String {
@@ -257,7 +262,9 @@ mod tests {
         for row in &TABLE {
             let full = Mismatch { kind: row.kind, bytes_done: 512, ..sample::failed_read() };
             let bare = Mismatch { kind: row.kind, ..sample::failed_flush() };
-            for mismatch in [full, bare] {
+            let lossy = Mismatch { waited: Some(7_201_000_000), ..bare.clone() };
+            let lossy = row.kind.is_of_the_open().then_some(lossy);
+            for mismatch in [full, bare].into_iter().chain(lossy) {
                 let _ = writeln!(text, "{}\n  {}", row.slug, sentence(&mismatch));
             }
         }
