@@ -10,7 +10,7 @@ use super::{
     units::{counted, utc},
 };
 use crate::{
-    engine::{kind::Severity, recording::Ending},
+    engine::{kind::Severity, mismatch::Outcome, recording::Ending},
     view::View,
 };
 
@@ -71,12 +71,14 @@ pub fn replay(view: &View, source: &Source, format: Format) -> Bytes {
             let all = Filter { severities, limit: usize::MAX, format, ..Filter::default() };
             let list = mismatches(view, &all);
             let list = String::from_utf8_lossy(&list);
-            Bytes::from(format!("{list}\n{}{}", books.text(), sentence(source)))
+            let open = view.snapshot.mismatches.iter().any(|one| one.outcome == Outcome::Open);
+            Bytes::from(format!("{list}\n{}{}", books.text(), sentence(source, open)))
         }
     }
 }
 
-fn sentence(source: &Source) -> String {
+/// `open` says whether something is told of a request that has not ended.
+fn sentence(source: &Source, open: bool) -> String {
     let records = counted(source.records as u64, "record", "records");
     let readers = counted(source.readers as u64, "reader", "readers");
     let without = source.without.map_or_else(String::new, |number| {
@@ -90,8 +92,9 @@ fn sentence(source: &Source) -> String {
             counted(bytes as u64, "byte", "bytes")
         ),
     };
+    let open = if open { " What has not ended yet may have ended after that." } else { "" };
     format!(
-        "A recording of {records} from {readers}{without}. It ends because {ending}.{cut_off}\n"
+        "A recording of {records} from {readers}{without}. It ends because {ending}.{cut_off}{open}\n"
     )
 }
 
@@ -99,9 +102,14 @@ fn sentence(source: &Source) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::sync::Arc;
+
     use super::{Source, replay};
     use crate::{
-        engine::recording::Ending,
+        engine::{
+            mismatch::{Mismatch, Outcome},
+            recording::Ending,
+        },
         export::{golden, query::Format, sample},
     };
 
@@ -114,5 +122,17 @@ mod tests {
             |format| String::from_utf8(replay(&sample::busy(), &source, format).to_vec()).unwrap();
         golden::check("replay.json", &text(Format::Json));
         golden::check("replay.txt", &text(Format::Text));
+    }
+
+    #[test]
+    fn what_has_not_ended_by_its_end_may_have_ended_later() {
+        let source =
+            Source { records: 1, without: None, readers: 1, ending: Ending::Unknown, cut_off: 0 };
+        let mut view = sample::busy();
+        let later = "has not ended yet may have ended after that";
+        assert!(!String::from_utf8_lossy(&replay(&view, &source, Format::Text)).contains(later));
+        let stuck = Mismatch { outcome: Outcome::Open, ..sample::failed_read() };
+        Arc::make_mut(&mut view.snapshot).mismatches.push(Arc::new(stuck));
+        assert!(String::from_utf8_lossy(&replay(&view, &source, Format::Text)).contains(later));
     }
 }
