@@ -34,8 +34,11 @@ struct Answer<'a> {
     in_flight: u64,
     unconfirmed: u64,
     /// What the kernel had in flight beyond these at the last audit, on the devices that are asked for;
-    /// `null` while that is not known.
+    /// `null` while nothing is known of that.
     not_seen: Option<Vec<NotSeen<'a>>>,
+    /// Why there may be more of that than was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_seen_unknown: Option<&'static str>,
     /// How long ago that was; `null` where there is none.
     audit_age_seconds: Option<f64>,
     /// Which requests nothing is told of meanwhile, each in a sentence.
@@ -150,29 +153,39 @@ pub fn inflight(view: &View, pairs: &[(String, String)]) -> Result<(Format, Byte
         .filter(|open| selection::includes(&devices, &open.device_name, open.device))
         .take(limit)
         .collect();
+    let unaudited = unaudited(view);
     let audits = view.ledger.iter().filter(|(_, audit)| audit.not_seen_at_most != Some(0));
     let not_seen = audits
         .filter(|(id, audit)| selection::includes(&devices, &audit.name, **id))
         .map(|(_, audit)| NotSeen::new(audit))
+        // One audit alone tells nothing but how many there may be.
+        .filter(|one| one.requests > 0 || unaudited.is_none())
         .collect();
     let body = match format {
-        Format::Json => json(view, matched, &shown, not_seen),
+        Format::Json => json(view, matched, &shown, not_seen, unaudited),
         Format::Text => {
             let all = shown.len() == limit || looked.oldest.len() < MAX_OPEN_SHOWN;
-            Bytes::from(text(view, matched, &shown, all, &not_seen))
+            Bytes::from(text(view, matched, &shown, all, &not_seen, unaudited))
         }
     };
     Ok((format, body))
 }
 
-fn json(view: &View, matched: u64, shown: &[&OpenRequest], not_seen: Vec<NotSeen<'_>>) -> Bytes {
+fn json(
+    view: &View,
+    matched: u64,
+    shown: &[&OpenRequest],
+    not_seen: Vec<NotSeen<'_>>,
+    unaudited: Option<&'static str>,
+) -> Bytes {
     let looked = &view.snapshot.in_flight;
     super::json(&Answer {
         version: VERSION,
         at: (looked.at != 0).then(|| utc(view.anchor.wall_time(looked.at))),
         in_flight: looked.count,
         unconfirmed: looked.unconfirmed,
-        not_seen: unaudited(view).is_none().then_some(not_seen),
+        not_seen: (unaudited.is_none() || !not_seen.is_empty()).then_some(not_seen),
+        not_seen_unknown: unaudited,
         audit_age_seconds: view.status.audits.age.map(|age| age.as_secs_f64()),
         limits: &view.status.limits,
         matched,
@@ -213,6 +226,7 @@ fn text(
     shown: &[&OpenRequest],
     all: bool,
     not_seen: &[NotSeen<'_>],
+    unaudited: Option<&'static str>,
 ) -> String {
     let looked = &view.snapshot.in_flight;
     if looked.at == 0 {
@@ -247,7 +261,7 @@ fn text(
     }
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
-        0 if unaudited(view).is_none() && not_seen.is_empty() => {
+        0 if unaudited.is_none() && not_seen.is_empty() => {
             writeln!(out, "Nothing was in flight at {at}.")
         }
         0 => writeln!(out, "Nothing that was seen was in flight at {at}."),
@@ -272,12 +286,10 @@ fn text(
             looked.unconfirmed
         );
     }
-    if let Some(why) = unaudited(view) {
+    if let Some(why) = unaudited {
         let _ = writeln!(out, "{why}");
     }
-    // One audit alone tells nothing but how many there may be.
-    let certain = |one: &&NotSeen<'_>| one.requests > 0 || unaudited(view).is_none();
-    let not_seen = not_seen.iter().filter(certain).map(|one| one.sentence(view.status.audits.age));
+    let not_seen = not_seen.iter().map(|one| one.sentence(view.status.audits.age));
     for line in not_seen.chain(view.status.limits.iter().cloned()) {
         let _ = writeln!(out, "{line}");
     }
@@ -387,6 +399,14 @@ mod tests {
         );
         let all = answer(&sample::busy(), &[("format", "text")]).unwrap();
         assert!(all.contains("\nWhether more is in flight on odd\"na\\me is not known: "), "{all}");
+        assert!(!json.contains("not_seen_unknown"), "{json}");
+        // What is certain stays so after a loss.
+        let mut view = sample::busy();
+        Arc::make_mut(&mut view.status).audits.lost_since = true;
+        let json = answer(&view, &[]).unwrap();
+        let certain = "\"not_seen\": [\n    {\n      \"device\": \"sdz\",\n      \"requests\": 2,\n      \
+                       \"at_most\": 2\n    }\n  ],\n  \"not_seen_unknown\": \"Events were lost since";
+        assert!(json.contains(certain), "{json}");
         // Where nothing else is in flight, that is not said of what was not seen.
         let mut view = sample::fresh();
         Arc::make_mut(&mut Arc::make_mut(&mut view.snapshot).in_flight).at = 1;
