@@ -120,6 +120,8 @@ tests:
     values: '0x9 1x10'
   - series: 'iotruth_mismatches_total{device=\"new\",severity=\"critical\"}'
     values: '_x10 1x10'
+  - series: 'iotruth_host_mismatches_total{severity=\"critical\"}'
+    values: '0x9 1x10'
   - series: 'iotruth_events_lost_total{reason=\"ring_full\"}'
     values: '0x9 5x10'
   alert_rule_test:
@@ -137,6 +139,7 @@ tests:
         ("iotruth_inflight_oldest_seconds", false, true),
         ("iotruth_inflight_not_seen", false, true),
         ("increase(iotruth_mismatches_total", false, true),
+        ("increase(iotruth_host_mismatches_total", false, true),
         ("increase(iotruth_events_lost_total", false, true),
         ("up{", false, true),
         ("changes(process_start_time_seconds", false, false),

@@ -9,6 +9,7 @@ use std::{
 use super::{
     account::Columns,
     device::DeviceId,
+    kind::{KINDS, Kind},
     operation::{OPERATIONS, Operation},
     snapshot::{DeviceFigures, OperationFigures},
     spread::{GOLDEN, Spreader},
@@ -58,6 +59,8 @@ pub(super) struct Device {
     pub(super) nvme: bool,
     /// How long its driver is given for a request, in nanoseconds.
     pub(super) timeout: u64,
+    /// Those of its mismatches that are among [`Devices::mismatches`].
+    on_host: [u64; KINDS],
     pub(super) figures: DeviceFigures,
 }
 
@@ -116,6 +119,7 @@ pub(super) struct Devices {
     recent: Recent,
     left_out: u64,
     unnamed: Vec<DeviceId>,
+    mismatches: [u64; KINDS],
     /// Whether disks have sequence numbers on this kernel.
     sequenced: bool,
 }
@@ -197,6 +201,7 @@ impl Devices {
             open: 0,
             nvme: false,
             timeout: DEFAULT_TIMEOUT,
+            on_host: [0; KINDS],
             figures: DeviceFigures {
                 id,
                 name: name.to_string(),
@@ -277,6 +282,27 @@ impl Devices {
         self.all.get(usize::from(place))
     }
 
+    /// Counts a mismatch. Of a device that may turn out to be excluded, it is of the host only once that is known.
+    pub(super) fn count_mismatch(&mut self, place: u16, kind: Kind) {
+        let Some(device) = self.all.get_mut(usize::from(place)) else { return };
+        let kind = kind as usize;
+        let unnamed = device.is_unnamed();
+        let all = device.on_host.get_mut(kind).zip(self.mismatches.get_mut(kind));
+        let own = device.figures.mismatches.get_mut(kind);
+        if let (Some(own), Some((known, all))) = (own, all) {
+            *own += 1;
+            if !unnamed {
+                *known += 1;
+                *all += 1;
+            }
+        }
+    }
+
+    /// Mismatches of all devices that are shown, and that were and have gone.
+    pub(super) const fn mismatches(&self) -> [u64; KINDS] {
+        self.mismatches
+    }
+
     /// How often a device found no room.
     pub(super) const fn left_out(&self) -> u64 {
         self.left_out
@@ -296,6 +322,12 @@ impl Devices {
             device.nvme = name.starts_with("nvme");
             name.clone_into(&mut device.figures.name);
             device.policy = policy;
+            if policy == Policy::Follow {
+                let counts = device.figures.mismatches.iter().zip(&mut device.on_host);
+                for ((count, known), all) in counts.zip(&mut self.mismatches) {
+                    *all += *count - std::mem::replace(known, *count);
+                }
+            }
             device.naming = if name == id.to_string() { Naming::Number } else { Naming::Name };
         }
     }

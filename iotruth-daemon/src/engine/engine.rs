@@ -569,6 +569,7 @@ impl Engine {
             complete_until: self.complete_until(),
             devices: self.devices.figures(),
             gone: self.devices.gone(),
+            mismatches_told: self.devices.mismatches(),
             probes,
             rings,
             losses,

@@ -212,9 +212,7 @@ impl Engine {
     pub(super) fn show_merge(&mut self, life: &Life, operation: Operation) {
         let Some(device) = self.devices.get_mut(life.device) else { return };
         if self.log.repeat(Kind::Merged, device.id, operation, life.last) {
-            if let Some(count) = device.figures.mismatches.get_mut(Kind::Merged as usize) {
-                *count += 1;
-            }
+            self.devices.count_mismatch(life.device, Kind::Merged);
         } else {
             self.show(Kind::Merged, life, None, life.phases(), Outcome::Ended(life.last));
         }
@@ -246,9 +244,8 @@ impl Engine {
         if device.policy == Policy::Exclude {
             return None;
         }
-        if let Some(count) = device.figures.mismatches.get_mut(kind as usize) {
-            *count += 1;
-        }
+        let (device, device_name) = (device.id, device.name.to_string());
+        self.devices.count_mismatch(life.device, kind);
         let (sector, bytes) = match kind {
             // These are about what was asked for, of which the last attempt had only the rest.
             Kind::PartialCompletion | Kind::RequeueShortTransfer => life.asked,
@@ -283,8 +280,8 @@ impl Engine {
             first: time,
             last: time,
             count: 1,
-            device: device.id,
-            device_name: device.name.to_string(),
+            device,
+            device_name,
             operation: self.flavor.operation(life.cmd_flags),
             letters: self.flavor.letters(life.cmd_flags),
             flags: self.flavor.words(life.cmd_flags),

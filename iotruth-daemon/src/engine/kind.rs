@@ -176,7 +176,7 @@ pub const TABLE: [Row; KINDS] = [
         severity: Severity::Critical,
         rule: "ended with an error that no other kind stands for",
         meaning: "the request failed, and whoever asked for it was told so",
-        advice: "the sector and the error say what to check; a medium error is a bad block, a transport error a path",
+        advice: "the sector and the error say what to check; a medium error is a bad block, a transport error a path, and space is missing where the disk keeps its data",
     },
     Row {
         kind: Kind::IoErrorExpected,
@@ -335,6 +335,11 @@ impl Kind {
             self,
             Self::StuckInDevice | Self::HungInDevice | Self::StuckInQueue | Self::HungInQueue
         )
+    }
+
+    /// Whether it is about how long something took, which differs from request to request.
+    pub(super) const fn is_about_time(self) -> bool {
+        self.is_of_the_open() || matches!(self, Self::Late | Self::SlowFlush)
     }
 
     /// Whether one event proves it, so that no lost event can have feigned it.

@@ -21,7 +21,7 @@ pub(super) const MAX_ENTRIES: usize = 4096;
 const FOLD_WITHIN: usize = 64;
 
 /// What makes two mismatches the same one.
-type Same = (Operation, Option<u64>, u32, Option<(IoError, i32)>);
+type Same = (Operation, Option<u64>, u32, Option<(IoError, i32)>, Option<u32>);
 
 /// Entries by kind and device.
 #[derive(Debug, Default)]
@@ -47,6 +47,9 @@ impl Log {
         let key = own.map_or((mismatch.kind, mismatch.device), |(key, _)| key);
         let entries = self.entries.entry(key).or_default();
         let place = own.map(|(_, place)| place).or_else(|| {
+            if mismatch.kind.is_about_time() {
+                return None;
+            }
             let is_over = |known: &Mismatch| known.outcome != Outcome::Open;
             let folds = |known: &Mismatch| is_over(known) && same(known) == same(&mismatch);
             let first = entries.len().saturating_sub(FOLD_WITHIN);
@@ -191,7 +194,8 @@ fn is_of(device: DeviceId, id: DeviceId) -> bool {
 }
 
 fn same(mismatch: &Mismatch) -> Same {
-    (mismatch.operation, mismatch.sector, mismatch.bytes, mismatch.error)
+    let process = mismatch.owner.task.map(|task| task.tgid);
+    (mismatch.operation, mismatch.sector, mismatch.bytes, mismatch.error, process)
 }
 
 #[cfg(test)]
@@ -202,7 +206,7 @@ mod tests {
         kind::Kind,
         mismatch::{Mismatch, Outcome},
         operation::Operation,
-        owner::Owner,
+        owner::{Owner, Task},
         phase::Phases,
         timeline::Timeline,
     };
@@ -295,8 +299,26 @@ mod tests {
             log.conclude(kind, device, two, Outcome::Ended(4));
         }
         assert_eq!(told(&log), [(one, 2, Outcome::Open), (two, 1, Outcome::Ended(4))]);
-        assert_eq!(log.add(stuck(5), None), two, "that one is over");
-        assert_eq!(told(&log), [(one, 2, Outcome::Open), (two, 2, Outcome::Open)]);
+        let three = log.add(stuck(5), None);
+        let all = [(one, 2, Outcome::Open), (two, 1, Outcome::Ended(4)), (three, 1, Outcome::Open)];
+        assert_eq!(told(&log), all, "how long it took is of that one alone");
+    }
+
+    #[test]
+    fn neither_a_duration_nor_an_owner_is_written_over() {
+        let mut log = Log::new(1, 1);
+        let of = |kind, time, tgid| {
+            let task = Some(Task { pid: tgid, tgid, comm: [0; 16] });
+            Mismatch { owner: Owner { task, cgroup: 0 }, ..mismatch(kind, 8, time) }
+        };
+        for kind in [Kind::SlowFlush, Kind::Late] {
+            let [one, two] = [1, 2].map(|time| log.add(of(kind, time, 7), None));
+            assert_ne!(one, two, "{kind:?}");
+        }
+        let ids = [(3, 7), (4, 8), (5, 7)]
+            .map(|(time, tgid)| log.add(of(Kind::IoError, time, tgid), None));
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0], ids[2], "another thread of the first one");
     }
 
     #[test]

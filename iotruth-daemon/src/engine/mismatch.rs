@@ -32,8 +32,8 @@ pub struct Mismatch {
     /// When it was last seen; differs from `first` where `count` is over 1.
     pub last: u64,
     /// How often the same was seen: of the same request while it was open; of others, where it has not,
-    /// with the same device, kind, operation, sector, bytes and error; of merges, with the same device and
-    /// operation.
+    /// with the same device, kind, operation, sector, bytes, error and process; of merges, with the same device
+    /// and operation. Kinds that are about how long something took have an entry for each request.
     pub count: u64,
     /// Which device.
     pub device: DeviceId,
@@ -73,4 +73,18 @@ pub struct Mismatch {
     /// How long a stuck request has been where it was at least, in nanoseconds, where its phases do not tell:
     /// events were lost meanwhile, which may be those of another attempt.
     pub waited: Option<u64>,
+}
+
+impl Mismatch {
+    /// Until when there was something to tell of it; for ever where its request is open.
+    #[must_use]
+    pub fn lasted_until(&self) -> u64 {
+        match self.outcome {
+            Outcome::Open => u64::MAX,
+            Outcome::Ended(time) | Outcome::Failed(time, _) | Outcome::EndUnseen(time) => {
+                self.last.max(time)
+            }
+            Outcome::Unknown => self.last,
+        }
+    }
 }

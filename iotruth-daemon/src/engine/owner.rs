@@ -23,7 +23,7 @@ impl Task {
 /// Owner of a request, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Owner {
-    /// The submitter; `None` where only a kernel worker was seen, which acts for somebody else.
+    /// The submitter; `None` where only a kernel worker was seen, which acts for somebody else, or nobody looked.
     pub task: Option<Task>,
     /// Cgroup id of the bio; 0 where there is none. Right for write-back by kernel workers too.
     pub cgroup: u64,

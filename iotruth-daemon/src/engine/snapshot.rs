@@ -245,6 +245,8 @@ pub struct Snapshot {
     /// Devices that have gone for good: readers find that out one after the other, and the figures of
     /// fewer of them would be counters that go back.
     pub gone: Vec<DeviceId>,
+    /// Mismatches of all devices that are shown, and that were and have gone; by [`super::kind::Kind`].
+    pub mismatches_told: [u64; KINDS],
     /// By [`iotruth_common::probe::Probe`].
     pub probes: [ProbeFigures; PROBES],
     /// The rings in use.
@@ -296,6 +298,7 @@ impl Snapshot {
         }
         self.rings.extend_from_slice(&other.rings);
         self.rings.sort_unstable_by_key(|figures| figures.ring);
+        add(&mut self.mismatches_told, &other.mismatches_told);
         add(&mut self.losses, &other.losses);
         self.losses[Loss::Recursion as usize] =
             self.probes.iter().map(|figures| figures.unseen).sum();

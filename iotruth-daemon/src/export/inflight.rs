@@ -261,8 +261,11 @@ fn text(
     }
     let at = utc(view.anchor.wall_time(looked.at));
     let _ = match looked.count {
-        0 if unaudited.is_none() && not_seen.is_empty() => {
+        0 if unaudited.is_none() && not_seen.is_empty() && view.status.limits.is_empty() => {
             writeln!(out, "Nothing was in flight at {at}.")
+        }
+        0 if unaudited.is_none() && not_seen.is_empty() => {
+            writeln!(out, "Nothing that is followed was in flight at {at}.")
         }
         0 => writeln!(out, "Nothing that was seen was in flight at {at}."),
         count if count == matched => {

@@ -49,6 +49,7 @@ pub(crate) fn busy() -> View {
         complete_until: 4_000 * SECOND - 100_000_000,
         devices,
         gone: Vec::new(),
+        mismatches_told: std::array::from_fn(|kind| 2 * kind as u64),
         probes: std::array::from_fn(|probe| {
             let probe = probe as u64;
             ProbeFigures {

@@ -138,8 +138,7 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         // Before anything is loaded: a second daemon must not disturb the first one.
         let listener = http::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let mut notes: Vec<_> = config.selection().into_iter().collect();
-        notes.extend_from_slice(&known.notes);
+        let mut notes = known.notes.clone();
         let recording = match config.record.as_deref().map(Place::take).transpose() {
             // The thread that wrote the one before may hang with the disk that it is on.
             Err(error) if known.is_second_start() => {
@@ -300,7 +299,7 @@ fn read(
         audits: AuditStatus::default(),
         not_ready: None,
         notes: tracing.notes.clone(),
-        limits: Vec::new(),
+        limits: config.selection().into_iter().collect(),
         process: process::status(process::start()),
         cost: CostStatus::new(None),
     };

@@ -44,8 +44,12 @@ pub(super) struct Publisher {
     helpers: Vec<Helper>,
     recording: Option<Progress>,
     anchor: Anchor,
+    /// When the programs were attached: nanoseconds of `CLOCK_MONOTONIC`.
+    attached: u64,
     /// What is off for as long as the daemon runs.
     notes: Vec<String>,
+    /// Which requests nothing is told of as long as the daemon runs.
+    limits: Vec<String>,
     losses: Losses,
     /// When the clocks were last read.
     audited: Option<u64>,
@@ -92,11 +96,12 @@ impl Publisher {
         recording: Option<Progress>,
     ) -> (Self, watch::Receiver<Arc<View>>) {
         let anchor = clock::anchor();
-        let notes = status.notes.clone();
+        let (notes, limits) = (status.notes.clone(), status.limits.clone());
         status.notes.extend(recording.as_ref().map(Progress::sentence));
+        status.notes.extend_from_slice(&limits);
+        let attached = anchor.monotonic_time(status.attached);
         let (view, receiver) = watch::channel(Arc::new(View {
-            // Of nothing yet, but of this moment.
-            snapshot: Arc::new(Snapshot { taken: anchor.monotonic, ..Snapshot::default() }),
+            snapshot: nothing_yet(anchor.monotonic, attached),
             status: Arc::new(status),
             ledger: auditor.findings().audited,
             anchor,
@@ -110,7 +115,9 @@ impl Publisher {
             helpers,
             recording,
             anchor,
+            attached,
             notes,
+            limits,
             losses: Losses::default(),
             audited: None,
             late: None,
@@ -204,7 +211,13 @@ impl Publisher {
     }
 
     fn show(&mut self, snapshots: &[Arc<Snapshot>], audit: bool, blocked: Vec<String>) {
-        let snapshot = match snapshots {
+        // A reader that has begun has something to show only a moment later.
+        let known = |snapshot: &Arc<Snapshot>| match snapshot.taken {
+            0 => nothing_yet(self.anchor.monotonic, self.attached),
+            _ => Arc::clone(snapshot),
+        };
+        let snapshots: Vec<_> = snapshots.iter().map(known).collect();
+        let snapshot = match &snapshots[..] {
             [] => Arc::default(),
             [only] => Arc::clone(only),
             [first, others @ ..] => {
@@ -227,7 +240,8 @@ impl Publisher {
             .collect();
         let start = self.view.borrow().status.process.start;
         let process = audit.then(|| process::status(start));
-        let mut limits: Vec<String> = self.view.borrow().status.cost.notes();
+        let mut limits = self.limits.clone();
+        limits.extend(self.view.borrow().status.cost.notes());
         limits.extend(self.mailboxes.iter().find_map(|mailbox| mailbox.note()));
         let recording = self.recording.as_ref().map(Progress::sentence);
         let skipped = self.needs_second_programs(&snapshot).then(|| SKIPPED.to_owned());
@@ -297,6 +311,11 @@ impl Publisher {
             *view = Arc::new(View { status: Arc::new(status), ..(**view).clone() });
         });
     }
+}
+
+/// What is known at this time before any reader has shown something.
+fn nothing_yet(now: u64, attached: u64) -> Arc<Snapshot> {
+    Arc::new(Snapshot { taken: now, complete_until: attached, ..Snapshot::default() })
 }
 
 /// A reader that does not go round any more.
@@ -399,13 +418,32 @@ mod tests {
             for program in &mut status.programs {
                 program.second = second;
             }
-            let mut snapshot = Snapshot::default();
+            let mut snapshot = Snapshot { taken: 1, ..Snapshot::default() };
             snapshot.losses[Loss::Recursion as usize] = skipped;
             let (mut publisher, view) =
                 Publisher::new(vec![], vec![], (auditor, vec![]), status, None);
             publisher.show(&[Arc::new(snapshot)], true, vec![]);
             let told = view.borrow().status.notes.iter().any(|note| note == SKIPPED);
             assert_eq!(told, skipped > 0 && !second, "{skipped} skipped, second programs {second}");
+        }
+    }
+
+    #[test]
+    fn before_a_reader_shows_something_it_is_as_it_was_when_the_programs_were_attached() {
+        let (auditor, _) =
+            Auditor::start(Arc::new(Config::default()), 1, Places::default()).unwrap();
+        let anchor = clock::anchor();
+        let attached = anchor.monotonic - 1_000_000_000;
+        let mut status = (*sample::fresh().status).clone();
+        status.attached = anchor.wall_time(attached);
+        let (mut publisher, view) =
+            Publisher::new(vec![Arc::default()], vec![1], (auditor, vec![]), status, None);
+        for _ in 0..2 {
+            let snapshot = Arc::clone(&view.borrow().snapshot);
+            // Two looks at two clocks are a moment apart.
+            assert!(snapshot.complete_until.abs_diff(attached) < 500_000_000, "{snapshot:?}");
+            assert!(snapshot.taken >= anchor.monotonic, "{snapshot:?}");
+            publisher.look().unwrap();
         }
     }
 

@@ -107,9 +107,9 @@ fn who_else_waits_for_a_flush_is_not_known_for_a_while() {
         kernel.after(5).issue(&mut flush);
         kernel.after(5).complete(&mut flush, 0, IOERR);
         kernel.complete(&mut rq, 0, IOERR);
-        let told =
-            snapshot(kernel).mismatches.into_iter().rfind(|one| one.operation == Operation::Flush);
-        told.unwrap().owner.task.map(|task| task.pid)
+        let told = snapshot(kernel).mismatches.into_iter();
+        let flushes = told.filter(|one| one.operation == Operation::Flush);
+        flushes.max_by_key(|one| one.last).unwrap().owner.task.map(|task| task.pid)
     };
     kernel.ordinary(one, WRITE, 0, true);
     assert_eq!(fail(&mut kernel), Some(42));

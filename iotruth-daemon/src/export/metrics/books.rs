@@ -165,7 +165,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Counter,
         labels: &["table"],
         unit: "entries",
-        help: "What did not fit into a table of bounded size: lives (open ones that were forgotten), devices (their requests are counted nowhere else), mismatches (entries that fell out of the log; they stay counted in iotruth_mismatches_total), verdicts (lives that could not wait for the counters of lost events and are unjudged, with the reason loss).",
+        help: "What did not fit into a table of bounded size: lives (open ones that were forgotten), devices (their requests are counted nowhere else), mismatches (entries that fell out of the log; they stay counted in iotruth_host_mismatches_total), verdicts (lives that could not wait for the counters of lost events and are unjudged, with the reason loss).",
         collect: |shown, samples| {
             let lives = &shown.view.snapshot.lives;
             samples.count(&["lives"], lives.evicted);

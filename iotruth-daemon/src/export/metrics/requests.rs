@@ -202,6 +202,18 @@ pub(super) const ROWS: &[Row] = &[
             }
         },
     },
+    Row {
+        name: "iotruth_host_mismatches_total",
+        kind: Type::Counter,
+        labels: &["kind", "severity"],
+        unit: "mismatches",
+        help: "The same of all devices together, and of those that have gone: a disk that fails and is gone before the next scrape is in here alone.",
+        collect: |shown, samples| {
+            for (row, count) in TABLE.iter().zip(shown.view.snapshot.mismatches_told) {
+                samples.count(&[row.slug, row.severity.label()], count);
+            }
+        },
+    },
 ];
 
 /// Calls `f` with name, operation and figures, for every operation that occurred on a device.

@@ -37,7 +37,8 @@ table in `engine/kind.rs`; the examples are in `docs/examples`.
   `unknown` (it left the sample of `max_cpu_percent`, or what was lost may be its end and may be something
   else). Where events were lost while a request was stuck, it is known how long that was at least: `waited_us`.
 - The answer begins with what there is of each kind and device: `summary` in the JSON, a table in the text.
-- Each is counted in `iotruth_mismatches_total{kind,severity}`, also where the list has no room.
+- Each is counted in `iotruth_mismatches_total{device,kind,severity}`, also where the list has no room, and in
+  `iotruth_host_mismatches_total{kind,severity}`, also where the device has gone.
 ";
 
 fn folder() -> PathBuf {

@@ -24,7 +24,8 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// Never empty.
     pub severities: Vec<Severity>,
-    /// Only entries that were seen at this time or later: nanoseconds of `CLOCK_MONOTONIC`.
+    /// Only entries that were seen at this time or later, or whose request was open then: nanoseconds of
+    /// `CLOCK_MONOTONIC`.
     pub since: u64,
     /// How many are shown, the newest first.
     pub limit: usize,
@@ -81,7 +82,7 @@ impl Filter {
         selection::includes(&self.devices, &mismatch.device_name, mismatch.device)
             && (self.kinds.is_empty() || self.kinds.contains(&mismatch.kind))
             && self.severities.contains(&mismatch.kind.row().severity)
-            && mismatch.last >= self.since
+            && mismatch.lasted_until() >= self.since
     }
 }
 
@@ -117,7 +118,11 @@ mod tests {
 
     use super::Filter;
     use crate::{
-        engine::kind::{Kind, Severity},
+        engine::{
+            io_error::IoError,
+            kind::{Kind, Severity},
+            mismatch::{Mismatch, Outcome},
+        },
         export::{query::Format, sample, units::utc},
     };
 
@@ -190,6 +195,23 @@ mod tests {
         }
         for (time, since) in [("1970-01-01T00:00:00Z", 0), ("300000years", 0)] {
             assert_eq!(filter(&[("since", time)]).map(|filter| filter.since), Ok(since));
+        }
+    }
+
+    #[test]
+    fn what_was_open_is_not_older_than_its_end() {
+        let read = sample::failed_read();
+        let since = Filter { since: read.last + 10, ..Filter::default() };
+        for (outcome, passes) in [
+            (Outcome::Open, true),
+            (Outcome::Ended(read.last + 9), false),
+            (Outcome::Ended(read.last + 10), true),
+            (Outcome::Failed(read.last + 11, IoError::Medium), true),
+            (Outcome::EndUnseen(read.last + 11), true),
+            (Outcome::Unknown, false),
+        ] {
+            let mismatch = Mismatch { outcome, ..read.clone() };
+            assert_eq!(since.lets_pass(&mismatch), passes, "{outcome:?}");
         }
     }
 

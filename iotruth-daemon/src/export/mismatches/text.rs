@@ -55,7 +55,11 @@ fn table(out: &mut String, matched: &[&Mismatch], view: &View) {
     );
     for group in groups.iter().take(MOST_ROWS) {
         let row = group.kind.row();
-        let (device, last) = (printable(group.device), utc(view.anchor.wall_time(group.last)));
+        let device = printable(group.device);
+        let last = match group.open {
+            0 => utc(view.anchor.wall_time(group.last)),
+            _ => "still open".to_owned(),
+        };
         let _ = writeln!(
             out,
             "{:<26}{:<10}{device:<16}{:>7}{:>10}{:>7}  {last}",
@@ -78,7 +82,8 @@ fn fallen_out(out: &mut String, view: &View) {
     let dropped = view.snapshot.lives.mismatches_dropped;
     if dropped > 0 {
         let dropped = counted(dropped, "older mismatch", "older mismatches");
-        let _ = writeln!(out, "{dropped} fell out of the log; iotruth_mismatches_total has all.");
+        let _ =
+            writeln!(out, "{dropped} fell out of the log; iotruth_host_mismatches_total has all.");
     }
 }
 
@@ -132,7 +137,7 @@ fn extent(mismatch: &Mismatch) -> String {
 
 fn owner(mismatch: &Mismatch) -> String {
     let task = mismatch.owner.task.map_or_else(
-        || "unknown: only a kernel worker was seen".to_owned(),
+        || "unknown: only a kernel worker was seen, or nobody looked".to_owned(),
         |task| format!("{}, pid {}, tgid {}", printable(&task.name()), task.pid, task.tgid),
     );
     match mismatch.owner.cgroup {
@@ -214,11 +219,8 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
         let matched = counted(matched as u64, "mismatch", "mismatches");
         let _ = writeln!(out, "{matched}, the newest first.");
     }
-    let hidden = snapshot
-        .mismatches
-        .iter()
-        .filter(|mismatch| mismatch.kind.row().severity == Severity::Info)
-        .count();
+    let info = Filter { severities: vec![Severity::Info], ..filter.clone() };
+    let hidden = snapshot.mismatches.iter().filter(|mismatch| info.lets_pass(mismatch)).count();
     if hidden > 0 && !filter.severities.contains(&Severity::Info) {
         let _ = writeln!(out, "{hidden} more of severity info; severity=all shows them.");
     }
@@ -248,6 +250,14 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
              lost or have not come: /inflight shows {}.",
             counted(doubtful, "request has been", "requests have been"),
             if doubtful == 1 { "it" } else { "them" }
+        );
+    }
+    let not_seen: u64 = view.ledger.values().map(|audit| audit.not_seen).sum();
+    if not_seen > 0 {
+        let _ = writeln!(
+            out,
+            "{} in flight of which no event was seen: /inflight says where.",
+            counted(not_seen, "request is", "requests are")
         );
     }
     // Above, where there is a table.
