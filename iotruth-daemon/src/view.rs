@@ -190,9 +190,11 @@ pub struct ProcessStatus {
 pub struct CostStatus {
     /// CPUs that the daemon used in the last second or so.
     pub daemon: f64,
+    /// Those of them that were used to answer HTTP, which are not limited.
+    pub answers: f64,
     /// CPUs that the programs used, as far as one run in 1,024 tells.
     pub programs: f64,
-    /// CPUs that both may use; `None` where that is not limited.
+    /// CPUs that both may use to follow requests; `None` where that is not limited.
     pub limit: Option<f64>,
     /// How long each program has run, by [`Program::index`]; as far as one run in 1,024 tells.
     pub run_times: [Duration; PROGRAMS],
@@ -212,6 +214,7 @@ impl CostStatus {
     pub const fn new(limit: Option<f64>) -> Self {
         Self {
             daemon: 0.0,
+            answers: 0.0,
             programs: 0.0,
             limit,
             run_times: [Duration::ZERO; PROGRAMS],

@@ -259,6 +259,7 @@ fn status(not_ready: Option<String>) -> Status {
         },
         cost: CostStatus {
             daemon: 0.025,
+            answers: 0.0075,
             programs: 0.0125,
             limit: Some(0.05),
             run_times: std::array::from_fn(|program| Duration::from_millis(100 * program as u64)),

@@ -72,13 +72,13 @@ impl Means {
         if self.governor.is_exceeded() && !std::mem::replace(&mut self.warned, true) {
             warn!("max_cpu_percent cannot be held: nothing is left that could be saved");
         }
-        self.warned &= self.governor.level().one_in >= Sample::MOST;
+        self.warned &= self.governor.level().one_in > 1;
         Some(())
     }
 
     fn change(&mut self, change: Change) -> Option<()> {
         let used = format!(
-            "{:.1} % of a CPU used, of {:.0} % that may be",
+            "{:.2} % of a CPU used, of {:.0} % that may be",
             100.0 * self.governor.used(),
             100.0 * self.limit
         );
@@ -161,6 +161,7 @@ impl Economy {
         let cost = self.meter.read();
         let mut status = CostStatus {
             daemon: cost.daemon,
+            answers: cost.answers,
             programs: cost.programs,
             run_times: cost.run_times,
             left_out: cost.left_out,

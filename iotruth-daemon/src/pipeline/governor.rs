@@ -19,6 +19,9 @@ const POSSIBLE: (f64, f64) = (0.02, 0.6);
 /// How many times fewer requests are followed at once: more only after it has been seen what that saves.
 const STEP: u32 = 8;
 
+/// A step that saves no more than this part of the cost is not worth what is no longer told for it.
+const WORTHWHILE: f64 = 0.05;
+
 /// What it costs to follow requests with their owners, of without.
 const OWNERS: f64 = 1.2;
 
@@ -102,7 +105,7 @@ pub(super) struct Governor {
     /// Seconds of a CPU that an event costs at most: all that was used for so many, when each was told of and
     /// that was too much.
     event: f64,
-    /// The cost and the sample before the last change, until it is seen what that has changed.
+    /// The cost of an event and the sample before the last change, until it is seen what that has changed.
     before: Option<(f64, u32)>,
     /// The next cost is of the time before the last change too.
     mixed: bool,
@@ -164,7 +167,7 @@ impl Governor {
                 if self.level.one_in == 1 {
                     self.sampled = now;
                 }
-                self.before = Some((self.mean.cpus, self.level.one_in));
+                self.before = self.cost_of_event().map(|cost| (cost, self.level.one_in));
                 self.level.one_in = one_in;
             }
             // It costs as much as before.
@@ -204,9 +207,9 @@ impl Governor {
         if one_in == 1 {
             self.event = self.mean.cpus / self.mean.events.max(1.0);
         }
-        let fewer =
-            self.suiting(self.mean.cpus).max(one_in + 1).min(one_in * STEP).min(Sample::MOST);
-        self.exceeded = one_in >= Sample::MOST;
+        let fewest = self.fewest();
+        let fewer = self.suiting(self.mean.cpus).max(one_in + 1).min(one_in * STEP).min(fewest);
+        self.exceeded = one_in >= fewest;
         (fewer > one_in).then_some(Change::Sample(fewer))
     }
 
@@ -260,13 +263,27 @@ impl Governor {
         (one_in as u32).clamp(1, Sample::MOST)
     }
 
-    /// Finds what is left out to cost so much, of what is followed, that the change from the cost `before`
-    /// with another sample to the cost now is explained.
+    /// How many requests one stands for at most: to follow fewer would save nothing to speak of, for most of
+    /// the cost is that of what is left out.
+    fn fewest(&self) -> u32 {
+        let left_out = self.left_out;
+        let one_in = (1.0 - left_out) * (1.0 - WORTHWHILE) / (left_out * WORTHWHILE);
+        (one_in.ceil() as u32).clamp(1, Sample::MOST)
+    }
+
+    /// What an event costs, told or left out; `None` where there was none.
+    fn cost_of_event(&self) -> Option<f64> {
+        let Load { cpus, events } = self.mean;
+        (events > 0.0).then(|| cpus / events)
+    }
+
+    /// Finds what is left out to cost so much, of what is followed, that the change from the cost of an event
+    /// `before`, with another sample, to that of one now is explained.
     fn learn(&mut self, before: f64, one_in: u32) {
-        let cpus = self.mean.cpus;
+        let Some(now) = self.cost_of_event() else { return };
         let [part_before, part] = [one_in, self.level.one_in].map(|one_in| 1.0 / f64::from(one_in));
-        let left_out = (before * part - cpus * part_before)
-            / (cpus * (1.0 - part_before) - before * (1.0 - part));
+        let left_out = (before * part - now * part_before)
+            / (now * (1.0 - part_before) - before * (1.0 - part));
         if left_out.is_finite() {
             let (least, most) = POSSIBLE;
             self.left_out = f64::midpoint(self.left_out, left_out.clamp(least, most));
@@ -276,10 +293,9 @@ impl Governor {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Governor, Level, Load, RENEW_AFTER, Sample};
+    use super::{Change, Governor, Level, Load, RENEW_AFTER};
 
     const SECOND: u64 = 1_000_000_000;
-    const MOST: u32 = Sample::MOST;
 
     /// A machine on which following everything costs so much, and what is left out a part of it.
     struct Machine {
@@ -354,7 +370,7 @@ mod tests {
                 for _ in 0..3_600 {
                     above += u32::from(machine.run(1, f64::from(tenths) / 100.0) > 0.1);
                 }
-                let held = machine.governor.level().one_in < MOST;
+                let held = !machine.governor.is_exceeded();
                 assert!(above < 60 || !held, "{left_out} {tenths}: {above} s above the limit");
             }
         }
@@ -414,7 +430,7 @@ mod tests {
     fn what_else_is_used_does_not_keep_it_from_returning() {
         let mut machine = Machine { base: 0.03, ..Machine::new(0.1) };
         machine.run(60, 1.0);
-        assert!(machine.governor.level().one_in > 50);
+        assert!(machine.governor.level().one_in > 30);
         machine.run(18, 0.001);
         assert_eq!(machine.governor.level().one_in, 1, "{:?}", machine.changes);
         machine.run(18, 0.001);
@@ -452,10 +468,21 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_with_the_load_is_not_taken_for_what_is_left_out() {
+        let mut machine = Machine { left_out: 0.02, ..Machine::new(0.1) };
+        machine.run(8, 0.5);
+        assert_eq!(machine.changes.len(), 2, "{:?}", machine.changes);
+        // Five times as much just when the first sample was taken: it seems to have saved nothing.
+        let cost = machine.run(60, 2.5);
+        assert!(cost <= 0.1, "{cost}: {:?}", machine.changes);
+    }
+
+    #[test]
     fn what_cannot_be_held_is_told() {
         let mut machine = Machine { hangs: true, ..Machine::new(0.01) };
         let cost = machine.run(60, 10.0);
-        assert_eq!(machine.governor.level().one_in, MOST);
+        // Fewer would save no twentieth of what is left.
+        assert!((40..80).contains(&machine.governor.level().one_in), "{:?}", machine.changes);
         assert!(machine.governor.is_exceeded() && cost > 0.01);
         machine.run(5, 0.0);
         assert!(!machine.governor.is_exceeded());

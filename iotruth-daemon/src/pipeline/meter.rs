@@ -1,6 +1,6 @@
 //! What following the requests costs.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use iotruth_common::{
     counters::TIMED,
@@ -16,6 +16,8 @@ use crate::kernel::{CounterReader, Counters};
 pub(super) struct Cost {
     /// CPUs that the daemon has used since the time before.
     pub(super) daemon: f64,
+    /// Those of them that were used to answer HTTP.
+    pub(super) answers: f64,
     /// CPUs that the programs have used since then.
     pub(super) programs: f64,
     /// Events since then, told or left out, in a second.
@@ -27,9 +29,12 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// What both have used, and for how much.
+    /// What both have used to follow requests, and how many events.
+    ///
+    /// Whoever asks for answers in a loop would otherwise have requests left out, which saves nothing of those.
     pub(super) fn load(&self) -> Load {
-        Load { cpus: self.daemon + self.programs, events: self.events }
+        let daemon = (self.daemon - self.answers).max(0.0);
+        Load { cpus: daemon + self.programs, events: self.events }
     }
 }
 
@@ -39,6 +44,7 @@ pub(super) struct Meter {
     counters: CounterReader,
     at: u64,
     daemon: Duration,
+    answers: Duration,
     programs: Duration,
     events: u64,
 }
@@ -46,14 +52,15 @@ pub(super) struct Meter {
 impl Meter {
     /// The first reading is of the time from now on.
     pub(super) fn new(counters: CounterReader) -> Self {
-        let (at, daemon) = (clock::monotonic(), used());
-        Self { counters, at, daemon, programs: Duration::ZERO, events: 0 }
+        let (at, daemon, answers) = (clock::monotonic(), used(), answering());
+        Self { counters, at, daemon, answers, programs: Duration::ZERO, events: 0 }
     }
 
     /// What was used since the last reading, and in all.
     pub(super) fn read(&mut self) -> Cost {
         let counted = self.counters.peek();
-        let (at, daemon, run_times) = (clock::monotonic(), used(), run_times(&counted));
+        let (at, daemon, answers) = (clock::monotonic(), used(), answering());
+        let run_times = run_times(&counted);
         let programs = run_times.iter().sum();
         let elapsed = Duration::from_nanos(at.saturating_sub(self.at)).as_secs_f64().max(1e-3);
         let share =
@@ -62,12 +69,14 @@ impl Meter {
         let events = counted.total_attempts() + left_out.iter().sum::<u64>();
         let cost = Cost {
             daemon: share(daemon, self.daemon),
+            answers: share(answers, self.answers),
             programs: share(programs, self.programs),
             events: events.saturating_sub(self.events) as f64 / elapsed,
             run_times,
             left_out,
         };
-        (self.at, self.daemon, self.programs, self.events) = (at, daemon, programs, events);
+        (self.at, self.daemon, self.answers) = (at, daemon, answers);
+        (self.programs, self.events) = (programs, events);
         cost
     }
 }
@@ -76,6 +85,14 @@ impl Meter {
 fn used() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
+}
+
+/// The same of the main thread, which does little but answer HTTP; nothing where the kernel does not say.
+fn answering() -> Duration {
+    let path = format!("/proc/self/task/{}/schedstat", std::process::id());
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let time = text.split_ascii_whitespace().next().and_then(|time| time.parse().ok());
+    Duration::from_nanos(time.unwrap_or_default())
 }
 
 /// How long each program has run: one run in [`TIMED`] was timed.
@@ -94,4 +111,17 @@ fn left_out(counters: &Counters) -> [u64; PROBES] {
         }
     }
     left_out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{answering, used};
+
+    #[test]
+    fn the_main_thread_has_used_some_of_what_the_process_has() {
+        let (main, all) = (answering(), used());
+        assert!(main > Duration::ZERO && main <= all, "{main:?} of {all:?}");
+    }
 }

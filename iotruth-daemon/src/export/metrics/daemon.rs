@@ -128,11 +128,19 @@ pub(super) const ROWS: &[Row] = &[
         },
     },
     Row {
+        name: "iotruth_cpus_answers",
+        kind: Type::Gauge,
+        labels: &[],
+        unit: "CPUs",
+        help: "Those of iotruth_cpus{part=\"daemon\"} that were used to answer HTTP: to follow fewer requests would save nothing of them, so max_cpu_percent is for the rest.",
+        collect: |shown, samples| samples.value(&[], shown.view.status.cost.answers),
+    },
+    Row {
         name: "iotruth_cpus_limit",
         kind: Type::Gauge,
         labels: &[],
         unit: "CPUs",
-        help: "CPUs that following the requests may use: max_cpu_percent. Absent where that is none.",
+        help: "CPUs that following the requests may use, answers aside: max_cpu_percent. Absent where that is none.",
         collect: |shown, samples| {
             if let Some(limit) = shown.view.status.cost.limit {
                 samples.value(&[], limit);

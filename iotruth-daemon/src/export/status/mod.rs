@@ -59,7 +59,10 @@ struct Answer<'a> {
 #[derive(Debug, Serialize)]
 struct CostEntry {
     daemon_cpus: f64,
+    /// Those of them that answer HTTP.
+    answer_cpus: f64,
     program_cpus: f64,
+    /// Of all but the answers.
     limit_cpus: Option<f64>,
     owners_known: bool,
     /// One request in so many is followed.
@@ -273,6 +276,7 @@ impl<'a> Answer<'a> {
             },
             cost: CostEntry {
                 daemon_cpus: status.cost.daemon,
+                answer_cpus: status.cost.answers,
                 program_cpus: status.cost.programs,
                 limit_cpus: status.cost.limit,
                 owners_known: status.cost.owners,

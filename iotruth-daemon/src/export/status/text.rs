@@ -69,13 +69,16 @@ fn head(out: &mut String, answer: &Answer<'_>) {
     );
     let cost = &answer.cost;
     let limit = cost.limit_cpus.map(|limit| format!(" of {:.0} % that may be", 100.0 * limit));
+    let following = (cost.daemon_cpus - cost.answer_cpus).max(0.0);
     let _ = writeln!(
         out,
-        "at the moment {:.2} % of a CPU{}: {:.2} % the daemon, {:.2} % its programs; rings {:.0} % full\n",
-        100.0 * (cost.daemon_cpus + cost.program_cpus),
+        "at the moment {:.2} % of a CPU{}: {:.2} % the daemon, {:.2} % its programs; {:.2} % for answers; rings \
+         {:.0} % full\n",
+        100.0 * (following + cost.program_cpus),
         limit.unwrap_or_default(),
-        100.0 * cost.daemon_cpus,
+        100.0 * following,
         100.0 * cost.program_cpus,
+        100.0 * cost.answer_cpus,
         100.0 * cost.ring_fill_ratio
     );
 }
