@@ -240,8 +240,7 @@ impl CostStatus {
                 "To save CPU time, one request in {} is followed, chosen by its address (max_cpu_percent): \
                  counters and histograms of requests are scaled, and estimates; mismatches are only those \
                  of the requests that are followed; coverage is not known. A device that uses few requests \
-                 may have all or none of them in the sample, which is another one each minute unless a \
-                 request hangs.",
+                 may have all or none of them in the sample, which is another one each minute.",
                 self.one_in
             ));
         }

@@ -124,18 +124,21 @@ impl Engine {
         let mut oldest: Vec<(u64, Key)> = Vec::new();
         for (key, address) in self.table.iter_mut() {
             let Some(first) = address.first() else { continue };
-            let (device, flags, watch) = match &address.open {
+            let weight = |flags: u32| self.sample.weight(self.flavor.operation(flags));
+            let (device, weight, watch) = match &address.open {
                 Occupant::Nobody => continue,
                 // It was not looked up since its last event.
-                Occupant::Plain(plain) => (plain.device, u32::from(plain.operation), None),
-                Occupant::Whole(life) => (life.device, life.cmd_flags, life.watch.as_deref()),
+                Occupant::Plain(plain) => (plain.device, weight(u32::from(plain.operation)), None),
+                Occupant::Whole(life) => {
+                    let weight = if life.kept { 1 } else { weight(life.cmd_flags) };
+                    (life.device, weight, life.watch.as_deref())
+                }
             };
             let young = first.saturating_add(CONFIRM_FROM) > from;
             if !young && watch.is_none_or(|watch| watch.confirmed < from) {
                 in_flight.unconfirmed += u64::from(watch.is_none_or(|watch| watch.gone.is_none()));
                 continue;
             }
-            let weight = self.sample.weight(self.flavor.operation(flags));
             if self.devices.count_in_flight(device, first, weight) {
                 in_flight.count += weight;
                 oldest.push((first, key));
@@ -201,7 +204,8 @@ impl Engine {
             return;
         }
         // It may have been sent back and sent again in what was lost, or has not come.
-        let lost = if untouched { 0 } else { self.last_loss(life.key.ring) };
+        let untold = if life.kept { self.since(life.key.request) } else { 0 };
+        let lost = if untouched { 0 } else { self.last_loss(life.key.ring).max(untold) };
         let attempt = Self::attempt_since(life, at, found);
         let seen_from = lost.max(missing.unwrap_or(0)).min(attempt);
         // Up to then every event has been taken, or is known to be lost. A retry since would leave the

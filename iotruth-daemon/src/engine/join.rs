@@ -200,7 +200,7 @@ impl Engine {
         self.lives.merged += 1;
         self.lives.open = self.lives.open.saturating_sub(1);
         let operation = self.flavor.operation(life.cmd_flags);
-        let weight = self.weight(operation);
+        let weight = self.weight_of(&life);
         if let Some(device) = self.devices.get_mut(life.device) {
             device.open = device.open.saturating_sub(1);
             if counted {
@@ -371,7 +371,7 @@ impl Engine {
                 _ => 2,
             }
         };
-        let weight = self.weight(self.flavor.operation(life.cmd_flags));
+        let weight = self.weight_of(&life);
         if let Some(device) = self.devices.get_mut(life.device)
             && let Some(count) = device.figures.requeues.get_mut(class)
         {

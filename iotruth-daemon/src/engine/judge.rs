@@ -70,7 +70,7 @@ impl Engine {
         } else {
             None
         };
-        let weight = self.weight(self.flavor.operation(life.cmd_flags));
+        let weight = self.weight_of(&life);
         let ending = Ending { life, error, unjudged, outcome, weight };
         // Nearly every life has none.
         let rests_on_history = ending.life.kinds != 0

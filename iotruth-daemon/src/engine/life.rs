@@ -63,6 +63,9 @@ pub(super) struct Life {
     pub(super) setback: bool,
     /// Whether it is a clone that the driver gave back at once, which device mapper drops.
     pub(super) dropped: bool,
+    /// Whether it hung when it left the sample. It is known by the time at which it was made, as long as that is
+    /// found in memory; its events may not have been told since.
+    pub(super) kept: bool,
     /// The error that a part of its data ended with, or the data phase of a flush sequence.
     pub(super) failed: Option<(IoError, i32)>,
     /// Its request, and the ring that all its records come through.
@@ -145,6 +148,7 @@ impl Life {
             flushes: 0,
             setback: false,
             dropped: false,
+            kept: false,
             failed: None,
             key,
             kinds: 0,
@@ -261,6 +265,14 @@ impl Life {
         self.remaining = head.data_len;
         self.sector = head.sector;
         unseen
+    }
+
+    /// Whether it was found in memory where its events left it, and its request was made since then, so that it
+    /// will be known there. One that waits for a flush is not: memory does not tell what it waits for.
+    pub(super) fn hangs_since(&self, attached: u64) -> bool {
+        let found = self.watch.as_ref().is_some_and(|watch| watch.clear && watch.gone.is_none());
+        let made = self.kept || self.start_time >= attached;
+        found && made && !self.waits_for_flush && self.stage != Stage::DataDone
     }
 
     /// What is kept of a life that is watched, from now on.

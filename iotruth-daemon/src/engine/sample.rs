@@ -17,7 +17,7 @@ use iotruth_common::{
 };
 
 use super::{
-    completion::FLUSH_END, engine::Engine, flushes::HardwareQueue, join::LOSS_SLACK,
+    completion::FLUSH_END, engine::Engine, flushes::HardwareQueue, join::LOSS_SLACK, life::Life,
     mismatch::Outcome, operation::Operation, owner::Owner, table::Occupant,
 };
 
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Gives up what is open and no longer followed, and forgets what is known of its addresses: nobody
-    /// may say when it ends, and what comes next.
+    /// may say when it ends, and what comes next. But what hangs is found in memory for as long as it does.
     fn give_up(&mut self) {
         let sample = self.sample;
         let mut table = std::mem::take(&mut self.table);
@@ -146,6 +146,10 @@ impl Engine {
                 Occupant::Plain(plain) => {
                     self.rests.release(plain.rest);
                     plain.device
+                }
+                Occupant::Whole(life) if life.hangs_since(self.attached) => {
+                    (life.kept, life.proved) = (true, false);
+                    continue;
                 }
                 Occupant::Whole(life) => {
                     self.flushes.leave(life);
@@ -193,5 +197,10 @@ impl Engine {
     /// How many requests one of this operation stands for.
     pub(super) fn weight(&self, operation: Operation) -> u64 {
         self.sample.weight(operation)
+    }
+
+    /// How many requests the one of a life stands for.
+    pub(super) fn weight_of(&self, life: &Life) -> u64 {
+        if life.kept { 1 } else { self.weight(self.flavor.operation(life.cmd_flags)) }
     }
 }

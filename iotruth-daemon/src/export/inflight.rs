@@ -52,7 +52,12 @@ struct Answer<'a> {
 /// Why audits do not tell what the kernel has in flight of which no event was seen; `None` where they do.
 fn unaudited(view: &View) -> Option<&'static str> {
     let audits = &view.status.audits;
-    if audits.unbroken < 2 || audits.age.is_none() {
+    if view.status.cost.one_in > 1 && audits.age.is_none() {
+        Some(
+            "Whether the kernel has more in flight, of which no event was seen, is not known while not every \
+             request is followed.",
+        )
+    } else if audits.unbroken < 2 || audits.age.is_none() {
         Some(
             "Whether the kernel has more in flight, of which no event was seen, is not known yet: that takes two \
              audits.",

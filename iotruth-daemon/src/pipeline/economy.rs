@@ -18,7 +18,6 @@ use super::{
     governor::{Change, Governor, Level, Load},
     helper::Helper,
     meter::Meter,
-    reader::Mailbox,
     samples::{Resampled, Teller},
 };
 use crate::{
@@ -29,9 +28,6 @@ use crate::{
 
 /// How often it is looked what was used.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// From when on a request hangs, which is not given up for another sample, in nanoseconds.
-const HANGS_AFTER: u64 = 1_000_000_000;
 
 /// What the limit is kept with.
 #[derive(Debug)]
@@ -64,8 +60,8 @@ impl Means {
     }
 
     /// Saves or returns, where this was the load in the last second; `None` where a reader has ended.
-    fn keep(&mut self, load: Load, hangs: bool) -> Option<()> {
-        if let Some(change) = self.governor.look(clock::monotonic(), load, hangs) {
+    fn keep(&mut self, load: Load) -> Option<()> {
+        if let Some(change) = self.governor.look(clock::monotonic(), load) {
             self.change(change)?;
         }
         // Once, however often the load comes and goes.
@@ -141,15 +137,15 @@ impl Economy {
         Self { meter: Meter::new(counters), means }
     }
 
-    /// Starts the thread. It looks into the mailboxes whether a request hangs.
-    pub(super) fn start(mut self, mailboxes: Vec<Arc<Mailbox>>) -> io::Result<Thrift> {
+    /// Starts the thread.
+    pub(super) fn start(mut self) -> io::Result<Thrift> {
         let shown = Arc::<Mutex<Option<CostStatus>>>::default();
         let show = Arc::clone(&shown);
         let (end, ended) = channel::<()>();
         let without = "iotruth_cpus and the sample of requests stay as they were";
         let helper = Helper::start("governor".to_owned(), without, move |errands| {
             while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-                let Some(status) = errands.run(|| self.look(&mailboxes)) else { return };
+                let Some(status) = errands.run(|| self.look()) else { return };
                 *show.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
             }
         })?;
@@ -157,7 +153,7 @@ impl Economy {
     }
 
     /// Looks what was used; `None` where a reader has ended.
-    fn look(&mut self, mailboxes: &[Arc<Mailbox>]) -> Option<CostStatus> {
+    fn look(&mut self) -> Option<CostStatus> {
         let cost = self.meter.read();
         let mut status = CostStatus {
             daemon: cost.daemon,
@@ -168,22 +164,13 @@ impl Economy {
             ..CostStatus::new(self.means.as_ref().map(|means| means.limit))
         };
         if let Some(means) = &mut self.means {
-            means.keep(cost.load(), hangs(mailboxes, clock::monotonic()))?;
+            means.keep(cost.load())?;
             let Level { owners, one_in } = means.governor.level();
             (status.owners, status.one_in) = (owners, one_in);
             status.exceeded = means.governor.is_exceeded();
         }
         Some(status)
     }
-}
-
-/// Whether a request that is followed hangs.
-fn hangs(mailboxes: &[Arc<Mailbox>], now: u64) -> bool {
-    mailboxes.iter().any(|mailbox| {
-        let in_flight = &mailbox.snapshot().in_flight;
-        let oldest = in_flight.oldest.first();
-        oldest.is_some_and(|open| open.first.saturating_add(HANGS_AFTER) < now)
-    })
 }
 
 /// The thread, as others see it; it ends with this value.

@@ -147,9 +147,8 @@ impl Governor {
         self.exceeded
     }
 
-    /// What is to be changed, where this was the load since it was asked before. While a request `hangs`, the
-    /// sample is not renewed, since the request would not be in the next one.
-    pub(super) fn look(&mut self, now: u64, load: Load, hangs: bool) -> Option<Change> {
+    /// What is to be changed, where this was the load since it was asked before.
+    pub(super) fn look(&mut self, now: u64, load: Load) -> Option<Change> {
         if std::mem::take(&mut self.mixed) {
             return None;
         }
@@ -160,7 +159,7 @@ impl Governor {
         let mean =
             |of: fn(&Load) -> f64| self.looks.iter().map(of).sum::<f64>() / self.looks.len() as f64;
         self.mean = Load { cpus: mean(|load| load.cpus), events: mean(|load| load.events) };
-        let change = self.decide(now, hangs)?;
+        let change = self.decide(now)?;
         match change {
             Change::Owners(owners) => self.level.owners = owners,
             Change::Sample(one_in) => {
@@ -182,7 +181,7 @@ impl Governor {
         Some(change)
     }
 
-    fn decide(&mut self, now: u64, hangs: bool) -> Option<Change> {
+    fn decide(&mut self, now: u64) -> Option<Change> {
         let change = if self.looks.len() < ENOUGH {
             None
         } else {
@@ -192,7 +191,7 @@ impl Governor {
             if self.mean.cpus > self.limit { self.save(now) } else { self.give_back(now) }
         };
         let old = self.level.one_in > 1 && now.saturating_sub(self.sampled) >= RENEW_AFTER;
-        change.or_else(|| (old && !hangs).then_some(Change::Renew))
+        change.or_else(|| old.then_some(Change::Renew))
     }
 
     fn save(&mut self, now: u64) -> Option<Change> {
@@ -303,7 +302,6 @@ mod tests {
         left_out: f64,
         /// What is used for something else.
         base: f64,
-        hangs: bool,
         now: u64,
         cost: f64,
         changes: Vec<Change>,
@@ -315,7 +313,6 @@ mod tests {
                 governor: Governor::new(limit),
                 left_out: 0.25,
                 base: 0.0,
-                hangs: false,
                 now: SECOND,
                 cost: 0.0,
                 changes: Vec::new(),
@@ -331,7 +328,7 @@ mod tests {
                 self.cost = self.base + part * told;
                 self.now += SECOND;
                 let load = Load { cpus: self.cost, events: 1e6 * everything };
-                self.changes.extend(self.governor.look(self.now, load, self.hangs));
+                self.changes.extend(self.governor.look(self.now, load));
             }
             self.cost
         }
@@ -457,13 +454,9 @@ mod tests {
             machine.run(30, everything);
             let (level, changes) = (machine.governor.level(), machine.changes.len());
             assert!(level.one_in > 1);
-            machine.hangs = true;
             machine.run(2 * RENEW_AFTER / SECOND, everything);
-            assert_eq!(machine.changes[changes..], []);
-            machine.hangs = false;
-            machine.run(1, everything);
             assert_eq!(machine.governor.level(), level);
-            assert_eq!(machine.changes[changes..], [Change::Renew]);
+            assert_eq!(machine.changes[changes..], [Change::Renew; 2]);
         }
     }
 
@@ -479,7 +472,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_held_is_told() {
-        let mut machine = Machine { hangs: true, ..Machine::new(0.01) };
+        let mut machine = Machine::new(0.01);
         let cost = machine.run(60, 10.0);
         // Fewer would save no twentieth of what is left.
         assert!((40..80).contains(&machine.governor.level().one_in), "{:?}", machine.changes);

@@ -169,8 +169,7 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         let limit = means.as_ref().map(Means::limit);
         let economy = Economy::new(tracing.counter_reader()?, means);
         let mailboxes: Vec<_> = plan.readers.iter().map(|_| Arc::<Mailbox>::default()).collect();
-        let thrift =
-            economy.start(mailboxes.clone()).context("cannot start the governor thread")?;
+        let thrift = economy.start().context("cannot start the governor thread")?;
         let helpers = vec![auditor.helper().clone(), thrift.helper().clone()];
         let ends = auditees.into_iter().zip(samples).zip(mailboxes).collect();
         let auditor = (auditor, helpers);

@@ -43,7 +43,14 @@ fn what_was_told_of_an_open_request_says_what_became_of_it() {
         kernel.issue(&mut next);
     });
     assert_eq!(replaced, Outcome::EndUnseen(end));
-    let (unknown, _) = stuck(|kernel, _| {
+    let (kept, _) = stuck(|kernel, _| {
+        kernel.after(1_000).resample(Sample::NONE);
+    });
+    assert_eq!(kept, Outcome::Open, "it is found in memory");
+    let (unknown, _) = stuck(|kernel, rq| {
+        // Its events have left it elsewhere.
+        rq.tag += 1;
+        look(kernel, rq, 1);
         kernel.after(1_000).resample(Sample::NONE);
     });
     assert_eq!(unknown, Outcome::Unknown);

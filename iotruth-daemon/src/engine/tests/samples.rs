@@ -3,8 +3,15 @@
 
 use iotruth_common::probe::Probe;
 
-use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot};
-use crate::engine::{Sample, Starts, kind::Kind, operation::Operation, synthetic::Kernel};
+use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot, waiting::look};
+use crate::engine::{
+    Sample, Starts,
+    kind::Kind,
+    mismatch::Outcome,
+    operation::Operation,
+    snapshot::Unjudged,
+    synthetic::{Kernel, Request},
+};
 
 const SECOND: u64 = 1_000_000_000;
 const HALF: Sample = Sample { one_in: 2, salt: 0 };
@@ -52,6 +59,97 @@ fn what_stays_in_the_sample_stays_open_and_the_rest_is_given_up() {
         2 + 1,
         "one for two, and one for itself"
     );
+}
+
+/// Two reads that are not in the sample, of which one hangs when it begins.
+fn hanging() -> (Kernel, Request) {
+    let mut kernel = Kernel::new();
+    let [_, address] = addresses(HALF);
+    kernel.ordinary(address, READ, 0, true);
+    let mut hangs = kernel.after(5).allocate(address, READ, 8, 4096);
+    hangs.timeout = 2_000;
+    kernel.issue(&mut hangs);
+    kernel.audit();
+    let id = kernel.engine.present_devices().next().unwrap();
+    kernel.engine.set_timeout(id, 8 * SECOND);
+    kernel.after(2 * SECOND);
+    look(&mut kernel, &hangs, 1);
+    let young = (1..).map(|number| address + number * 0x140);
+    let young = young.into_iter().find(|rq| !HALF.follows(*rq, READ)).unwrap();
+    let mut young = kernel.allocate(young, READ, 80, 4096);
+    kernel.issue(&mut young);
+    follow(&mut kernel, HALF);
+    let snapshot = snapshot(&mut kernel);
+    assert_eq!((snapshot.lives.open, snapshot.lives.given_up), (1, 1));
+    (kernel, hangs)
+}
+
+#[test]
+fn what_hangs_is_told_though_it_is_not_in_the_sample() {
+    let (mut kernel, hangs) = hanging();
+    for _ in 0..7 {
+        kernel.after(SECOND);
+        look(&mut kernel, &hangs, 1);
+    }
+    let shown = snapshot(&mut kernel);
+    assert_eq!(kinds(&shown), [Kind::StuckInDevice]);
+    assert_eq!(shown.mismatches[0].outcome, Outcome::Open);
+    let open = &shown.in_flight.oldest;
+    assert_eq!((shown.in_flight.count, open.len()), (1, 1), "it stands for itself alone");
+    for _ in 0..5 {
+        kernel.after(SECOND);
+        look(&mut kernel, &hangs, 1);
+    }
+    let told = kinds(&snapshot(&mut kernel));
+    assert_eq!(told, [Kind::StuckInDevice, Kind::HungInDevice]);
+    // Nothing tells of its end, and its place in memory is somebody else's then.
+    let other = Request { allocated: kernel.now, ..hangs };
+    kernel.after(SECOND);
+    look(&mut kernel, &other, 1);
+    let over = snapshot(&mut kernel);
+    assert!(over.mismatches.iter().all(|one| matches!(one.outcome, Outcome::EndUnseen(_))));
+    assert_eq!((over.lives.open, over.losses), (0, [0; 5]));
+    let reads = figures(&over, Operation::Read);
+    assert_eq!((reads.requests, reads.unjudged[Unjudged::PreExisting as usize]), (2, 1));
+}
+
+#[test]
+fn another_attempt_may_not_have_been_told() {
+    let (mut kernel, mut hangs) = hanging();
+    kernel.after(SECOND);
+    look(&mut kernel, &hangs, 1);
+    kernel.plain(Probe::Requeue, &mut hangs);
+    kernel.issue(&mut hangs);
+    let again = kernel.now;
+    for _ in 0..3 {
+        kernel.after(SECOND);
+        look(&mut kernel, &hangs, 1);
+        assert!(snapshot(&mut kernel).mismatches.is_empty(), "the second attempt is not so old");
+    }
+    for _ in 0..4 {
+        kernel.after(SECOND);
+        look(&mut kernel, &hangs, 1);
+    }
+    let shown = snapshot(&mut kernel);
+    assert_eq!(kinds(&shown), [Kind::StuckInDevice]);
+    let told = &shown.mismatches[0];
+    assert!(told.last - told.waited.unwrap() >= again, "{told:?}");
+}
+
+#[test]
+fn what_hung_ends_well_once_everything_is_followed_again() {
+    let (mut kernel, mut hangs) = hanging();
+    kernel.after(SECOND);
+    look(&mut kernel, &hangs, 1);
+    follow(&mut kernel, Sample::ALL);
+    kernel.after(SECOND);
+    look(&mut kernel, &hangs, 1);
+    kernel.after(5).complete(&mut hangs, 4096, 0);
+    kernel.after(5).ordinary(hangs.address, READ, 16, true);
+    let shown = snapshot(&mut kernel);
+    assert!(shown.mismatches.is_empty());
+    let reads = figures(&shown, Operation::Read);
+    assert_eq!((reads.requests, reads.unjudged), (3, [0, 0, 1]));
 }
 
 #[test]
