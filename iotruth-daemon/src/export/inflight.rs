@@ -92,18 +92,20 @@ impl<'a> NotSeen<'a> {
         Self { device: name, requests: *not_seen, at_most: *not_seen_at_most, unknown }
     }
 
+    /// Whether nothing is known but how many there may be.
+    const fn is_merely_possible(&self) -> bool {
+        self.requests == 0 && self.at_most.is_some()
+    }
+
     fn sentence(&self, age: Option<Duration>) -> String {
-        let ago = age.map_or_else(String::new, |age| format!(" {} s ago", age.as_secs()));
+        let ago = ago(age);
         let device = printable(self.device);
         match (self.requests, self.at_most) {
             (0, None) => {
                 let why = self.unknown.unwrap_or("it has not been audited");
                 format!("Whether more is in flight on {device} is not known: {why}.")
             }
-            (0, Some(most)) => format!(
-                "Up to {most} more may have been in flight on {device}{ago} by the kernel's own count, without any \
-                 event: others ended there or events were lost, so it cannot be told."
-            ),
+            (0, Some(most)) => format!("{device} (up to {most})"),
             (requests, _) => format!(
                 "{requests} more in flight on {device}{ago} by the kernel's own count, without any event: begun \
                  before iotruth was attached or while it did not follow every request, waiting where no event \
@@ -111,6 +113,11 @@ impl<'a> NotSeen<'a> {
             ),
         }
     }
+}
+
+/// How old the last audit is.
+fn ago(age: Option<Duration>) -> String {
+    age.map_or_else(String::new, |age| format!(" {} s ago", age.as_secs()))
 }
 
 /// One request; field names and meanings are part of the schema.
@@ -297,8 +304,24 @@ fn text(
     if let Some(why) = unaudited {
         let _ = writeln!(out, "{why}");
     }
-    let not_seen = not_seen.iter().map(|one| one.sentence(view.status.audits.age));
-    for line in not_seen.chain(view.status.limits.iter().cloned()) {
+    let age = view.status.audits.age;
+    // One line of every disk that is in use, and else nobody would read the others.
+    let (possible, told): (Vec<_>, Vec<_>) =
+        not_seen.iter().partition(|one| one.is_merely_possible());
+    for one in told {
+        let _ = writeln!(out, "{}", one.sentence(age));
+    }
+    if !possible.is_empty() {
+        let disks: Vec<_> = possible.iter().map(|one| one.sentence(age)).collect();
+        let _ = writeln!(
+            out,
+            "Where requests kept ending or events were lost, it could not be told{} whether more was in flight of \
+             which no event was seen: {}.",
+            ago(age),
+            disks.join(", ")
+        );
+    }
+    for line in &view.status.limits {
         let _ = writeln!(out, "{line}");
     }
     out
@@ -401,7 +424,8 @@ mod tests {
         let other = answer(&sample::busy(), &[("device", "nvme0n1"), ("format", "text")]).unwrap();
         assert!(
             other.contains(
-                "\nUp to 1 more may have been in flight on nvme0n1 3 s ago by the kernel's own"
+                "it could not be told 3 s ago whether more was in flight of which no event was seen: nvme0n1 \
+                 (up to 1).\n"
             ),
             "{other}"
         );

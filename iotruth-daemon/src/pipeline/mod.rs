@@ -146,7 +146,13 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
                 notes.push(format!("Nothing is recorded any more: {error:#}."));
                 None
             }
-            place => place?,
+            Ok(Some(None)) => {
+                let note = "Nothing is recorded: the file system of the recording did not answer.";
+                warn!("{note} The daemon goes on without it.");
+                notes.push(note.to_owned());
+                None
+            }
+            place => place?.flatten(),
         };
         let types = Types::read()?;
         let mut plan =

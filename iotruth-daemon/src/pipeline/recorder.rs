@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvError, Sender},
     },
     thread,
@@ -43,6 +43,12 @@ const END: u64 = (FRAME * size_of::<u64>()) as u64;
 /// How long the thread may take to write what is left.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long the file system may take to open the file.
+const OPENED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long it may take to write a chunk before that is told.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -61,8 +67,13 @@ pub(super) struct Recorder {
     /// Words that wait to be written.
     waiting: Arc<AtomicUsize>,
     progress: Progress,
+    /// The file, with its lock.
+    locked: Locked,
     thread: thread::JoinHandle<()>,
 }
+
+/// The file that is locked, if there is one.
+type Locked = Arc<Mutex<Option<File>>>;
 
 /// The file that is to be written: open and locked, with what was in it.
 #[derive(Debug)]
@@ -73,8 +84,21 @@ pub(super) struct Place {
 
 impl Place {
     /// Finds out whether the file can be written, without changing what is in it: the daemon may fail to
-    /// start.
-    pub(super) fn take(path: &Path) -> anyhow::Result<Self> {
+    /// start. `None` where its file system does not answer, since that may be why the daemon is started.
+    pub(super) fn take(path: &Path) -> anyhow::Result<Option<Self>> {
+        let (taken, place) = mpsc::channel();
+        let path = path.to_owned();
+        thread::Builder::new()
+            .name("recording".to_owned())
+            .spawn(move || {
+                // Nobody may wait for it any more.
+                let _ = taken.send(Self::open(&path));
+            })
+            .context("cannot start a thread that opens the recording")?;
+        place.recv_timeout(OPENED_WITHIN).map_or(Ok(None), |place| place.map(Some))
+    }
+
+    fn open(path: &Path) -> anyhow::Result<Self> {
         let place = open(OpenOptions::new().create(true), path).and_then(|file| {
             // A name that only points to it stays what it is.
             Ok(Self { path: fs::canonicalize(path)?, file })
@@ -135,16 +159,48 @@ fn open(options: &mut OpenOptions, path: &Path) -> anyhow::Result<File> {
 
 /// How far a recording is, as a sentence.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Progress(Arc<Mutex<String>>);
+pub(super) struct Progress(Arc<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    sentence: Mutex<String>,
+    /// Since when something is being written, in nanoseconds of `CLOCK_MONOTONIC`; 0 where nothing is.
+    writing_since: AtomicU64,
+    /// Whether something found no room to wait.
+    full: AtomicBool,
+}
 
 impl Progress {
     /// The sentence.
     pub(super) fn sentence(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let Shown { sentence, writing_since, full } = &*self.0;
+        let sentence = sentence.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let since = writing_since.load(Ordering::Relaxed);
+        let waits = Duration::from_nanos(clock::monotonic().saturating_sub(since));
+        if since == 0 || waits < WRITTEN_WITHIN {
+            return sentence;
+        }
+        let lost = if full.load(Ordering::Relaxed) {
+            ", and what comes now is not kept any more"
+        } else {
+            ""
+        };
+        format!(
+            "{sentence} Nothing could be written for {} s, since its file system does not answer{lost}.",
+            waits.as_secs()
+        )
     }
 
     fn say(&self, sentence: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
+        *self.0.sentence.lock().unwrap_or_else(PoisonError::into_inner) = sentence;
+    }
+
+    /// Calls what writes.
+    fn during<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.writing_since.store(clock::monotonic(), Ordering::Relaxed);
+        let written = write();
+        self.0.writing_since.store(0, Ordering::Relaxed);
+        written
     }
 }
 
@@ -155,28 +211,38 @@ impl Recorder {
         let (pieces, written) = mpsc::channel();
         let (waiting, progress) = (Arc::<AtomicUsize>::default(), Progress::default());
         let (of_thread, shown) = (Arc::clone(&waiting), progress.clone());
+        let locked: Locked = Arc::new(Mutex::new(place.file.try_clone().ok()));
+        let lock = Arc::clone(&locked);
         progress.say(sentence(&place.path, 0, limit));
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
                 priority::raise("the recorder");
-                match place.clear().and_then(|place| Ok(Tape::new(place, limit)?)) {
-                    Ok(tape) => tape.write(&written, &of_thread, &shown),
+                let keep = |file: Option<File>| {
+                    *lock.lock().unwrap_or_else(PoisonError::into_inner) = file;
+                };
+                let begin = || place.clear().and_then(|place| Ok(Tape::new(place, limit)?));
+                match shown.during(begin) {
+                    Ok(tape) => {
+                        keep(tape.file.try_clone().ok());
+                        tape.write(&written, &of_thread, &shown);
+                    }
                     Err(error) => {
                         let sentence = format!("There is no recording: {error:#}.");
                         warn!("{sentence} The daemon goes on without it.");
                         shown.say(sentence);
                     }
                 }
+                keep(None);
             })
             .context("cannot start the recorder thread")?;
-        Ok(Self { pieces, waiting, progress, thread })
+        Ok(Self { pieces, waiting, progress, locked, thread })
     }
 
     /// What keeps all that one reader's engine is told.
     pub(super) fn track(&self, reader: usize) -> Track {
         let (pieces, waiting) = (self.pieces.clone(), Arc::clone(&self.waiting));
-        Track { reader, chunk: Vec::new(), pieces, waiting }
+        Track { reader, chunk: Vec::new(), pieces, waiting, progress: self.progress() }
     }
 
     /// How far it is.
@@ -193,6 +259,12 @@ impl Recorder {
         while !self.thread.is_finished() {
             if Instant::now() >= deadline {
                 warn!("the recording is not finished: its end is missing");
+                // The thread may be there for as long as a disk hangs, and the process with it. The next
+                // daemon must not wait for that.
+                let locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(Err(error)) = locked.map(|file| file.unlock()) {
+                    warn!("the recording stays locked: {error}");
+                }
                 return;
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -259,6 +331,7 @@ pub(super) struct Track {
     chunk: Vec<u64>,
     pieces: Sender<Piece>,
     waiting: Arc<AtomicUsize>,
+    progress: Progress,
 }
 
 impl Track {
@@ -284,6 +357,9 @@ impl Track {
         let room = self.waiting.fetch_add(words, Ordering::Relaxed) + words <= ROOM;
         let next = if room { Vec::with_capacity(words) } else { Vec::new() };
         let chunk = std::mem::replace(&mut self.chunk, next);
+        if !room {
+            self.progress.0.full.store(true, Ordering::Relaxed);
+        }
         // What waits already is written all the same.
         let piece = if room { Piece::Chunk(chunk) } else { Piece::End(Ending::TooSlow) };
         self.pieces.send(piece).is_ok() && room
@@ -329,14 +405,14 @@ impl Tape {
             if size_of_val(chunk.as_slice()) as u64 > room {
                 break Ending::Full;
             }
-            if let Err(error) = self.append(&chunk) {
+            if let Err(error) = progress.during(|| self.append(&chunk)) {
                 cause = Some(error);
                 break Ending::Failed;
             }
             waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
             progress.say(sentence(&self.path, self.bytes, self.limit));
         };
-        if let Err(error) = self.end(ending) {
+        if let Err(error) = progress.during(|| self.end(ending)) {
             cause = cause.or(Some(error));
         }
         let why = cause.map_or_else(|| ending.words().to_owned(), |error| error.to_string());
@@ -376,7 +452,7 @@ mod tests {
 
     use std::{
         env, fs,
-        path::PathBuf,
+        path::{Path, PathBuf},
         process,
         sync::{
             Arc,
@@ -385,7 +461,7 @@ mod tests {
         },
     };
 
-    use super::{NOTHING, Place, Progress, ROOM, Tape, Track};
+    use super::{NOTHING, Place, Progress, ROOM, Tape, Track, clock};
     use crate::engine::{Input, device::DeviceId, recording::Ending};
 
     /// A file that is gone at the end of the test.
@@ -410,6 +486,32 @@ mod tests {
         }
     }
 
+    fn taken(path: &Path) -> Place {
+        Place::take(path).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_written_for_long_says_so() {
+        let progress = Progress::default();
+        progress.say("Recording into it: 8 of at most 9 bytes.".to_owned());
+        let said = |nanoseconds: u64, full: bool| {
+            let since = clock::monotonic() - nanoseconds;
+            progress.0.writing_since.store(since, Ordering::Relaxed);
+            progress.0.full.store(full, Ordering::Relaxed);
+            progress.sentence()
+        };
+        assert!(said(1_000_000, true).ends_with("8 of at most 9 bytes."));
+        assert!(
+            said(3_100_000_000, false)
+                .ends_with("written for 3 s, since its file system does not answer.")
+        );
+        assert!(
+            said(3_100_000_000, true).ends_with("answer, and what comes now is not kept any more.")
+        );
+        assert_eq!(progress.during(|| 7), 7);
+        assert!(progress.sentence().ends_with("8 of at most 9 bytes."), "it has been written");
+    }
+
     #[test]
     fn a_recording_that_is_written_too_slowly_ends_with_what_waits() {
         let file = Temporary::new("slow");
@@ -420,6 +522,7 @@ mod tests {
             chunk: Vec::new(),
             pieces: pieces.clone(),
             waiting: Arc::clone(&waiting),
+            progress: Progress::default(),
         };
         let (mut first, mut second) = (track(0), track(1));
         let input = Input::DeviceEnded(DeviceId::default());
@@ -433,7 +536,7 @@ mod tests {
         assert!(second.hear(&input) && second.flush());
         drop((first, second));
         let progress = Progress::default();
-        let tape = Tape::new(Place::take(&file.0).unwrap(), 1 << 20).unwrap();
+        let tape = Tape::new(taken(&file.0), 1 << 20).unwrap();
         tape.write(&written, &waiting, &progress);
         let said = progress.sentence();
         let bytes = NOTHING as usize + 8 * words;
@@ -450,7 +553,7 @@ mod tests {
         let file = Temporary::new("kept");
         let evidence = vec![7; NOTHING as usize + 8];
         fs::write(&file.0, &evidence).unwrap();
-        let place = Place::take(&file.0).unwrap();
+        let place = taken(&file.0);
         assert_eq!(fs::read(&file.0).unwrap(), evidence, "nothing is begun yet");
         let again = Place::take(&file.0).unwrap_err();
         assert!(format!("{again:#}").ends_with("another daemon writes it"), "{again:#}");
@@ -471,7 +574,7 @@ mod tests {
         fs::write(&file.0, [7; 64]).unwrap();
         let link = Temporary::new("link");
         std::os::unix::fs::symlink(&file.0, &link.0).unwrap();
-        drop(Place::take(&link.0).unwrap().clear().unwrap());
+        drop(taken(&link.0).clear().unwrap());
         assert_eq!(fs::read_link(&link.0).unwrap(), file.0);
         assert_eq!(fs::read(file.old()).unwrap(), [7; 64]);
         assert_eq!(fs::read(&link.0).unwrap(), b"");

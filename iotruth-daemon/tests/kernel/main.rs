@@ -27,6 +27,7 @@ mod filters;
 mod fsync_owners;
 mod full_speed;
 mod http_errors;
+mod hung_recording;
 mod kernel_errors;
 mod loss_storm;
 mod phases;

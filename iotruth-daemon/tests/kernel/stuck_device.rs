@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io,
     path::Path,
-    process::Command,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -15,10 +14,10 @@ use crate::harness::{
     direct_io::DirectFile,
     ext4::Ext4,
     fio::Fio,
+    frozen::Frozen,
     inflight::in_flight,
     loop_device::LoopDevice,
     patience::{wait_for, wait_long_for},
-    run::run,
     tmpfs::Tmpfs,
     turn::turn,
 };
@@ -52,9 +51,7 @@ impl Kept {
 
     /// Lets nobody write, until the guard is dropped.
     fn freeze(&self) -> Frozen<'_> {
-        let path = self.ext4.path();
-        run("fsfreeze", [Path::new("--freeze"), path]);
-        Frozen { path }
+        Frozen::new(self.ext4.path())
     }
 }
 
@@ -63,20 +60,6 @@ fn write(path: &Path, name: &str) -> JoinHandle<io::Result<usize>> {
     let path = path.to_owned();
     let write = move || DirectFile::open(&path, 4096).write(1 << 20);
     thread::Builder::new().name(name.to_owned()).spawn(write).unwrap()
-}
-
-/// A file system that lets nobody write; thawed with this guard.
-struct Frozen<'a> {
-    path: &'a Path,
-}
-
-impl Drop for Frozen<'_> {
-    fn drop(&mut self) {
-        let done = Command::new("fsfreeze").arg("--unfreeze").arg(self.path).status();
-        if !done.is_ok_and(|status| status.success()) {
-            eprintln!("{} stays frozen", self.path.display());
-        }
-    }
 }
 
 #[test]

@@ -62,6 +62,10 @@ fn section(out: &mut String, row: &Row) {
         .unwrap_or_else(|error| panic!("{}: {error}; each kind has an example", path.display()));
     let kind = format!("kind       {} ({})", row.slug, row.severity.label());
     assert!(example.contains(&kind), "{} is of another kind", path.display());
+    for (name, text) in [("meaning", row.meaning), ("advice", row.advice)] {
+        let line = format!("\n  {name:<10} {text}\n");
+        assert!(example.contains(&line), "{}: the {name} has changed", path.display());
+    }
     let (origin, block) = example.split_once("\n\n").unwrap();
     writeln!(out, "\n### `{}`\n", row.slug).unwrap();
     writeln!(out, "**When**: {}.  ", row.rule).unwrap();

@@ -9,6 +9,7 @@ pub(crate) mod direct_io;
 pub(crate) mod diskstats;
 pub(crate) mod ext4;
 pub(crate) mod fio;
+pub(crate) mod frozen;
 pub(crate) mod http;
 pub(crate) mod inflight;
 pub(crate) mod load;
