@@ -467,7 +467,7 @@ mod tests {
         Arc::make_mut(&mut view.status).audits.unbroken = 1;
         let first = answer(&view, &[("format", "text")]).unwrap();
         assert!(
-            first.contains("\n2 more in flight on sdz ") && !first.contains("Up to"),
+            first.contains("\n2 more in flight on sdz ") && !first.contains("(up to"),
             "{first}"
         );
         Arc::make_mut(&mut view.status).audits.unbroken = 2;

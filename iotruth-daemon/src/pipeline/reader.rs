@@ -261,9 +261,14 @@ impl<S: Source + 'static, C: Counters + 'static, M: Memory + 'static> Reader<S, 
             }
         }
         let mut events = Vec::with_capacity(self.sources.len().max(1));
-        // What there is at first is taken and shown at once: perhaps no record, but which rings are drained.
-        let mut rounds =
-            Rounds { unpublished: true, longest_record: LONGEST_RUN, ..Rounds::default() };
+        // What there is at first is taken and shown at once: perhaps no record, but which rings are drained. And
+        // what is open is counted once there has been something to count.
+        let mut rounds = Rounds {
+            looked: clock::monotonic(),
+            unpublished: true,
+            longest_record: LONGEST_RUN,
+            ..Rounds::default()
+        };
         loop {
             let stopping = self.stop.load(Ordering::Relaxed);
             if stopping {

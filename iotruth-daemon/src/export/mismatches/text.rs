@@ -234,13 +234,17 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
             snapshot.devices.values().flat_map(|device| device.operations.iter().flatten());
         let scaled = operations.any(|figures| figures.extrapolated > 0);
         let scaled = if scaled { ", scaled from the sample to all" } else { "" };
-        let _ = writeln!(
-            out,
-            "{} could not be judged; on the devices that are here now{scaled}: {loss} because events were \
-             lost, {inferred} because the end was not seen, {old} because they may have begun \
-             before.",
-            counted(snapshot.lives.unjudged, "request", "requests")
-        );
+        let unjudged = counted(snapshot.lives.unjudged, "request", "requests");
+        let _ = if loss + inferred + old == 0 {
+            writeln!(out, "{unjudged} could not be judged, none on the devices that are shown now.")
+        } else {
+            writeln!(
+                out,
+                "{unjudged} could not be judged; on the devices that are here now{scaled}: {loss} because \
+                 events were lost, {inferred} because the end was not seen, {old} because they may have begun \
+                 before."
+            )
+        };
     }
     let doubtful = snapshot.in_flight.doubtful;
     if doubtful > 0 {
