@@ -190,7 +190,7 @@ pub struct ProcessStatus {
 pub struct CostStatus {
     /// CPUs that the daemon used in the last second or so.
     pub daemon: f64,
-    /// Those of them that were used to answer HTTP, which are not limited.
+    /// Those of them that the main thread used, which puts answers together and gives them; not limited.
     pub answers: f64,
     /// CPUs that the programs used, as far as one run in 1,024 tells.
     pub programs: f64,

@@ -427,6 +427,7 @@ impl Engine {
                 Occupant::Whole(life) => {
                     let counted = all || is_counted(&self.flavor, life);
                     let issued = life.stage == Stage::Issued
+                        && !life.kept
                         && life.last_issue.get().is_some_and(|issue| issue < looked);
                     (life.device, life.remaining, counted && issued)
                 }

@@ -81,6 +81,7 @@ impl Engine {
                 Some(Recognised::Same) => {
                     life.watch().found(at, true);
                     if let Some(found) = found {
+                        life.dated |= found.made_with(&life, self.attached);
                         self.judge_waiting(&mut life, at, &found);
                     }
                 }

@@ -46,8 +46,11 @@ impl Engine {
         self.drop_clone_before(ring, head, 0);
         let mut open = self.take(key, head.time);
         let mut maybe_same = false;
-        let another =
-            |open: &mut Box<Life>| !open.can_complete(head) || self.was_never_sent(record, open);
+        let another = |open: &mut Box<Life>| {
+            !open.can_complete(head)
+                || self.was_never_sent(record, open)
+                || open.is_stale(self.attached)
+        };
         if let Some(over) = open.take_if(another) {
             maybe_same = over.overlaps(head);
             self.supersede(over, head.ring_lost, maybe_same);

@@ -70,6 +70,16 @@ impl Device {
         self.naming == Naming::Awaited
     }
 
+    /// Adds those of its mismatches to all of the host that are not among them, unless it is excluded.
+    fn add_to(&mut self, all: &mut [u64; KINDS]) {
+        if self.policy == Policy::Follow {
+            let counts = self.figures.mismatches.iter().zip(&mut self.on_host);
+            for ((count, known), all) in counts.zip(all) {
+                *all += *count - std::mem::replace(known, *count);
+            }
+        }
+    }
+
     /// Figures of one operation.
     #[inline]
     pub(super) fn operation(&mut self, operation: Operation) -> &mut OperationFigures {
@@ -285,16 +295,11 @@ impl Devices {
     /// Counts a mismatch. Of a device that may turn out to be excluded, it is of the host only once that is known.
     pub(super) fn count_mismatch(&mut self, place: u16, kind: Kind) {
         let Some(device) = self.all.get_mut(usize::from(place)) else { return };
-        let kind = kind as usize;
-        let unnamed = device.is_unnamed();
-        let all = device.on_host.get_mut(kind).zip(self.mismatches.get_mut(kind));
-        let own = device.figures.mismatches.get_mut(kind);
-        if let (Some(own), Some((known, all))) = (own, all) {
-            *own += 1;
-            if !unnamed {
-                *known += 1;
-                *all += 1;
-            }
+        if let Some(count) = device.figures.mismatches.get_mut(kind as usize) {
+            *count += 1;
+        }
+        if device.ended || device.naming == Naming::Name {
+            device.add_to(&mut self.mismatches);
         }
     }
 
@@ -322,13 +327,10 @@ impl Devices {
             device.nvme = name.starts_with("nvme");
             name.clone_into(&mut device.figures.name);
             device.policy = policy;
-            if policy == Policy::Follow {
-                let counts = device.figures.mismatches.iter().zip(&mut device.on_host);
-                for ((count, known), all) in counts.zip(&mut self.mismatches) {
-                    *all += *count - std::mem::replace(known, *count);
-                }
-            }
             device.naming = if name == id.to_string() { Naming::Number } else { Naming::Name };
+            if device.naming == Naming::Name {
+                device.add_to(&mut self.mismatches);
+            }
         }
     }
 
@@ -351,6 +353,8 @@ impl Devices {
         if let Some(place) = self.by_id.get(&id).copied() {
             if let Some(device) = self.all.get_mut(usize::from(place)) {
                 device.ended = true;
+                // Nobody will say any more what it was called.
+                device.add_to(&mut self.mismatches);
                 // Nobody will ask for them any more, and histograms are large.
                 device.figures.operations = Default::default();
             }

@@ -62,7 +62,8 @@ pub struct OpenRequest {
 impl InFlight {
     /// Adds what another reader knows.
     pub fn merge(&mut self, other: &Self) {
-        self.at = self.at.max(other.at);
+        // 0 where one has not looked yet.
+        self.at = self.at.min(other.at);
         self.count += other.count;
         self.unconfirmed += other.unconfirmed;
         self.doubtful += other.doubtful;

@@ -220,7 +220,8 @@ impl Engine {
         self.drop_clone_before(ring, head, record.start_time);
         let mut life = self.take(Key::new(ring, head), head.time);
         let mut maybe_same = false;
-        let over = |open: &mut Box<Life>| ends_before(open, probe, record);
+        let over =
+            |open: &mut Box<Life>| ends_before(open, probe, record) || open.is_stale(self.attached);
         if let Some(open) = life.take_if(over) {
             // A start is the first event of its request, and so is whatever began after the last
             // event of the open life. Else it may be the same request, whose requeue was not seen.
@@ -334,6 +335,7 @@ impl Engine {
         let mut life = self.take(Key::new(ring, head), head.time);
         let started = head.state != STATE_IDLE;
         let ended = |open: &mut Box<Life>| match open.stage {
+            _ if open.is_stale(self.attached) => true,
             Stage::DataDone => true,
             Stage::Issued => !started || !open.can_be(head),
             Stage::Started | Stage::Queued | Stage::Requeued => !open.can_be(head),
@@ -418,7 +420,9 @@ impl Engine {
         let mut life = self.take(Key::new(ring, head), head.time);
         if let Some(open) = life.take_if(|open| {
             let queued = !matches!(open.stage, Stage::Issued | Stage::DataDone);
-            !open.can_be(head) || (head.state == STATE_IDLE && !queued)
+            !open.can_be(head)
+                || (head.state == STATE_IDLE && !queued)
+                || open.is_stale(self.attached)
         }) {
             let maybe_same = open.overlaps(head);
             self.supersede(open, head.ring_lost, maybe_same);

@@ -63,6 +63,8 @@ pub(super) struct Life {
     pub(super) setback: bool,
     /// Whether it is a clone that the driver gave back at once, which device mapper drops.
     pub(super) dropped: bool,
+    /// Whether the time at which its request was made is that of this use, and was found in memory.
+    pub(super) dated: bool,
     /// Whether it hung when it left the sample. It is known by the time at which it was made, as long as that is
     /// found in memory; its events may not have been told since.
     pub(super) kept: bool,
@@ -148,6 +150,7 @@ impl Life {
             flushes: 0,
             setback: false,
             dropped: false,
+            dated: false,
             kept: false,
             failed: None,
             key,
@@ -267,12 +270,18 @@ impl Life {
         unseen
     }
 
-    /// Whether it was found in memory where its events left it, and its request was made since then, so that it
-    /// will be known there. One that waits for a flush is not: memory does not tell what it waits for.
-    pub(super) fn hangs_since(&self, attached: u64) -> bool {
+    /// Whether it was found in memory where its events left it, and will be known there. One that waits for a
+    /// flush is not: memory does not tell what it waits for.
+    pub(super) fn hangs(&self) -> bool {
         let found = self.watch.as_ref().is_some_and(|watch| watch.clear && watch.gone.is_none());
-        let made = self.kept || self.start_time >= attached;
-        found && made && !self.waits_for_flush && self.stage != Stage::DataDone
+        found && self.dated && !self.waits_for_flush && self.stage != Stage::DataDone
+    }
+
+    /// Whether events of it may be missing that nobody was to tell, and it was not found in memory since all are
+    /// told again, at `attached`: what comes next on its address may be of another one.
+    pub(super) fn is_stale(&self, attached: u64) -> bool {
+        let found = |watch: &Watch| watch.gone.is_none() && watch.confirmed >= attached;
+        self.kept && !self.watch.as_ref().is_some_and(|watch| found(watch))
     }
 
     /// What is kept of a life that is watched, from now on.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    mem::{Discriminant, discriminant},
     sync::Arc,
 };
 
@@ -21,7 +22,8 @@ pub(super) const MAX_ENTRIES: usize = 4096;
 const FOLD_WITHIN: usize = 64;
 
 /// What makes two mismatches the same one.
-type Same = (Operation, Option<u64>, u32, Option<(IoError, i32)>, Option<u32>);
+type Same =
+    (Operation, Option<u64>, u32, Option<(IoError, i32)>, Option<u32>, Discriminant<Outcome>);
 
 /// Entries by kind and device.
 #[derive(Debug, Default)]
@@ -195,7 +197,8 @@ fn is_of(device: DeviceId, id: DeviceId) -> bool {
 
 fn same(mismatch: &Mismatch) -> Same {
     let process = mismatch.owner.task.map(|task| task.tgid);
-    (mismatch.operation, mismatch.sector, mismatch.bytes, mismatch.error, process)
+    let outcome = discriminant(&mismatch.outcome);
+    (mismatch.operation, mismatch.sector, mismatch.bytes, mismatch.error, process, outcome)
 }
 
 #[cfg(test)]
@@ -203,6 +206,7 @@ mod tests {
     use super::{Log, MAX_ENTRIES};
     use crate::engine::{
         device::DeviceId,
+        io_error::IoError,
         kind::Kind,
         mismatch::{Mismatch, Outcome},
         operation::Operation,
@@ -319,6 +323,9 @@ mod tests {
             .map(|(time, tgid)| log.add(of(Kind::IoError, time, tgid), None));
         assert_ne!(ids[0], ids[1]);
         assert_eq!(ids[0], ids[2], "another thread of the first one");
+        let mut failed = of(Kind::IoError, 6, 7);
+        failed.outcome = Outcome::Failed(6, IoError::Medium);
+        assert_ne!(log.add(failed, None), ids[0], "what became of it differs");
     }
 
     #[test]

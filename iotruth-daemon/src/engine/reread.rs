@@ -101,6 +101,6 @@ impl Found {
     /// Whether the time at which the request was made proves by itself that it is this life's: no
     /// two uses of a request have the same one, unless it was not set and is of an earlier use.
     pub(super) const fn made_with(&self, life: &Life, attached: u64) -> bool {
-        (life.kept || life.start_time >= attached) && self.start_time == life.start_time
+        (life.dated || life.start_time >= attached) && self.start_time == life.start_time
     }
 }

@@ -147,7 +147,7 @@ impl Engine {
                     self.rests.release(plain.rest);
                     plain.device
                 }
-                Occupant::Whole(life) if life.hangs_since(self.attached) => {
+                Occupant::Whole(life) if life.hangs() => {
                     (life.kept, life.proved) = (true, false);
                     continue;
                 }

@@ -16,7 +16,7 @@ use crate::kernel::{CounterReader, Counters};
 pub(super) struct Cost {
     /// CPUs that the daemon has used since the time before.
     pub(super) daemon: f64,
-    /// Those of them that were used to answer HTTP.
+    /// Those of them that the main thread has used, which puts answers together and gives them.
     pub(super) answers: f64,
     /// CPUs that the programs have used since then.
     pub(super) programs: f64,
@@ -52,14 +52,15 @@ pub(super) struct Meter {
 impl Meter {
     /// The first reading is of the time from now on.
     pub(super) fn new(counters: CounterReader) -> Self {
-        let (at, daemon, answers) = (clock::monotonic(), used(), answering());
+        let (at, daemon, answers) = (clock::monotonic(), used(), main_thread().unwrap_or_default());
         Self { counters, at, daemon, answers, programs: Duration::ZERO, events: 0 }
     }
 
     /// What was used since the last reading, and in all.
     pub(super) fn read(&mut self) -> Cost {
         let counted = self.counters.peek();
-        let (at, daemon, answers) = (clock::monotonic(), used(), answering());
+        let (at, daemon) = (clock::monotonic(), used());
+        let answers = main_thread().unwrap_or(self.answers);
         let run_times = run_times(&counted);
         let programs = run_times.iter().sum();
         let elapsed = Duration::from_nanos(at.saturating_sub(self.at)).as_secs_f64().max(1e-3);
@@ -87,12 +88,12 @@ fn used() -> Duration {
     Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
 }
 
-/// The same of the main thread, which does little but answer HTTP; nothing where the kernel does not say.
-fn answering() -> Duration {
+/// The same of the main thread; `None` where the kernel does not say.
+fn main_thread() -> Option<Duration> {
     let path = format!("/proc/self/task/{}/schedstat", std::process::id());
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let time = text.split_ascii_whitespace().next().and_then(|time| time.parse().ok());
-    Duration::from_nanos(time.unwrap_or_default())
+    let text = fs::read_to_string(path).ok()?;
+    let time = text.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(time))
 }
 
 /// How long each program has run: one run in [`TIMED`] was timed.
@@ -115,13 +116,15 @@ fn left_out(counters: &Counters) -> [u64; PROBES] {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use std::time::Duration;
 
-    use super::{answering, used};
+    use super::{main_thread, used};
 
     #[test]
     fn the_main_thread_has_used_some_of_what_the_process_has() {
-        let (main, all) = (answering(), used());
+        let (main, all) = (main_thread().unwrap(), used());
         assert!(main > Duration::ZERO && main <= all, "{main:?} of {all:?}");
     }
 }

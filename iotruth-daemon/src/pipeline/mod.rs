@@ -203,7 +203,8 @@ fn follow(config: &Arc<Config>, known: &Known, begin: u64) -> anyhow::Result<()>
         tracing.detach();
         let joined = readers.stop().await;
         if let Some(recorder) = recorder {
-            recorder.finish(outcome.is_err() || joined.is_err()).await;
+            let again = outcome.as_ref().is_err_and(anyhow::Error::is::<BeginAnew>);
+            recorder.finish(outcome.is_err() || joined.is_err(), again).await;
         }
         if let Err(stalled) = publisher.look() {
             warn!("{stalled}");

@@ -251,8 +251,8 @@ impl Recorder {
     }
 
     /// Ends the recording, when every reader has ended; one that is stuck is not waited for. `blind` says
-    /// whether that is because they can no longer see.
-    pub(super) async fn finish(self, blind: bool) {
+    /// whether that is because they can no longer see, and `again` whether the process goes on.
+    pub(super) async fn finish(self, blind: bool, again: bool) {
         // The thread may have ended already.
         let _ = self.pieces.send(Piece::End(if blind { Ending::Blind } else { Ending::Stopped }));
         let deadline = Instant::now() + PATIENCE;
@@ -260,7 +260,10 @@ impl Recorder {
             if Instant::now() >= deadline {
                 warn!("the recording is not finished: its end is missing");
                 // The thread may be there for as long as a disk hangs, and the process with it. The next
-                // daemon must not wait for that.
+                // daemon must not wait for that, as long as the thread does not go on with it.
+                if again {
+                    return;
+                }
                 let locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner).take();
                 if let Some(Err(error)) = locked.map(|file| file.unlock()) {
                     warn!("the recording stays locked: {error}");

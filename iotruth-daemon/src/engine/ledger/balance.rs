@@ -24,9 +24,11 @@ pub(super) struct Balance {
     residue: i128,
     /// See [`Ours::doubtful`], at the last audit.
     doubtful: u64,
-    /// How much of what has become doubtful since these books began the kernel has counted: the least and the
-    /// most that the audits allow.
+    /// How much of what has become doubtful since the device was last at rest the kernel has counted: the least
+    /// and the most that the audits allow.
     counted: (i128, i128),
+    /// The same of what had become doubtful before, at least.
+    settled: i128,
 }
 
 impl Balance {
@@ -52,7 +54,7 @@ impl Balance {
 
     /// How much of what is doubtful the kernel must have counted.
     pub(super) fn counted(&self) -> u64 {
-        u64::try_from(self.counted.0).unwrap_or_default()
+        u64::try_from(self.settled + self.counted.0).unwrap_or_default()
     }
 
     /// Takes the range of another audit.
@@ -74,9 +76,11 @@ impl Balance {
             self.above = 0;
         }
         self.residue = if rest { self.drift } else { lasting(before, self.drift) };
-        if rest && low == high {
-            let exact = low - self.drift;
+        if rest && range.0 == range.1 {
+            // With what the kernel has counted of what is doubtful, whatever that is.
+            let exact = range.0 - self.drift;
             self.base = (exact, exact);
+            self.settled += std::mem::take(&mut self.counted).0;
         } else if self.drift == before && self.above == 0 && high > low {
             // What the attaching left open is soon known better. As at a late baseline, the lower
             // end is not trusted to the last request.
@@ -100,10 +104,14 @@ impl Balance {
         let (least, most) = self.counted;
         let most = most + i128::from(doubtful.saturating_sub(self.doubtful));
         self.doubtful = doubtful;
-        // The kernel may be late with what has ended.
-        let trusted = if rest { low } else { low - (high - low) };
         let least = (from - high).clamp(least, most);
-        self.counted = (least, (to - trusted).clamp(least, most));
+        // The kernel may be late with what has ended, and nothing says by how much where the range is one number.
+        let most = match (rest, low == high) {
+            (true, _) => (to - low).clamp(least, most),
+            (false, false) => (to - (low - (high - low))).clamp(least, most),
+            (false, true) => most,
+        };
+        self.counted = (least, most);
         (low + self.counted.0, high + self.counted.1)
     }
 }

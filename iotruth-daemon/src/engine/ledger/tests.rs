@@ -499,3 +499,25 @@ fn what_is_doubtful_is_known_of_a_device_that_is_never_at_rest() {
     let audit = bench.audit(1_000 + 9_001 + 100, missed);
     assert!(audit.residue[Column::Reads as usize] <= -30, "{audit:?}");
 }
+
+#[test]
+fn what_is_doubtful_before_the_first_rest_leaves_the_books_exact() {
+    // The base is known to five requests only.
+    let mut bench = Bench::attached(1_000, 1_005);
+    assert_eq!(bench.audit(1_010, doubted(7, 1)).residue, [0; 7]);
+    let audit = bench.audit(1_021, doubted(17, 1));
+    assert_eq!((audit.residue[0], audit.at_rest), (-1, true), "not taken for what is doubtful");
+    let audit = bench.audit(1_032, doubted(27, 1));
+    assert_eq!(audit.residue[0], -2);
+}
+
+#[test]
+fn a_kernel_that_is_late_does_not_settle_what_is_doubtful() {
+    let mut bench = Bench::attached(1_000, 1_000);
+    bench.audit(1_010, resting(10));
+    // It has counted what is doubtful, and not yet one that has just ended.
+    let ending = Ours { last: u64::MAX, ..doubted(20, 1) };
+    assert_eq!(bench.audit(1_020, ending).residue, [0; 7]);
+    let audit = bench.audit(1_021, doubted(20, 1));
+    assert_eq!((audit.residue, audit.ours), ([0; 7], reads(21)));
+}

@@ -1,7 +1,7 @@
 //! What is told while only some requests are followed.
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 
-use iotruth_common::probe::Probe;
+use iotruth_common::{probe::Probe, record::STATE_IN_FLIGHT};
 
 use super::{FLUSH, IOERR, READ, WRITE, figures, kinds, snapshot, waiting::look};
 use crate::engine::{
@@ -111,6 +111,40 @@ fn what_hangs_is_told_though_it_is_not_in_the_sample() {
     assert_eq!((over.lives.open, over.losses), (0, [0; 5]));
     let reads = figures(&over, Operation::Read);
     assert_eq!((reads.requests, reads.unjudged[Unjudged::PreExisting as usize]), (2, 1));
+}
+
+#[test]
+fn what_hangs_is_kept_after_the_sample_has_grown() {
+    let mut kernel = Kernel::new();
+    let [address, _] = addresses(HALF);
+    follow(&mut kernel, HALF);
+    let mut hangs = kernel.after(SECOND).allocate(address, READ, 8, 4096);
+    kernel.issue(&mut hangs);
+    kernel.after(2 * SECOND);
+    look(&mut kernel, &hangs, 1);
+    follow(&mut kernel, Sample::ALL);
+    kernel.after(SECOND);
+    let other = Sample { one_in: 1 << 12, salt: 0 };
+    assert!(!other.follows(address, READ));
+    follow(&mut kernel, other);
+    let lives = snapshot(&mut kernel).lives;
+    assert_eq!((lives.open, lives.given_up), (1, 0));
+}
+
+#[test]
+fn what_was_kept_is_not_ended_by_another_one() {
+    let (mut kernel, hangs) = hanging();
+    // It fails and is tried again on the same address, and nobody is to tell of either.
+    let mut again =
+        Request { allocated: kernel.now, ..kernel.allocate(hangs.address, READ, 8, 4096) };
+    follow(&mut kernel, Sample::ALL);
+    again.state = STATE_IN_FLIGHT;
+    kernel.after(5).complete(&mut again, 4096, IOERR);
+    let shown = snapshot(&mut kernel);
+    let told: Vec<_> =
+        shown.mismatches.iter().map(|one| (one.kind, one.timeline.events.len())).collect();
+    assert_eq!(told, [(Kind::IoError, 1)], "its own error, and nothing of the one before");
+    assert_eq!(shown.lives.open, 0);
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
         kind: Type::Gauge,
         labels: &[],
         unit: "CPUs",
-        help: "Those of iotruth_cpus{part=\"daemon\"} that were used to answer HTTP: to follow fewer requests would save nothing of them, so max_cpu_percent is for the rest.",
+        help: "Those of iotruth_cpus{part=\"daemon\"} that its main thread used, which puts answers together and gives them: to follow fewer requests would save nothing of them, so max_cpu_percent is for the rest.",
         collect: |shown, samples| samples.value(&[], shown.view.status.cost.answers),
     },
     Row {

@@ -17,7 +17,10 @@ use crate::{
         snapshot::Unjudged,
         timeline::{Timeline, TimelineEvent},
     },
-    export::units::{counted, duration, microseconds, printable, utc},
+    export::{
+        selection,
+        units::{counted, duration, microseconds, printable, utc},
+    },
     view::{Anchor, View},
 };
 
@@ -251,17 +254,21 @@ fn footer(out: &mut String, view: &View, filter: &Filter, matched: usize, shown:
         let _ = writeln!(
             out,
             "{} open for long and not told as stuck, because an attempt may be among the events that were \
-             lost or have not come: /inflight shows {}.",
+             lost, have not come or are not followed: /inflight shows {}.",
             counted(doubtful, "request has been", "requests have been"),
             if doubtful == 1 { "it" } else { "them" }
         );
     }
-    let not_seen: u64 = view.ledger.values().map(|audit| audit.not_seen).sum();
+    let asked = view
+        .ledger
+        .iter()
+        .filter(|(id, audit)| selection::includes(&filter.devices, &audit.name, **id));
+    let not_seen: u64 = asked.map(|(_, audit)| audit.not_seen).sum();
     if not_seen > 0 {
         let _ = writeln!(
             out,
-            "{} in flight of which no event was seen: /inflight says where.",
-            counted(not_seen, "request is", "requests are")
+            "{} in flight at the last audit of which no event was seen: /inflight says where.",
+            counted(not_seen, "request was", "requests were")
         );
     }
     // Above, where there is a table.

@@ -59,7 +59,7 @@ struct Answer<'a> {
 #[derive(Debug, Serialize)]
 struct CostEntry {
     daemon_cpus: f64,
-    /// Those of them that answer HTTP.
+    /// Those of them that the main thread used, which puts answers together and gives them.
     answer_cpus: f64,
     program_cpus: f64,
     /// Of all but the answers.
