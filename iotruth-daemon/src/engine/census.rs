@@ -125,13 +125,16 @@ impl Engine {
         let mut oldest: Vec<(u64, Key)> = Vec::new();
         for (key, address) in self.table.iter_mut() {
             let Some(first) = address.first() else { continue };
-            let weight = |flags: u32| self.sample.weight(self.flavor.operation(flags));
             let (device, weight, watch) = match &address.open {
                 Occupant::Nobody => continue,
                 // It was not looked up since its last event.
-                Occupant::Plain(plain) => (plain.device, weight(u32::from(plain.operation)), None),
+                Occupant::Plain(plain) => {
+                    let operation = self.flavor.operation(plain.operation.into());
+                    (plain.device, self.sample.weight(operation), None)
+                }
                 Occupant::Whole(life) => {
-                    let weight = if life.kept { 1 } else { weight(life.cmd_flags) };
+                    let operation = self.flavor.operation(life.cmd_flags);
+                    let weight = self.sample.weight_of(life, operation);
                     (life.device, weight, life.watch.as_deref())
                 }
             };

@@ -129,6 +129,7 @@ pub(super) struct Devices {
     recent: Recent,
     left_out: u64,
     unnamed: Vec<DeviceId>,
+    /// See [`Devices::mismatches`].
     mismatches: [u64; KINDS],
     /// Whether disks have sequence numbers on this kernel.
     sequenced: bool,

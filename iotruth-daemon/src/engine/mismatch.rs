@@ -32,8 +32,8 @@ pub struct Mismatch {
     /// When it was last seen; differs from `first` where `count` is over 1.
     pub last: u64,
     /// How often the same was seen: of the same request while it was open; of others, where it has not,
-    /// with the same device, kind, operation, sector, bytes, error, process and outcome; of merges, with the same device
-    /// and operation. Kinds that are about how long something took have an entry for each request.
+    /// with the same device, kind, operation, sector, bytes, error, process and outcome; of merges, with the
+    /// same device and operation. Kinds that are about how long something took have an entry for each request.
     pub count: u64,
     /// Which device.
     pub device: DeviceId,

@@ -97,6 +97,11 @@ impl Sample {
     pub(super) fn weight(self, operation: Operation) -> u64 {
         if operation == Operation::Flush { 1 } else { self.stands_for() }
     }
+
+    /// How many the one of a life of this operation stands for: one that is not in the sample, for itself.
+    pub(super) fn weight_of(self, life: &Life, operation: Operation) -> u64 {
+        if life.kept { 1 } else { self.weight(operation) }
+    }
 }
 
 impl Engine {
@@ -194,13 +199,8 @@ impl Engine {
         if self.sample.is_all() || self.sample.has(request) { self.attached } else { u64::MAX }
     }
 
-    /// How many requests one of this operation stands for.
-    pub(super) fn weight(&self, operation: Operation) -> u64 {
-        self.sample.weight(operation)
-    }
-
     /// How many requests the one of a life stands for.
     pub(super) fn weight_of(&self, life: &Life) -> u64 {
-        if life.kept { 1 } else { self.weight(self.flavor.operation(life.cmd_flags)) }
+        self.sample.weight_of(life, self.flavor.operation(life.cmd_flags))
     }
 }

@@ -92,21 +92,22 @@ impl<'a> NotSeen<'a> {
         Self { device: name, requests: *not_seen, at_most: *not_seen_at_most, unknown }
     }
 
-    /// Whether nothing is known but how many there may be.
-    const fn is_merely_possible(&self) -> bool {
-        self.requests == 0 && self.at_most.is_some()
+    /// `sda (up to 3)`, where nothing is known but how many there may be.
+    fn possible(&self) -> Option<String> {
+        let most = self.at_most.filter(|_| self.requests == 0)?;
+        Some(format!("{} (up to {most})", printable(self.device)))
     }
 
+    /// What is known, where that is more.
     fn sentence(&self, age: Option<Duration>) -> String {
         let ago = ago(age);
         let device = printable(self.device);
-        match (self.requests, self.at_most) {
-            (0, None) => {
+        match self.requests {
+            0 => {
                 let why = self.unknown.unwrap_or("it has not been audited");
                 format!("Whether more is in flight on {device} is not known: {why}.")
             }
-            (0, Some(most)) => format!("{device} (up to {most})"),
-            (requests, _) => format!(
+            requests => format!(
                 "{requests} more in flight on {device}{ago} by the kernel's own count, without any event: begun \
                  before iotruth was attached or while it did not follow every request, waiting where no event \
                  tells of it, or with events that were lost."
@@ -306,19 +307,22 @@ fn text(
     }
     let age = view.status.audits.age;
     // One line of every disk that is in use, and else nobody would read the others.
-    let (possible, told): (Vec<_>, Vec<_>) =
-        not_seen.iter().partition(|one| one.is_merely_possible());
-    for one in told {
-        let _ = writeln!(out, "{}", one.sentence(age));
+    let mut possible = Vec::new();
+    for one in not_seen {
+        match one.possible() {
+            Some(disk) => possible.push(disk),
+            None => {
+                let _ = writeln!(out, "{}", one.sentence(age));
+            }
+        }
     }
     if !possible.is_empty() {
-        let disks: Vec<_> = possible.iter().map(|one| one.sentence(age)).collect();
         let _ = writeln!(
             out,
             "Where requests kept ending or events were lost, it could not be told{} whether more was in flight of \
              which no event was seen: {}.",
             ago(age),
-            disks.join(", ")
+            possible.join(", ")
         );
     }
     for line in &view.status.limits {

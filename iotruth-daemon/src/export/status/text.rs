@@ -72,8 +72,8 @@ fn head(out: &mut String, answer: &Answer<'_>) {
     let following = (cost.daemon_cpus - cost.answer_cpus).max(0.0);
     let _ = writeln!(
         out,
-        "at the moment {:.2} % of a CPU{}: {:.2} % the daemon, {:.2} % its programs; {:.2} % for answers; rings \
-         {:.0} % full\n",
+        "at the moment {:.2} % of a CPU{}: {:.2} % the daemon, {:.2} % its programs; besides, {:.2} % for answers; \
+         rings {:.0} % full\n",
         100.0 * (following + cost.program_cpus),
         limit.unwrap_or_default(),
         100.0 * following,
